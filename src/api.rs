@@ -1,0 +1,7 @@
+//! The resource, the gateway's configuration and the names everything shares. Knows nobody else in the crate.
+
+mod spec;
+mod topic;
+
+pub use spec::*;
+pub use topic::{Filter, MAX_TOPIC_BYTES, MAX_TOPIC_TOKENS, Pattern, Seq, Topic, TopicError};

@@ -1,0 +1,5 @@
+//! One gateway pod: puts the parts below together.
+
+pub mod access;
+pub mod backbone;
+pub mod shard;

@@ -1,0 +1,75 @@
+//! Where messages come from and go to: a task that answers two channels and feeds the shards.
+//!
+//! Shards say which topics they want ([`InterestChange`]), the publisher hands over what clients publish
+//! ([`PublishRequest`]), the backbone's task delivers what arrives to the inboxes of the shards that want it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::api::{Filter, Seq, Topic};
+
+/// A shard begins or ceases to want a topic or pattern.
+#[derive(Debug, Clone)]
+pub struct InterestChange {
+    /// What is wanted.
+    pub filter: Filter,
+    /// Index of the shard.
+    pub shard: usize,
+    /// Names this request in the answer, so that an answer to an earlier one is not taken for it.
+    pub epoch: u32,
+    /// `true`: the shard is answered `InForce` or `Refused`. `false`: no answer.
+    pub wanted: bool,
+}
+
+/// A message to publish.
+#[derive(Debug)]
+pub struct PublishRequest {
+    /// Where to.
+    pub topic: Topic,
+    /// The publisher's id of the message.
+    pub message_id: Arc<str>,
+    /// The body, byte for byte.
+    pub body: Bytes,
+    /// Told once the backbone has confirmed, or that it will not.
+    pub reply: oneshot::Sender<Result<Published, PublishError>>,
+}
+
+/// What the backbone says of a message it has accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// Its number in the topic, where the backbone numbers.
+    pub seq: Option<Seq>,
+}
+
+/// Why a message was not published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// The backbone cannot be reached or did not confirm in time: try again.
+    #[error("the backbone did not confirm the message: {0}; publish it again with the same messageId")]
+    Unavailable(&'static str),
+    /// The backbone refuses this message for good or for now.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Whether the backbone can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Status {
+    /// Connected now.
+    pub connected: bool,
+    /// How often a lost connection came back.
+    pub reconnects: u64,
+}
+
+/// The ways to talk to a running backbone. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    /// Interests of the shards; bounded, a shard tries again when it is full.
+    pub interests: mpsc::Sender<InterestChange>,
+    /// Messages to publish; bounded.
+    pub publishes: mpsc::Sender<PublishRequest>,
+    /// Connection state.
+    pub status: watch::Receiver<Status>,
+}

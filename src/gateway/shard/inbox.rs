@@ -1,0 +1,213 @@
+//! What the control plane says to a shard, and what a shard asks of it. Values only: no locks are held across.
+
+use std::{
+    net::TcpStream,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::{
+    api::{Filter, Seq, Topic},
+    gateway::access::Identity,
+};
+
+/// Names a connection on its shard; a slot that is used again gets another generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConnectionId {
+    /// Place in the shard's slab.
+    pub slot: u32,
+    /// Counts the uses of the slot.
+    pub generation: u32,
+}
+
+/// One message for one sub-socket (topic or pattern) of one shard.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// The sub-socket: the topic's text, or the pattern's for those who subscribed to a pattern.
+    pub key: Arc<str>,
+    /// The concrete topic.
+    pub topic: Arc<str>,
+    /// The whole WebSocket frame (header and body), encoded once for every shard and subscriber.
+    pub frame: Bytes,
+    /// Number of the message in its topic, where known.
+    pub seq: Option<Seq>,
+    /// `false`: not a message but an announcement (a `gap` from the backbone) for all subscribers.
+    pub message: bool,
+}
+
+/// Who is at the other end of a connection that has just been upgraded.
+#[derive(Debug)]
+pub struct Hello {
+    /// The raw socket, non-blocking.
+    pub socket: TcpStream,
+    /// Bytes the client sent behind the upgrade request.
+    pub early: Bytes,
+    /// From a token in the URL or a header, or anonymous where the policy admits it.
+    pub identity: Option<Arc<Identity>>,
+    /// The connection is told this error first (a token in the URL or header that was refused).
+    pub refused: Option<String>,
+    /// The connection is closed with this code and reason at once (origin, capacity).
+    pub close: Option<(u16, &'static str)>,
+    /// `/ws/sub/{topic}`: the text from the URL, not yet checked.
+    pub topic: Option<String>,
+}
+
+/// What became of a publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublishAnswer {
+    /// Accepted by the backbone for the first time.
+    Accepted(Option<Seq>),
+    /// The backbone had accepted it before.
+    Duplicate(Option<Seq>),
+    /// Try again later.
+    Unavailable(String),
+    /// More than the gateway or the backbone takes.
+    Limited(String),
+}
+
+/// What the control plane says to a shard.
+#[derive(Debug)]
+pub enum ShardEvent {
+    /// A connection to serve.
+    Connect(Box<Hello>),
+    /// Messages, in the backbone's order. All sub-sockets of one message are in one event.
+    Deliver(Vec<Arrival>),
+    /// What was wanted arrives from now on; `seq` is the position it starts after (0 = unknown).
+    InForce {
+        /// What was wanted.
+        filter: Filter,
+        /// From the request.
+        epoch: u32,
+        /// Position that what follows starts after; 0 where unknown.
+        seq: Seq,
+    },
+    /// What was wanted cannot be had now.
+    Refused {
+        /// What was wanted.
+        filter: Filter,
+        /// From the request.
+        epoch: u32,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Answer to [`Request::Authenticate`].
+    Authenticated {
+        /// Who asked.
+        connection: ConnectionId,
+        /// Who it is, or why not.
+        result: Result<Arc<Identity>, String>,
+    },
+    /// Answer to [`Request::Publish`].
+    Published {
+        /// Who asked.
+        connection: ConnectionId,
+        /// The command's `id`, as JSON.
+        id: Option<Box<str>>,
+        /// The topic.
+        topic: Topic,
+        /// The publisher's id of the message.
+        message_id: Arc<str>,
+        /// What became of it.
+        answer: PublishAnswer,
+    },
+    /// Tell everybody to go elsewhere and close them evenly over this time; the thread ends when all are gone.
+    Drain {
+        /// Over which the closes are spread.
+        window: Duration,
+    },
+}
+
+/// What a shard asks of the control plane.
+#[derive(Debug)]
+pub enum Request {
+    /// Check a token.
+    Authenticate {
+        /// The shard that asks.
+        shard: usize,
+        /// The connection that asks.
+        connection: ConnectionId,
+        /// The token; not to be printed.
+        token: String,
+    },
+    /// Publish a message, de-duplicated.
+    Publish {
+        /// The shard that asks.
+        shard: usize,
+        /// The connection that asks.
+        connection: ConnectionId,
+        /// The command's `id`, as JSON.
+        id: Option<Box<str>>,
+        /// Who publishes.
+        user: Arc<str>,
+        /// Where to.
+        topic: Topic,
+        /// The publisher's id of the message.
+        message_id: Arc<str>,
+        /// The payload, byte for byte.
+        payload: Bytes,
+    },
+}
+
+/// A shard's inbox: a bounded queue with one wake per batch.
+#[derive(Debug)]
+pub struct Inbox {
+    queue: Mutex<Queue>,
+    waker: mio::Waker,
+    room: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    events: Vec<ShardEvent>,
+    messages: usize,
+}
+
+/// Messages an inbox holds before the backbone has to wait.
+const MESSAGES: usize = 65_536;
+
+impl Inbox {
+    /// An inbox that wakes its shard with `waker`.
+    pub fn new(waker: mio::Waker) -> Self {
+        Self { queue: Mutex::default(), waker, room: Notify::new() }
+    }
+
+    /// Puts an event in. Answers are as many as the requests they answer, connections as many as the limit
+    /// lets in, so that only messages need the bound that [`Inbox::deliver`] keeps.
+    pub fn push(&self, event: ShardEvent) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let wake = queue.events.is_empty();
+        if let ShardEvent::Deliver(arrivals) = &event {
+            queue.messages += arrivals.len();
+        }
+        queue.events.push(event);
+        drop(queue);
+        if wake {
+            // The only error is a full pipe or a closed poller; both mean the shard is awake or gone.
+            let _ = self.waker.wake();
+        }
+    }
+
+    /// Puts messages in, waiting while the shard has 65 536 of them before it.
+    pub async fn deliver(&self, arrivals: Vec<Arrival>) {
+        loop {
+            let room = self.room.notified();
+            if self.queue.lock().unwrap_or_else(PoisonError::into_inner).messages < MESSAGES {
+                break;
+            }
+            room.await;
+        }
+        self.push(ShardEvent::Deliver(arrivals));
+    }
+
+    /// Takes everything out, into an empty vector whose memory is used again. For the shard.
+    pub(crate) fn drain(&self, into: &mut Vec<ShardEvent>) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut queue.events, into);
+        queue.messages = 0;
+        drop(queue);
+        self.room.notify_waiters();
+    }
+}
