@@ -2,4 +2,5 @@
 
 pub mod access;
 pub mod backbone;
+pub mod limits;
 pub mod shard;

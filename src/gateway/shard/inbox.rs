@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::{
     api::{Filter, Seq, Topic},
-    gateway::access::Identity,
+    gateway::{access::Identity, limits::Seat},
 };
 
 /// Names a connection on its shard; a slot that is used again gets another generation.
@@ -45,6 +45,8 @@ pub struct Hello {
     pub socket: TcpStream,
     /// Bytes the client sent behind the upgrade request.
     pub early: Bytes,
+    /// The connection's place among all; given back when it closes.
+    pub seat: Seat,
     /// From a token in the URL or a header, or anonymous where the policy admits it.
     pub identity: Option<Arc<Identity>>,
     /// The connection is told this error first (a token in the URL or header that was refused).

@@ -1,0 +1,5 @@
+//! The command line.
+
+mod failure;
+
+pub use failure::Failure;

@@ -1,0 +1,149 @@
+//! Admission: how many connections the gateway takes, in all, per user and per second.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::api::Limits;
+
+/// Counts connections. One per gateway, shared by the accept loop and the shards.
+#[derive(Debug)]
+pub struct Admission {
+    limits: Limits,
+    state: Mutex<State>,
+}
+
+/// Bounded by the open connections: a user without one is not held.
+#[derive(Debug, Default)]
+struct State {
+    connections: u64,
+    users: HashMap<Arc<str>, u32>,
+    second: u64,
+    in_second: u32,
+}
+
+/// Why a connection is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// `limits.connections` are open.
+    #[error("this gateway is at its limit of connections: try again later")]
+    Connections,
+    /// `limits.connectionsPerSecond` have come within this second.
+    #[error("too many new connections in this second: try again later")]
+    Rate,
+}
+
+/// One connection's place among all; given back when it is dropped.
+#[derive(Debug)]
+pub struct Seat {
+    admission: Arc<Admission>,
+    user: Option<Arc<str>>,
+}
+
+impl Admission {
+    /// Admission under these limits.
+    pub fn new(limits: &Limits) -> Arc<Self> {
+        Arc::new(Self { limits: limits.clone(), state: Mutex::default() })
+    }
+
+    /// Takes a seat; `second` is any monotonic count of seconds.
+    pub fn admit(self: &Arc<Self>, second: u64) -> Result<Seat, Denied> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if reached(self.limits.connections, state.connections) {
+            return Err(Denied::Connections);
+        }
+        if state.second != second {
+            (state.second, state.in_second) = (second, 0);
+        }
+        if reached(self.limits.connections_per_second, state.in_second.into()) {
+            return Err(Denied::Rate);
+        }
+        state.in_second += 1;
+        state.connections += 1;
+        Ok(Seat { admission: self.clone(), user: None })
+    }
+
+    /// Open connections.
+    pub fn connections(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).connections
+    }
+}
+
+impl Seat {
+    /// Counts the connection as this user's; `false` if the user is at `limits.connectionsPerUser`.
+    pub fn claim(&mut self, user: &Arc<str>) -> bool {
+        if self.user.as_ref() == Some(user) {
+            return true;
+        }
+        let mut state = self.admission.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = state.users.get(user).copied().unwrap_or(0);
+        if reached(self.admission.limits.connections_per_user, count.into()) {
+            return false;
+        }
+        state.users.insert(user.clone(), count + 1);
+        if let Some(old) = self.user.replace(user.clone()) {
+            release(&mut state, &old);
+        }
+        true
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut state = self.admission.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.connections -= 1;
+        if let Some(user) = self.user.take() {
+            release(&mut state, &user);
+        }
+    }
+}
+
+fn release(state: &mut State, user: &Arc<str>) {
+    if let Some(count) = state.users.get_mut(user) {
+        *count -= 1;
+        if *count == 0 {
+            state.users.remove(user);
+        }
+    }
+}
+
+fn reached(limit: i32, count: u64) -> bool {
+    u64::try_from(limit).is_ok_and(|limit| limit != 0 && count >= limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seat_is_given_back_when_dropped() {
+        let admission = Admission::new(&Limits { connections: 1, ..Limits::default() });
+        let seat = admission.admit(0).unwrap();
+        assert_eq!(admission.admit(0).unwrap_err(), Denied::Connections);
+        drop(seat);
+        assert_eq!(admission.connections(), 0);
+        assert!(admission.admit(0).is_ok());
+    }
+
+    #[test]
+    fn the_rate_counts_within_one_second() {
+        let admission = Admission::new(&Limits { connections_per_second: 1, ..Limits::default() });
+        let _first = admission.admit(5).unwrap();
+        assert_eq!(admission.admit(5).unwrap_err(), Denied::Rate);
+        assert!(admission.admit(6).is_ok());
+    }
+
+    #[test]
+    fn a_user_has_its_own_limit_and_changing_user_frees_the_old_place() {
+        let admission = Admission::new(&Limits { connections_per_user: 1, ..Limits::default() });
+        let (ann, bob): (Arc<str>, Arc<str>) = ("ann".into(), "bob".into());
+        let (mut one, mut two) = (admission.admit(0).unwrap(), admission.admit(0).unwrap());
+        assert!(one.claim(&ann) && one.claim(&ann));
+        assert!(!two.claim(&ann));
+        assert!(one.claim(&bob));
+        assert!(two.claim(&ann));
+        drop((one, two));
+        assert!(admission.state.lock().unwrap().users.is_empty());
+    }
+}
