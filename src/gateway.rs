@@ -3,4 +3,5 @@
 pub mod access;
 pub mod backbone;
 pub mod limits;
+pub mod log;
 pub mod shard;
