@@ -2,5 +2,8 @@
 
 pub mod access;
 pub mod backbone;
+pub mod http;
 pub mod limits;
+pub mod metrics;
 pub mod shard;
+pub mod topics;
