@@ -3,8 +3,11 @@
 pub mod access;
 pub mod backbone;
 pub mod drain;
+pub mod http;
 pub mod limits;
 pub mod log;
+pub mod metrics;
 pub mod protocol;
 pub mod shard;
+pub mod topics;
 pub mod websocket;

@@ -62,7 +62,7 @@ impl Session {
         self.identity = Some(identity);
     }
 
-    /// Decides one text frame. What is refused or answered here has its frame appended to `out` (`Answered`);
+    /// Decides one text frame. What is refused or answered here has its frame appended to `out` (`Answered`, `Refused`);
     /// everything else is the shard's to do and to answer.
     ///
     /// A setup while another's token is being checked is decided like the first: the shard keeps at most one in
@@ -114,7 +114,7 @@ impl Session {
             Ok(decision) => decision,
             Err(Refusal { code, message, topic }) => self.errored(now_ms).unwrap_or_else(|| {
                 event::error(out, id, code, &message, topic.as_deref(), None);
-                Decision::Answered
+                Decision::Refused(code)
             }),
         }
     }

@@ -38,9 +38,7 @@ use super::{
     Settings,
     inbox::{ConnectionId, Request, ShardEvent},
 };
-use crate::gateway::{
-    backbone::InterestChange, log::Pool, metrics::ShardCounts, topics::Registry,
-};
+use crate::gateway::{backbone::InterestChange, log::Pool, metrics::ShardCounts, topics::Registry};
 
 /// The time, as the thread hands it in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -152,7 +150,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             ShardEvent::Refused { filter, epoch, reason } => self.refused(&filter, epoch, &reason),
             ShardEvent::Authenticated { connection, result } => self.authenticated(connection, result),
             ShardEvent::Published { connection, id, topic, message_id, answer } => {
-                self.published(connection, id.as_deref(), &topic, &message_id, answer);
+                self.published(connection, id.as_ref(), &topic, &message_id, answer);
             }
             ShardEvent::Drain { window } => self.drain(window),
         }
@@ -171,7 +169,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             }
         }
         self.tell_untold();
-        self.counts.set_log_bytes(self.pool.bytes());
+        self.counts.set_log_bytes(i64::try_from(self.pool.bytes()).unwrap_or(i64::MAX));
         !self.jobs.is_empty() || !self.owing.is_empty()
     }
 

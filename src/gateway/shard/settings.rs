@@ -36,7 +36,7 @@ impl Settings {
                 topics_per_connection: natural(limits.topics_per_connection),
                 publish_per_second: natural(limits.publish_per_second),
                 subscribe_per_second: natural(limits.subscribe_per_second),
-                message_bytes: natural(limits.message_bytes),
+                message_bytes: natural(limits.message_bytes) as usize,
             },
             rules: spec.topics.iter().map(|rule| (rule.pattern.clone(), rule.slow_consumer)).collect(),
         }

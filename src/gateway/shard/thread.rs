@@ -142,7 +142,7 @@ impl Socket for TcpStream {
 
     fn make_room(&mut self) {
         // Best effort: without it the last words have to wait until the client reads.
-        let _ = SockRef::from(self).set_send_buffer_size(LAST_WORDS_BUFFER);
+        let _ = SockRef::from(&*self).set_send_buffer_size(LAST_WORDS_BUFFER);
     }
 
     fn finish(&mut self) {

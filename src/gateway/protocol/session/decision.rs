@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     api::{Filter, Topic},
     gateway::protocol::{
-        CloseCode,
+        CloseCode, ErrorCode,
         command::{Id, Token},
     },
 };
@@ -38,6 +38,8 @@ pub trait Held {
 pub enum Decision {
     /// Nothing more: the answer, if there is one, has been appended.
     Answered,
+    /// Nothing more: an error with this code has been appended.
+    Refused(ErrorCode),
     /// Check the token; then `ready` or `AUTH_FAILED`, then each topic by `Session::subscribe`.
     Authenticate {
         /// Echoed in the answer.

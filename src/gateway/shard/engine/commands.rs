@@ -2,22 +2,47 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{
     Control, Engine, Socket,
-    connection::{IN_FLIGHT, Pause, Setup},
+    connection::{Held, IN_FLIGHT, Pause, Setup},
+    table::Table,
 };
 use crate::{
     api::Topic,
     gateway::{
         access::Identity,
         protocol::{
-            ErrorCode, event,
-            session::{Decision, Holdings},
+            ErrorCode,
+            command::Id,
+            event,
+            session::{self, Decision},
         },
         shard::inbox::{ConnectionId, PublishAnswer, Request},
         websocket::{self, CloseCode, Incoming, Violation},
     },
 };
+
+/// What the session asks of a connection's subscriptions.
+struct Holdings<'a> {
+    table: &'a Table,
+    held: &'a [Held],
+    waiting: u16,
+    connection: ConnectionId,
+}
+
+impl session::Held for Holdings<'_> {
+    fn count(&self) -> usize {
+        self.held.len() + usize::from(self.waiting)
+    }
+
+    fn holds(&self, filter: &str) -> bool {
+        let Some(index) = self.table.find(filter) else { return false };
+        self.held.iter().any(|held| held.socket == index)
+            || self.table.get(index).is_some_and(|socket| socket.is_awaited_by(self.connection))
+    }
+}
 
 /// What one piece of input asks for.
 enum Step {
@@ -56,12 +81,15 @@ impl<S: Socket, C: Control> Engine<S, C> {
 
     /// Whether input of this connection is looked at now. While it is not, the thread leaves it in the kernel.
     pub fn is_reading(&self, slot: usize) -> bool {
-        self.connections.get(slot).is_some_and(|connection| connection.is_open() && connection.pause.is_none())
+        self.connections
+            .get(slot)
+            .is_some_and(|connection| connection.is_open() && connection.pause.is_none())
     }
 
-    /// Whether the connection is paused, and its socket has to be read once it goes on.
-    pub fn is_paused(&self, slot: usize) -> bool {
-        self.connections.get(slot).is_some_and(|connection| connection.pause.is_some())
+    /// The socket, if there is something to be read from it now: commands, or the end of a connection that closes.
+    pub fn readable_socket(&mut self, slot: usize) -> Option<&mut S> {
+        let connection = self.connections.get_mut(slot)?;
+        connection.pause.is_none().then_some(&mut connection.socket)
     }
 
     /// Takes the connections that go on reading: the thread reads their sockets.
@@ -75,16 +103,13 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let step = match incoming {
             None => Step::Done,
             Some(Incoming::Text(text)) => {
-                let holdings = Holdings {
-                    count: connection.held.len() + usize::from(connection.waiting),
-                    holds: &|key| {
-                        let index = self.table.find(key);
-                        index.is_some_and(|index| connection.held.iter().any(|held| held.socket == index))
-                    },
-                };
-                let now = self.now.ms;
-                let outbox = &mut connection.outbox;
-                Step::Decided(connection.session.command(&text, &holdings, now, &self.settings.session, outbox))
+                let id = connection.id(slot);
+                let (held, waiting) = (&connection.held, connection.waiting);
+                let holdings = Holdings { table: &self.table, held, waiting, connection: id };
+                let (now, policy) = (self.now.ms, &self.settings.session);
+                let decision =
+                    connection.session.command(&text, &holdings, now, policy, &mut connection.outbox);
+                Step::Decided(decision)
             }
             Some(Incoming::Ping(payload)) => {
                 websocket::pong(&mut connection.outbox, &payload);
@@ -105,14 +130,16 @@ impl<S: Socket, C: Control> Engine<S, C> {
     fn carry_out(&mut self, slot: usize, decision: Decision) {
         match decision {
             Decision::Answered => {}
-            Decision::Refused(code) => self.counts.error(code),
+            Decision::Refused(code) => self.counts.error(code.as_str()),
             Decision::Close { code, reason } => self.close(slot, code, reason),
-            Decision::Authenticate { id, token, topics } => self.authenticate(slot, Setup { id, topics }, token.0),
+            Decision::Authenticate { id, token, topics } => {
+                self.authenticate(slot, Setup { id, topics }, token.0)
+            }
             Decision::Ready { id, topics } => self.ready(slot, Setup { id, topics }),
             Decision::Subscribe { id, filter } => self.subscribe(slot, id, filter),
-            Decision::Unsubscribe { id, filter } => self.unsubscribe(slot, id.as_deref(), &filter),
+            Decision::Unsubscribe { id, filter } => self.unsubscribe(slot, id.as_ref(), &filter),
             Decision::Publish { id, topic, message_id, payload } => {
-                self.publish(slot, id, topic, &message_id, payload.as_bytes());
+                self.publish(slot, id, topic, message_id, payload);
             }
         }
     }
@@ -121,25 +148,24 @@ impl<S: Socket, C: Control> Engine<S, C> {
     pub(super) fn error(
         &mut self,
         slot: usize,
-        id: Option<&str>,
+        id: Option<&Id>,
         code: ErrorCode,
         message: &str,
         topic: Option<&str>,
     ) {
         if let Some(connection) = self.connections.get_mut(slot).filter(|connection| connection.is_open()) {
-            event::error(&mut connection.outbox, id, code, message, topic);
-            self.counts.error(code);
+            event::error(&mut connection.outbox, id, code, message, topic, None);
+            self.counts.error(code.as_str());
             self.owing.push(slot);
         }
     }
 
     fn authenticate(&mut self, slot: usize, setup: Setup, token: String) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
-        let request =
-            Request::Authenticate { shard: self.shard, connection: connection.id(slot), token };
+        let request = Request::Authenticate { shard: self.shard, connection: connection.id(slot), token };
         if self.control.request(request).is_err() {
             let message = "the gateway is busy with other clients: send setup again";
-            self.error(slot, setup.id.as_deref(), ErrorCode::BackboneUnavailable, message, None);
+            self.error(slot, setup.id.as_ref(), ErrorCode::BackboneUnavailable, message, None);
         } else {
             // Commands behind the setup are to be judged by the new identity: they wait.
             connection.pause = Some(Box::new(Pause { bytes: Vec::new(), setup: Some(setup) }));
@@ -152,7 +178,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let pause = self.connections.get_mut(slot).and_then(|connection| connection.pause.as_mut());
         let Some(setup) = pause.and_then(|pause| pause.setup.take()) else { return };
         match result {
-            Err(message) => self.error(slot, setup.id.as_deref(), ErrorCode::AuthFailed, &message, None),
+            Err(message) => self.error(slot, setup.id.as_ref(), ErrorCode::AuthFailed, &message, None),
             Ok(identity) => {
                 if self.adopt(slot, identity) {
                     self.ready(slot, setup);
@@ -169,7 +195,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         if !connection.seat.claim(&identity.user) {
             let message = "this user is at its limit of connections: close another one first";
             self.error(slot, None, ErrorCode::LimitExceeded, message, None);
-            self.close(slot, CloseCode::AtCapacity, "the user is at its limit of connections");
+            self.close(slot, CloseCode::Capacity, "the user is at its limit of connections");
             return false;
         }
         connection.ends_at = identity.expires_at.map_or(0, |end| {
@@ -187,7 +213,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let (user, expires) = (identity.user.clone(), identity.expires_at);
         let session = format!("{:032x}", rand::random::<u128>());
         let heartbeat = self.settings.heartbeat_seconds;
-        event::ready(&mut connection.outbox, setup.id.as_deref(), &session, &user, heartbeat, false, expires);
+        event::ready(&mut connection.outbox, setup.id.as_ref(), &session, &user, heartbeat, false, expires);
         self.owing.push(slot);
         self.subscribe_from_url(slot);
         for topic in setup.topics {
@@ -206,19 +232,16 @@ impl<S: Socket, C: Control> Engine<S, C> {
     /// A subscribe that is part of something else: no id, and no token of the rate.
     fn subscribe_text(&mut self, slot: usize, topic: &str) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
-        let holdings = Holdings {
-            count: connection.held.len() + usize::from(connection.waiting),
-            holds: &|key| {
-                let index = self.table.find(key);
-                index.is_some_and(|index| connection.held.iter().any(|held| held.socket == index))
-            },
-        };
-        let decision = connection.session.subscribe(topic, &holdings, &self.settings.session, &mut connection.outbox);
+        let id = connection.id(slot);
+        let (held, waiting) = (&connection.held, connection.waiting);
+        let holdings = Holdings { table: &self.table, held, waiting, connection: id };
+        let (now, policy) = (self.now.ms, &self.settings.session);
+        let decision = connection.session.subscribe(topic, &holdings, now, policy, &mut connection.outbox);
         self.owing.push(slot);
         self.carry_out(slot, decision);
     }
 
-    fn publish(&mut self, slot: usize, id: Option<Box<str>>, topic: Topic, message_id: &str, payload: &[u8]) {
+    fn publish(&mut self, slot: usize, id: Option<Id>, topic: Topic, message_id: Arc<str>, payload: Bytes) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let Some(identity) = connection.session.identity() else { return };
         let request = Request::Publish {
@@ -227,8 +250,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
             id,
             user: identity.user.clone(),
             topic,
-            message_id: message_id.into(),
-            payload: payload.to_vec().into(),
+            message_id,
+            payload,
         };
         match self.control.request(request) {
             Ok(()) => {
@@ -238,8 +261,9 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 }
             }
             Err(Request::Publish { id, topic, .. }) => {
-                let message = "the gateway is busy with other publishes: publish again with the same messageId";
-                self.error(slot, id.as_deref(), ErrorCode::BackboneUnavailable, message, Some(topic.as_str()));
+                let message =
+                    "the gateway is busy with other publishes: publish again with the same messageId";
+                self.error(slot, id.as_ref(), ErrorCode::BackboneUnavailable, message, Some(topic.as_str()));
             }
             Err(Request::Authenticate { .. }) => {}
         }
@@ -249,7 +273,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     pub(super) fn published(
         &mut self,
         id: ConnectionId,
-        command: Option<&str>,
+        command: Option<&Id>,
         topic: &Topic,
         message_id: &str,
         answer: PublishAnswer,

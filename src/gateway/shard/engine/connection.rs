@@ -3,7 +3,11 @@
 use std::collections::VecDeque;
 
 use crate::gateway::{
-    limits::Seat, log::Missed, protocol::session::Session, shard::inbox::ConnectionId, websocket::Decoder,
+    limits::Seat,
+    log::Missed,
+    protocol::{command::Id, session::Session},
+    shard::inbox::ConnectionId,
+    websocket::Decoder,
 };
 
 /// Bytes the gateway may owe a connection beside topic data; more closes it with 4429.
@@ -87,7 +91,7 @@ pub(super) struct Pause {
 /// A `setup` under way.
 #[derive(Debug, Default)]
 pub(super) struct Setup {
-    pub(super) id: Option<Box<str>>,
+    pub(super) id: Option<Id>,
     pub(super) topics: Vec<String>,
 }
 
@@ -125,9 +129,5 @@ impl Lag {
     pub(super) fn forget(&mut self, socket: u32) {
         self.pending.retain(|own| *own != socket);
         self.missed.retain(|(own, _)| *own != socket);
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        self.carry.is_empty() && self.current.is_none() && self.pending.is_empty()
     }
 }

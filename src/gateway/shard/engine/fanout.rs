@@ -117,13 +117,14 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let flow = if connection.lag.is_some() {
             Flow::Blocked
         } else {
-            send_log(&mut connection.socket, &socket.log, &mut subscriber.cursor, head, &skip, &mut tally)
+            let (log, own) = (&socket.log, socket.filter.as_str());
+            send_log(&mut connection.socket, log, own, &mut subscriber.cursor, head, &skip, &mut tally)
         };
         if flow == Flow::Blocked {
             let half = subscriber.cursor != socket.log.boundary(subscriber.cursor);
             subscriber.behind = true;
             socket.behind += 1;
-            self.counts.lagging(1);
+            self.counts.lagging_changed(1);
             let lag = connection.lag();
             lag.current = lag.current.or(half.then_some(index));
             lag.wait_for(index);

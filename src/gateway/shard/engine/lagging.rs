@@ -38,17 +38,19 @@ pub(super) struct Tally {
     pub(super) bytes: u64,
 }
 
-/// Sends a log from `cursor` to `end`, leaving out frames of topics that `skip` holds. Moves the cursor.
+/// Sends a log from `cursor` to `end`, leaving out frames of topics that `skip` holds; `own` is the topic of frames
+/// that name none. Moves the cursor.
 pub(super) fn send_log<S: Socket>(
     socket: &mut S,
     log: &Log,
+    own: &str,
     cursor: &mut u64,
     end: u64,
     skip: &[Filter],
     tally: &mut Tally,
 ) -> Flow {
     while *cursor < end {
-        let (stop, wanted) = run(log, *cursor, end, skip);
+        let (stop, wanted) = run(log, own, *cursor, end, skip);
         if !wanted {
             *cursor = stop;
             continue;
@@ -69,7 +71,7 @@ pub(super) fn send_log<S: Socket>(
 }
 
 /// How far the frames from `cursor` on are all to be sent, or all to be left out.
-fn run(log: &Log, cursor: u64, end: u64, skip: &[Filter]) -> (u64, bool) {
+fn run(log: &Log, own: &str, cursor: u64, end: u64, skip: &[Filter]) -> (u64, bool) {
     if skip.is_empty() {
         return (end, true);
     }
@@ -78,8 +80,9 @@ fn run(log: &Log, cursor: u64, end: u64, skip: &[Filter]) -> (u64, bool) {
     let mut wanted = (stop != cursor).then_some(true);
     while stop < end {
         let Some((frame_end, topic)) = log.frame(stop) else { break };
-        let own = topic.is_none_or(|topic| !skip.iter().any(|filter| filter.matches_str(topic)));
-        if *wanted.get_or_insert(own) != own {
+        let topic = topic.map_or(own, |topic| topic);
+        let fresh = !skip.iter().any(|filter| filter.matches_str(topic));
+        if *wanted.get_or_insert(fresh) != fresh {
             break;
         }
         stop = frame_end;
@@ -162,7 +165,13 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 let (_, missed) = lag.missed.swap_remove(at);
                 if let Some(socket) = self.table.get(index) {
                     let (first, last) = missed.sequences.unzip();
-                    event::gap(&mut connection.outbox, socket.filter.as_str(), first, last, GapReason::Dropped);
+                    event::gap(
+                        &mut connection.outbox,
+                        socket.filter.as_str(),
+                        first,
+                        last,
+                        GapReason::Dropped,
+                    );
                 }
                 continue;
             }
@@ -197,12 +206,14 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let SubSocket { subscribers, log, behind, .. } = socket;
         let Some(subscriber) = subscribers.get_mut(place as usize) else { return flow };
         match flow {
-            Flow::Blocked => lag.current = (subscriber.cursor != log.boundary(subscriber.cursor)).then_some(index),
+            Flow::Blocked => {
+                lag.current = (subscriber.cursor != log.boundary(subscriber.cursor)).then_some(index)
+            }
             Flow::Sent | Flow::Idle if subscriber.cursor == log.head() => {
                 lag.pending.pop_front();
                 subscriber.behind = false;
                 *behind -= 1;
-                self.counts.lagging(-1);
+                self.counts.lagging_changed(-1);
                 if *behind == 0 && socket.job.is_none() {
                     socket.log.clear(&mut self.pool);
                 }
@@ -219,12 +230,13 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let skip = skipped(&self.table, connection, index);
         let place = connection.held.iter().find(|held| held.socket == index).map(|held| held.place);
         let Some((socket, place)) = self.table.get_mut(index).zip(place) else { return Flow::Idle };
-        let SubSocket { subscribers, log, .. } = socket;
+        let SubSocket { subscribers, log, filter, .. } = socket;
         let Some(subscriber) = subscribers.get_mut(place as usize) else { return Flow::Idle };
         let end = log.boundary((subscriber.cursor + bytes).min(log.head()));
         let mut tally = Tally::default();
         let before = subscriber.cursor;
-        let flow = send_log(&mut connection.socket, log, &mut subscriber.cursor, end, &skip, &mut tally);
+        let own = filter.as_str();
+        let flow = send_log(&mut connection.socket, log, own, &mut subscriber.cursor, end, &skip, &mut tally);
         if let Some(lag) = &mut connection.lag {
             lag.moved |= subscriber.cursor != before;
         }
@@ -261,7 +273,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 Verdict::Jump { to, missed } => {
                     subscriber.cursor = to;
                     lag.miss(index, missed);
-                    self.counts.gap(GapReason::Dropped);
+                    self.counts.gap(GapReason::Dropped.as_str(), 1);
                 }
             }
         }

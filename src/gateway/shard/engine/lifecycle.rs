@@ -37,7 +37,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             generation: self.generation,
             socket,
             phase: Phase::Open,
-            session: Session::new(&self.settings.session),
+            session: Session::new(None, &self.settings.session),
             decoder: Decoder::default(),
             seat,
             outbox: Vec::new(),
@@ -99,18 +99,23 @@ impl<S: Socket, C: Control> Engine<S, C> {
     }
 
     fn begin_closing(&mut self, slot: usize, code: u16) -> bool {
-        let Some(connection) = self.connections.get_mut(slot).filter(|connection| connection.is_open()) else {
+        let Some(connection) = self.connections.get_mut(slot).filter(|connection| connection.is_open())
+        else {
             return false;
         };
         connection.phase = Phase::Closing(self.now.second() + CLOSING_SECONDS);
-        connection.pause = None;
-        self.counts.closed(code);
+        if connection.pause.take().is_some() {
+            self.unread.push(slot);
+        }
+        self.counts.connection_closed(code);
         self.leave_all(slot);
         true
     }
 
     fn leave_all(&mut self, slot: usize) {
-        while let Some(held) = self.connections.get(slot).and_then(|connection| connection.held.last().copied()) {
+        while let Some(held) =
+            self.connections.get(slot).and_then(|connection| connection.held.last().copied())
+        {
             self.detach(slot, held.socket);
         }
     }
@@ -129,9 +134,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     /// The connection broke without a close.
     pub(super) fn lost(&mut self, slot: usize) {
         self.begin_closing(slot, 1006);
-        if self.connections.try_remove(slot).is_some() {
-            self.counts.connection_closed();
-        }
+        self.connections.try_remove(slot);
     }
 
     /// The client has ended its side, or the socket has failed.
@@ -170,12 +173,13 @@ impl<S: Socket, C: Control> Engine<S, C> {
             } else {
                 "not authenticated in time: send setup within 10 seconds"
             };
-            self.close(slot, CloseCode::NotAuthenticated, reason);
+            self.close(slot, CloseCode::Unauthenticated, reason);
         } else if connection.pong_by != 0 && second >= connection.pong_by {
-            match &mut connection.lag {
-                // A slow reader that does read is alive: its pong is behind what it has not read yet.
-                Some(lag) if std::mem::take(&mut lag.moved) => connection.pong_by = second + PONG_SECONDS,
-                _ => self.close(slot, CloseCode::NoPong, CloseCode::NoPong.reason()),
+            // A slow reader that does read is alive: its pong is behind what it has not read yet.
+            if connection.lag.as_mut().is_some_and(|lag| std::mem::take(&mut lag.moved)) {
+                connection.pong_by = second + PONG_SECONDS;
+            } else {
+                self.close(slot, CloseCode::NoPong, CloseCode::NoPong.reason());
             }
         } else if second >= connection.ping_at {
             connection.ping_at = second + self.settings.heartbeat_seconds;
@@ -189,7 +193,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
 
     /// Tells everybody to go elsewhere, and plans when whoever stays is closed.
     pub(super) fn drain(&mut self, window: Duration) {
-        let slots: Vec<_> = self.connections.iter().filter(|(_, c)| c.is_open()).map(|(slot, _)| slot).collect();
+        let slots: Vec<_> =
+            self.connections.iter().filter(|(_, c)| c.is_open()).map(|(slot, _)| slot).collect();
         let plan = drain::plan(slots.len(), window, rand::random());
         let mut due = Vec::with_capacity(slots.len());
         for (slot, at) in slots.into_iter().zip(plan) {

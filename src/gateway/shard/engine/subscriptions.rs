@@ -9,7 +9,7 @@ use crate::{
     api::{Filter, Seq},
     gateway::{
         backbone::InterestChange,
-        protocol::{ErrorCode, event},
+        protocol::{ErrorCode, command::Id, event, session::Session},
         shard::inbox::ConnectionId,
     },
 };
@@ -17,7 +17,7 @@ use crate::{
 impl<S: Socket, C: Control> Engine<S, C> {
     /// Subscribes a connection that may. Answered at once where the topic is in force here or held already,
     /// else when the backbone says so.
-    pub(super) fn subscribe(&mut self, slot: usize, id: Option<Box<str>>, filter: Filter) {
+    pub(super) fn subscribe(&mut self, slot: usize, id: Option<Id>, filter: Filter) {
         let Some(index) = self.table.find(filter.as_str()) else {
             self.subscribe_first(slot, id, filter);
             return;
@@ -26,17 +26,17 @@ impl<S: Socket, C: Control> Engine<S, C> {
             return;
         };
         if socket.in_force {
-            self.attach(slot, index, id.as_deref());
+            self.attach(slot, index, id.as_ref());
         } else {
             connection.waiting += 1;
             socket.waiting.push(Waiting { connection: connection.id(slot), id });
         }
     }
 
-    fn subscribe_first(&mut self, slot: usize, id: Option<Box<str>>, filter: Filter) {
+    fn subscribe_first(&mut self, slot: usize, id: Option<Id>, filter: Filter) {
         if self.untold.len() >= UNTOLD {
             let reason = "the gateway is busy with other subscribes: try again";
-            self.error(slot, id.as_deref(), ErrorCode::BackboneUnavailable, reason, Some(filter.as_str()));
+            self.error(slot, id.as_ref(), ErrorCode::BackboneUnavailable, reason, Some(filter.as_str()));
             return;
         }
         let Some(connection) = self.connections.get_mut(slot) else { return };
@@ -58,7 +58,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         for Waiting { connection, id } in waiting {
             if let Some(slot) = self.slot(connection) {
-                self.attach(slot, index, id.as_deref());
+                self.attach(slot, index, id.as_ref());
             }
         }
         self.release_unused(index);
@@ -69,7 +69,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let Some((index, waiting)) = self.answered(filter, epoch) else { return };
         for Waiting { connection, id } in waiting {
             if let Some(slot) = self.slot(connection) {
-                self.error(slot, id.as_deref(), ErrorCode::BackboneUnavailable, reason, Some(filter.as_str()));
+                self.error(slot, id.as_ref(), ErrorCode::BackboneUnavailable, reason, Some(filter.as_str()));
             }
         }
         // The backbone has forgotten the interest itself.
@@ -95,7 +95,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     }
 
     /// Makes the connection a subscriber, if it is not, and says so.
-    fn attach(&mut self, slot: usize, index: u32, id: Option<&str>) {
+    fn attach(&mut self, slot: usize, index: u32, id: Option<&Id>) {
         let Some((connection, socket)) = self.connections.get_mut(slot).zip(self.table.get_mut(index)) else {
             return;
         };
@@ -115,7 +115,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     }
 
     /// Ends a subscription, or one that still waits, and says so.
-    pub(super) fn unsubscribe(&mut self, slot: usize, id: Option<&str>, filter: &Filter) {
+    pub(super) fn unsubscribe(&mut self, slot: usize, id: Option<&Id>, filter: &Filter) {
         if let Some(index) = self.table.find(filter.as_str()) {
             self.answer_waiting(slot, index);
             self.detach(slot, index);
@@ -137,7 +137,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             connection.waiting -= 1;
             event::subscribed(
                 &mut connection.outbox,
-                waiting.id.as_deref(),
+                waiting.id.as_ref(),
                 socket.filter.as_str(),
                 socket.seq,
                 false,
@@ -155,7 +155,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             let held = connection.held.remove(at);
             let (taken, moved) = socket.take(held.place);
             if taken.behind {
-                self.counts.lagging(-1);
+                self.counts.lagging_changed(-1);
             }
             if let Some(lag) = &mut connection.lag {
                 if lag.current == Some(index) {
@@ -175,7 +175,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
     /// Tells the connection whose subscriber was moved its new place.
     fn moved(&mut self, connection: Option<u32>, index: u32, place: u32) {
         let connection = connection.and_then(|slot| self.connections.get_mut(slot as usize));
-        let held = connection.and_then(|connection| connection.held.iter_mut().find(|held| held.socket == index));
+        let held =
+            connection.and_then(|connection| connection.held.iter_mut().find(|held| held.socket == index));
         if let Some(held) = held {
             held.place = place;
         }
@@ -203,7 +204,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let filters = connection.held.iter().filter_map(|held| self.table.get(held.socket));
         let lost: Vec<_> = filters
             .map(|socket| socket.filter.clone())
-            .filter(|filter| !connection.session.may_subscribe(filter))
+            .filter(|filter| !may_subscribe(&connection.session, filter))
             .collect();
         for filter in lost {
             if let Some(index) = self.table.find(filter.as_str()) {
@@ -233,4 +234,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let connection = self.connections.get(slot)?;
         (connection.generation == id.generation && connection.is_open()).then_some(slot)
     }
+}
+
+fn may_subscribe(session: &Session, filter: &Filter) -> bool {
+    session.identity().is_some_and(|identity| identity.grants.may_subscribe(filter))
 }

@@ -12,7 +12,7 @@ use slab::Slab;
 
 use crate::{
     api::{Filter, SlowConsumer},
-    gateway::{log::Log, shard::inbox::ConnectionId},
+    gateway::{log::Log, protocol::command::Id, shard::inbox::ConnectionId},
 };
 
 /// All sub-sockets of a shard. Bounded by the subscriptions of its connections.
@@ -72,7 +72,7 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) connection: ConnectionId,
-    pub(super) id: Option<Box<str>>,
+    pub(super) id: Option<Id>,
 }
 
 impl Table {
@@ -137,6 +137,7 @@ impl SubSocket {
         let cursor = self.log.head();
         self.subscribers.push(Subscriber { cursor, connection, behind: false });
         self.count.fetch_add(1, Ordering::Relaxed);
+        self.places_changed();
         u32::try_from(self.subscribers.len() - 1).unwrap_or(u32::MAX)
     }
 
@@ -147,17 +148,25 @@ impl SubSocket {
         if taken.behind {
             self.behind -= 1;
         }
+        self.places_changed();
+        (taken, self.subscribers.get(place as usize).map(|moved| moved.connection))
+    }
+
+    /// A hand-out under way counts places: somebody may be passed over now, so it goes round once more.
+    fn places_changed(&mut self) {
         if let Some(job) = &mut self.job {
-            // The one that was moved may lie behind the hand-out already.
             job.again = true;
         }
-        (taken, self.subscribers.get(place as usize).map(|moved| moved.connection))
     }
 
     /// Where a new round begins: another subscriber each time, so that nobody is always last.
     pub(super) fn rotation(&mut self) -> usize {
         self.turns = self.turns.wrapping_add(1);
         self.turns.wrapping_mul(7919) % self.subscribers.len().max(1)
+    }
+
+    pub(super) fn is_awaited_by(&self, connection: ConnectionId) -> bool {
+        self.waiting.iter().any(|waiting| waiting.connection == connection)
     }
 
     pub(super) fn is_unused(&self) -> bool {

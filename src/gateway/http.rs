@@ -1,0 +1,3 @@
+//! What the gateway answers over HTTP.
+
+pub mod admin;
