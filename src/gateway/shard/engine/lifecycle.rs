@@ -227,6 +227,6 @@ impl<S: Socket, C: Control> Engine<S, C> {
 
 /// Spreads the pings of connections over the period (Knuth's multiplicative hash).
 fn spread(slot: usize, period: u32) -> u32 {
-    let scrambled = (slot as u64).wrapping_mul(2_654_435_761) >> 8;
+    let scrambled = (slot as u64 + 1).wrapping_mul(2_654_435_761) >> 8;
     u32::try_from(scrambled % u64::from(period.max(1))).unwrap_or(0)
 }
