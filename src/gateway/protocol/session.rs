@@ -65,8 +65,9 @@ impl Session {
     /// Decides one text frame. What is refused or answered here has its frame appended to `out` (`Answered`);
     /// everything else is the shard's to do and to answer.
     ///
-    /// A setup while another's token is being checked is decided like the first: the shard keeps at most one in
-    /// flight and the newest behind it.
+    /// A setup while another's token is being checked is decided like the first. The shard keeps one check in
+    /// flight per connection and leaves what the client sends meanwhile undecoded: answers stay in order, and a
+    /// `subscribe` right behind `setup` is not told `AUTH_REQUIRED`.
     pub fn command(
         &mut self,
         frame: &str,

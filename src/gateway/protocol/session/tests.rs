@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    api::{Filter, Pattern},
+    api::{Filter, Limits, Pattern},
     gateway::{access::Grants, protocol::command::Token},
 };
 
@@ -23,7 +23,14 @@ impl Held for Topics {
 const NONE: &Topics = &Topics(&[]);
 
 fn policy() -> Policy {
-    Policy { topics_per_connection: 2, publish_per_second: 3, subscribe_per_second: 0, message_bytes: 20 }
+    let limits = Limits {
+        topics_per_connection: 2,
+        publish_per_second: 3,
+        subscribe_per_second: 0,
+        message_bytes: 20,
+        ..Limits::default()
+    };
+    Policy::from(&limits)
 }
 
 fn patterns(list: &[&str]) -> Vec<Pattern> {
