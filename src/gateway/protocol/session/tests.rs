@@ -265,6 +265,31 @@ fn a_topic_of_setup_or_the_url_is_refused_without_an_id() {
 }
 
 #[test]
+fn no_answer_is_large_however_large_the_frame() {
+    let huge = "\\u0001".repeat(10_000);
+    let most = "\\u0001".repeat(255);
+    let id = "x".repeat(128);
+    for frame in [
+        format!(r#"{{"type":"subscribe","topic":"{huge}"}}"#),
+        format!(r#"{{"type":"subscribe","topic":"{most}","id":"{id}"}}"#),
+        format!(r#"{{"type":"publish","topic":"{huge}"}}"#),
+        format!(r#"{{"type":"{huge}","topic":"{most}","id":"{id}"}}"#),
+        format!(r#"{{"{huge}":1,}}"#),
+    ] {
+        let mut out = Vec::new();
+        assert_eq!(known().command(&frame, NONE, 0, &policy(), &mut out), Decision::Answered);
+        assert!((1..4096).contains(&out.len()), "{}", out.len());
+    }
+    refused(
+        &mut known(),
+        &format!(r#"{{"id":1,"type":"subscribe","topic":"{huge}"}}"#),
+        NONE,
+        "TOPIC_INVALID",
+        None,
+    );
+}
+
+#[test]
 fn repeated_abuse_ends_the_connection_and_patience_mends_it() {
     let mut session = known();
     for _ in 0..ERROR_BURST {
