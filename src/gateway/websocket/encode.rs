@@ -80,3 +80,43 @@ fn control(out: &mut Vec<u8>, opcode: u8, head: &[u8], payload: &[u8]) {
     out.extend_from_slice(head);
     out.extend_from_slice(payload);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_is_as_short_as_it_can_be() {
+        for (len, header) in [
+            (0, &[0x81, 0][..]),
+            (125, &[0x81, 125]),
+            (126, &[0x81, 126, 0, 126]),
+            (0xffff, &[0x81, 126, 0xff, 0xff]),
+            (0x1_0000, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let mut out = Vec::new();
+            put_text_header(&mut out, len);
+            assert_eq!(out, header);
+            assert_eq!(header_len(len), header.len());
+            let mut out = vec![7];
+            text_with(&mut out, |out| out.resize(3 + len, b'x'));
+            assert_eq!((out[0], &out[1..=header.len()], out.len()), (7, header, 1 + header.len() + len));
+        }
+    }
+
+    #[test]
+    fn a_reason_is_cut_between_characters() {
+        let mut out = Vec::new();
+        close(&mut out, CloseCode::Normal, &"é".repeat(100));
+        assert_eq!(&out[..4], &[0x88, 124, 0x03, 0xe8]);
+        assert_eq!(std::str::from_utf8(&out[4..]).unwrap(), "é".repeat(61));
+    }
+
+    #[test]
+    fn a_pong_is_never_longer_than_a_control_frame() {
+        let mut out = Vec::new();
+        pong(&mut out, &[1; 200]);
+        assert_eq!(out.len(), 127);
+        assert_eq!(&out[..3], &[0x8a, 125, 1]);
+    }
+}

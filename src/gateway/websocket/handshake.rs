@@ -73,3 +73,69 @@ fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
         .flat_map(|value| value.split(','))
         .any(|part| part.trim().eq_ignore_ascii_case(token))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of RFC 6455 § 1.3.
+    const GOOD: [(&str, &str); 4] = [
+        ("connection", "keep-alive, Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+
+    fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in list {
+            map.append(*name, value.parse().unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn the_example_of_the_rfc_is_accepted() {
+        assert_eq!(accept(&Method::GET, &headers(&GOOD)).unwrap(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let mut split = GOOD.to_vec();
+        split[0].1 = "keep-alive";
+        split.push(("connection", "UPGRADE"));
+        assert!(accept(&Method::GET, &headers(&split)).is_ok());
+    }
+
+    #[test]
+    fn each_header_is_needed_as_it_should_be() {
+        for (index, wrong, refusal, status) in [
+            (0, "close", Refusal::NotUpgrade, 426),
+            (0, "notupgrade", Refusal::NotUpgrade, 426),
+            (1, "h2c", Refusal::NotUpgrade, 426),
+            (2, "8", Refusal::Version, 426),
+            (3, "", Refusal::Key, 400),
+            (3, "not base64!", Refusal::Key, 400),
+            (3, "dGhlIHNhbXBsZQ==", Refusal::Key, 400),
+        ] {
+            let mut list = GOOD.to_vec();
+            list[index].1 = wrong;
+            assert_eq!(accept(&Method::GET, &headers(&list)).unwrap_err(), refusal, "{wrong}");
+            list.remove(index);
+            assert_eq!(accept(&Method::GET, &headers(&list)).unwrap_err(), refusal, "without {index}");
+            assert_eq!(refusal.status(), status);
+        }
+    }
+
+    #[test]
+    fn a_key_given_twice_is_refused() {
+        let mut list = GOOD.to_vec();
+        list.push(GOOD[3]);
+        assert_eq!(accept(&Method::GET, &headers(&list)).unwrap_err(), Refusal::Key);
+    }
+
+    #[test]
+    fn only_get_is_upgraded_and_a_refusal_says_what_to_send() {
+        let refusal = accept(&Method::POST, &headers(&GOOD)).unwrap_err();
+        assert_eq!((refusal.status().as_u16(), refusal.headers()), (405, &[(header::ALLOW, "GET")][..]));
+        assert!(Refusal::Version.headers().contains(&(header::SEC_WEBSOCKET_VERSION, "13")));
+        assert!(Refusal::NotUpgrade.headers().contains(&(header::UPGRADE, "websocket")));
+        assert!(Refusal::Key.headers().is_empty());
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    api::{Filter, Topic},
+    api::{Filter, Limits, Topic},
     gateway::protocol::{
         CloseCode, ErrorCode,
         command::{Id, Token},
@@ -23,6 +23,19 @@ pub struct Policy {
     pub subscribe_per_second: u32,
     /// Bytes of one published payload.
     pub message_bytes: usize,
+}
+
+impl From<&Limits> for Policy {
+    fn from(limits: &Limits) -> Self {
+        // The resource's own rules keep these from being negative.
+        let count = |limit: i32| u32::try_from(limit).unwrap_or(0);
+        Self {
+            topics_per_connection: count(limits.topics_per_connection),
+            publish_per_second: count(limits.publish_per_second),
+            subscribe_per_second: count(limits.subscribe_per_second),
+            message_bytes: count(limits.message_bytes) as usize,
+        }
+    }
 }
 
 /// What the shard knows of a connection's subscriptions.
