@@ -126,7 +126,10 @@ impl Metrics {
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("metric", &self.metric.name).field("labels", &self.labels).finish()
+        f.debug_struct("Source")
+            .field("metric", &self.metric.name)
+            .field("labels", &self.labels)
+            .finish_non_exhaustive()
     }
 }
 

@@ -11,12 +11,21 @@ use crate::api::{MetricsSpec, Pattern};
 /// `spec.metrics`, ready to be applied.
 #[derive(Debug)]
 pub(super) struct Folding {
-    /// In the order of the resource; the index names a label.
-    patterns: Vec<(Pattern, usize)>,
+    /// In the order of the resource.
+    rules: Vec<Rule>,
     /// Each label once.
     labels: Vec<Arc<str>>,
     /// Most series beside `__other__`.
     cap: usize,
+}
+
+#[derive(Debug)]
+struct Rule {
+    pattern: Pattern,
+    /// Bytes before the first wildcard: most topics are turned away by comparing these.
+    literal: usize,
+    /// Index of the label.
+    label: usize,
 }
 
 /// Counts the topics of one scrape, which come in ascending order. Holds at most 2 × cap of them.
@@ -25,7 +34,7 @@ pub(super) struct Tally<'a> {
     folding: &'a Folding,
     /// Topics that may get a series of their own.
     kept: Vec<(u32, Arc<str>)>,
-    /// Once cap topics with more subscribers are known: a topic with so many or fewer is folded unseen.
+    /// Once cap topics with at least so many subscribers came before: one with so many or fewer is folded unseen.
     floor: Option<u32>,
     /// By label: subscribers and topics.
     groups: Vec<(u64, u64)>,
@@ -35,7 +44,7 @@ pub(super) struct Tally<'a> {
 
 /// What a scrape shows of the topics.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Series {
+pub(super) struct Shown {
     /// Label and subscribers; labels are distinct. `__other__` is among them where something was folded into it.
     pub(super) series: Vec<(Arc<str>, u64)>,
     /// Topics with a series of their own.
@@ -47,15 +56,15 @@ pub(super) struct Series {
 impl Folding {
     pub(super) fn new(spec: &MetricsSpec) -> Self {
         let mut labels: Vec<Arc<str>> = Vec::new();
-        let mut patterns = Vec::new();
+        let mut rules = Vec::new();
         for rule in &spec.topic_labels {
             let index = labels.iter().position(|label| **label == *rule.label).unwrap_or_else(|| {
                 labels.push(rule.label.as_str().into());
                 labels.len() - 1
             });
-            patterns.push((rule.pattern.clone(), index));
+            rules.push(Rule::new(&rule.pattern, index));
         }
-        Self { patterns, labels, cap: usize::try_from(spec.max_topic_series).unwrap_or(0) }
+        Self { rules, labels, cap: usize::try_from(spec.max_topic_series).unwrap_or(0) }
     }
 
     pub(super) fn tally(&self) -> Tally<'_> {
@@ -71,8 +80,20 @@ impl Folding {
     /// The label that the topic shares: by the first pattern that matches, or because it is called as a label is
     /// (two series of one name would be an error to Prometheus).
     fn group(&self, topic: &str) -> Option<usize> {
-        let by_pattern = self.patterns.iter().find(|(pattern, _)| pattern.matches_str(topic));
-        by_pattern.map(|(_, index)| *index).or_else(|| self.labels.iter().position(|label| **label == *topic))
+        let rule = self.rules.iter().find(|rule| rule.matches(topic));
+        rule.map(|rule| rule.label).or_else(|| self.labels.iter().position(|label| **label == *topic))
+    }
+}
+
+impl Rule {
+    fn new(pattern: &Pattern, label: usize) -> Self {
+        let text = pattern.as_str();
+        Self { pattern: pattern.clone(), literal: text.find(['*', '>']).unwrap_or(text.len()), label }
+    }
+
+    fn matches(&self, topic: &str) -> bool {
+        let literal = &self.pattern.as_str()[..self.literal];
+        topic.starts_with(literal) && self.pattern.matches_str(topic)
     }
 }
 
@@ -101,7 +122,7 @@ impl Tally<'_> {
         self.floor = self.kept.iter().map(|(subscribers, _)| *subscribers).min();
     }
 
-    pub(super) fn finish(self) -> Series {
+    pub(super) fn finish(self) -> Shown {
         let mut other = self.other;
         let mut folded = 0;
         let mut candidates: Vec<(u64, Arc<str>, Option<u64>)> =
@@ -114,7 +135,7 @@ impl Tally<'_> {
             }
         }
         candidates.sort_unstable_by(|a, b| larger((a.0, &a.1), (b.0, &b.1)));
-        let mut found = Series::default();
+        let mut found = Shown::default();
         for (place, (subscribers, label, group)) in candidates.into_iter().enumerate() {
             let topics = group.unwrap_or(1);
             if place >= self.folding.cap {

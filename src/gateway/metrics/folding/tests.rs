@@ -18,7 +18,7 @@ fn spec(cap: i32, labels: &[(&str, &str)]) -> MetricsSpec {
     }
 }
 
-fn fold(spec: &MetricsSpec, topics: &BTreeMap<Arc<str>, u32>) -> Series {
+fn fold(spec: &MetricsSpec, topics: &BTreeMap<Arc<str>, u32>) -> Shown {
     let folding = Folding::new(spec);
     let mut tally = folding.tally();
     for (topic, subscribers) in topics {
