@@ -1,9 +1,15 @@
 //! The resource, the gateway's configuration and the names everything shares. Knows nobody else in the crate.
 
+mod crd;
 mod secrets;
 mod spec;
 mod topic;
 
+pub use crd::{crd, crd_yaml};
 pub use secrets::{SecretError, Secrets};
-pub use spec::*;
+pub use spec::{
+    Anonymous, Authentication, AuthorizationRule, Backbone, Drain, JwtAlgorithm, JwtIssuer, Limits,
+    Listeners, MemoryBackbone, MetricsSpec, NatsBackbone, NatsTls, SecretKeyRef, SecretRef, SlowConsumer,
+    SubscriptionMode, TopicGateway, TopicGatewaySpec, TopicLabel, TopicRule,
+};
 pub use topic::{Filter, MAX_TOPIC_BYTES, MAX_TOPIC_TOKENS, Pattern, Seq, Topic, TopicError};
