@@ -1,11 +1,11 @@
-//! The CustomResourceDefinition, made from the types.
+//! The `CustomResourceDefinition`, made from the types.
 
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
 use super::TopicGateway;
 
-/// The CustomResourceDefinition of [`TopicGateway`], as it is applied to a cluster.
+/// The `CustomResourceDefinition` of [`TopicGateway`], as it is applied to a cluster.
 pub fn crd() -> Value {
     let mut crd = serde_json::to_value(TopicGateway::crd()).unwrap_or_default();
     let schema = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
@@ -35,5 +35,50 @@ fn forget_nullable(schema: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(forget_nullable),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "crds/topicgateways.topicgateway.io.yaml";
+
+    #[test]
+    fn the_file_in_crds_is_what_the_types_say() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
+        let held = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(held == crd_yaml(), "{FILE} is out of date: run `cargo run -- crd > {FILE}`");
+    }
+
+    #[test]
+    fn every_field_is_described_and_every_value_is_bounded() {
+        let mut bare = Vec::new();
+        walk(&spec_schema(), "spec", &mut bare);
+        assert_eq!(bare, Vec::<String>::new());
+    }
+
+    fn walk(schema: &Value, path: &str, bare: &mut Vec<String>) {
+        let bounded = match schema["type"].as_str() {
+            Some("string") => schema["maxLength"].is_u64() || schema["enum"].is_array(),
+            Some("integer") => schema["minimum"].is_number() && schema["maximum"].is_number(),
+            Some("array") => schema["maxItems"].is_u64() && schema["x-kubernetes-list-type"].is_string(),
+            Some("object") => schema["additionalProperties"].is_null() || schema["maxProperties"].is_u64(),
+            _ => false,
+        };
+        if !bounded || schema["nullable"] == true {
+            bare.push(format!("{path} has no bound"));
+        }
+        for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+            if inner["description"].as_str().is_none_or(str::is_empty) {
+                bare.push(format!("{path}.{name} has no description"));
+            }
+            walk(inner, &format!("{path}.{name}"), bare);
+        }
+        for name in ["items", "additionalProperties"] {
+            if schema[name].is_object() {
+                walk(&schema[name], &format!("{path}.{name}"), bare);
+            }
+        }
     }
 }

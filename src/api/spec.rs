@@ -12,6 +12,8 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(in crate::api) use rule::{SECRET_KEY, SECRET_NAME, pattern_hint};
+
 pub use access::{Anonymous, Authentication, AuthorizationRule, JwtAlgorithm, JwtIssuer, Listeners};
 pub use backbone::{
     Backbone, MemoryBackbone, NatsBackbone, NatsTls, SecretKeyRef, SecretRef, SubscriptionMode,
