@@ -28,7 +28,7 @@ Exit codes:
 
 /// Topics from NATS to WebSocket clients, each message to exactly the subscribers of its topic.
 #[derive(Debug, Parser)]
-#[command(name = "topic-gateway", version, about, after_help = AFTER_HELP, arg_required_else_help = true)]
+#[command(name = "topic-gateway", version, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

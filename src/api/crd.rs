@@ -9,7 +9,7 @@ use super::TopicGateway;
 pub fn crd() -> Value {
     let mut crd = serde_json::to_value(TopicGateway::crd()).unwrap_or_default();
     let schema = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-    forget_nullable(schema);
+    tidy(schema);
     crd
 }
 
@@ -23,17 +23,24 @@ pub(super) fn spec_schema() -> Value {
     crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"].take()
 }
 
+/// Takes away what the derivation says too much of.
+///
 /// `Option` is derived as nullable, but to leave a field out is the only way to leave it empty here:
-/// an API server takes a null away before its rules look, and `has()` means what it says.
-fn forget_nullable(schema: &mut Value) {
+/// an API server takes a null away before its rules look, and `has()` means what it says. Bounds are
+/// derived as `1.0`.
+fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
-            if fields.get("nullable") == Some(&json!(true)) {
-                fields.remove("nullable");
+            fields.retain(|name, value| !(name == "nullable" && *value == true));
+            for bound in ["minimum", "maximum"] {
+                let value = fields.get(bound).and_then(Value::as_f64);
+                if let Some(whole) = value.and_then(|value| value.to_string().parse::<i64>().ok()) {
+                    fields.insert(bound.into(), json!(whole));
+                }
             }
-            fields.values_mut().for_each(forget_nullable);
+            fields.values_mut().for_each(tidy);
         }
-        Value::Array(items) => items.iter_mut().for_each(forget_nullable),
+        Value::Array(items) => items.iter_mut().for_each(tidy),
         _ => {}
     }
 }
@@ -49,6 +56,18 @@ mod tests {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
         let held = std::fs::read_to_string(path).unwrap_or_default();
         assert!(held == crd_yaml(), "{FILE} is out of date: run `cargo run -- crd > {FILE}`");
+    }
+
+    #[test]
+    fn every_rule_has_a_case_that_breaks_it() {
+        let cases = include_str!("manifests/tests/bad.rs");
+        let (schema, mut rules) = (spec_schema().to_string(), 0);
+        for rule in schema.split("\"message\":\"").skip(1) {
+            let message = rule.split('"').next().unwrap();
+            assert!(cases.contains(message), "no case for: {message}");
+            rules += 1;
+        }
+        assert!(rules >= 9, "{rules}");
     }
 
     #[test]

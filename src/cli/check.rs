@@ -37,7 +37,8 @@ fn report(files: &[String], manifests: &Manifests) -> String {
         None => "topics in memory".into(),
     };
     let place = metadata.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
-    let mut text = format!("{}: ok, TopicGateway {place}{name}, {backbone}\n", files.join(", "));
+    let names: Vec<&str> = files.iter().map(|file| manifest::name(file)).collect();
+    let mut text = format!("{}: ok, TopicGateway {place}{name}, {backbone}\n", names.join(", "));
     for note in &manifests.notes {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "note: {note}");
@@ -64,6 +65,9 @@ mod tests {
     #[test]
     fn the_built_in_resource_has_its_topics_in_memory() {
         let manifests = crate::api::builtin().unwrap();
-        assert_eq!(report(&["-".into()], &manifests), "-: ok, TopicGateway dev, topics in memory\n");
+        assert_eq!(
+            report(&["-".into()], &manifests),
+            "standard input: ok, TopicGateway dev, topics in memory\n"
+        );
     }
 }

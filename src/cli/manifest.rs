@@ -14,10 +14,15 @@ pub(super) fn load(files: &[String]) -> Result<Manifests, Failure> {
     Ok(Manifests::parse(&texts)?)
 }
 
+/// How messages call a file.
+pub(super) fn name(file: &str) -> &str {
+    if file == "-" { "standard input" } else { file }
+}
+
 /// Name and text of one file.
 fn read(file: &str) -> Result<(String, String), Failure> {
     let mut bytes = Vec::new();
-    let name = if file == "-" { "standard input" } else { file };
+    let name = name(file);
     let outcome = if file == "-" {
         std::io::stdin().lock().take(MAX_BYTES).read_to_end(&mut bytes)
     } else {

@@ -78,7 +78,7 @@ fn secrets_may_stand_in_another_file_and_in_base64() {
 fn other_kinds_are_noted_and_left_aside() {
     let more = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n---\napiVersion: apps/v1\nkind: Deployment\n";
     let text =
-        format!("{HEAD}spec: {{backbone: {{memory: {{}}}}, authentication: {{jwt: [{}]}}}}\n{more}", ISSUER);
+        format!("{HEAD}spec: {{backbone: {{memory: {{}}}}, authentication: {{jwt: [{ISSUER}]}}}}\n{more}");
     let secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {k: v}\n";
     assert_eq!(
         parse(&[&text, secret].concat()).unwrap().notes,

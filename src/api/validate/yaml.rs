@@ -49,20 +49,22 @@ pub(in crate::api) fn documents(text: &str) -> (Vec<Node>, Vec<Failure>) {
     let mut options = Options::default();
     (options.flow_nesting_limit, options.block_nesting_limit) = (MAX_DEPTH, MAX_DEPTH);
     let parser = Parser::new_from_str_with_options(text, options);
-    let mut composer = Composer { parser, anchors: HashMap::new(), weight: 0, line: 1, twice: Vec::new() };
+    let mut composer =
+        Composer { text, parser, anchors: HashMap::new(), weight: 0, line: 1, slips: Vec::new() };
     let failure = composer.stream(&mut found).err();
-    composer.twice.extend(failure);
-    (found, composer.twice)
+    composer.slips.extend(failure);
+    (found, composer.slips)
 }
 
 /// Bounded: all that is held by [`MAX_BYTES`] and [`MAX_WEIGHT`].
 struct Composer<'a> {
+    text: &'a str,
     parser: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, Node>,
     weight: usize,
     line: usize,
-    /// Fields that stand twice.
-    twice: Vec<Failure>,
+    /// What is wrong without making the rest unreadable.
+    slips: Vec<Failure>,
 }
 
 impl<'a> Composer<'a> {
@@ -75,7 +77,7 @@ impl<'a> Composer<'a> {
             }
             Some(Err(error)) => {
                 let line = error.marker().line().max(1);
-                Err((line, format!("is not YAML: {}; mend this line or the one above it", error.info())))
+                Err((line, format!("is not YAML: {}; {}", error.info(), advice(self.text, line))))
             }
         }
     }
@@ -100,6 +102,10 @@ impl<'a> Composer<'a> {
         }
         let (kind, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
+                if style == ScalarStyle::Folded && text.is_empty() {
+                    self.slips
+                        .push((line, "'>' without quotes begins a folded text; put it in quotes".into()));
+                }
                 let plain = style == ScalarStyle::Plain && !is_text(tag.as_deref());
                 (Kind::Scalar { text: text.into_owned(), plain }, anchor)
             }
@@ -170,7 +176,7 @@ impl<'a> Composer<'a> {
             } else if names.insert(name.clone()) {
                 fields.push((name, value));
             } else {
-                self.twice.push((key.line, format!("field {name:?} is given twice; keep one of them")));
+                self.slips.push((key.line, format!("field {name:?} is given twice; keep one of them")));
             }
         }
         for value in merged {
@@ -185,6 +191,23 @@ impl<'a> Composer<'a> {
             return Err((self.line, "is too large with its aliases put in; write less".into()));
         }
         Ok(())
+    }
+}
+
+/// What to do about a line that cannot be read. Patterns without quotes are the likeliest slip.
+fn advice(text: &str, line: usize) -> &'static str {
+    let line = text.lines().nth(line - 1).unwrap_or_default();
+    let begins_with = |signs: &[char]| {
+        line.split([' ', '[', ',', '{']).any(|word| word.starts_with(signs) && !word.starts_with(">-"))
+    };
+    if line.trim_start_matches(' ').starts_with('\t') {
+        "indent with blanks instead of tabs"
+    } else if begins_with(&['*', '>']) {
+        "put patterns that begin with '*' or '>' in quotes"
+    } else if begins_with(&['@', '%', '`', '&', '!', '|']) {
+        "put the text in quotes"
+    } else {
+        "mend this line or the one above it"
     }
 }
 

@@ -78,6 +78,22 @@ fn nesting_and_size_are_bounded() {
 }
 
 #[test]
+fn a_line_that_cannot_be_read_comes_with_advice() {
+    for (text, advice) in [
+        ("a:\n- [*]", "put patterns that begin with '*' or '>' in quotes"),
+        ("a: *.b", "put patterns that begin with '*' or '>' in quotes"),
+        ("a: [b, >]", "put patterns that begin with '*' or '>' in quotes"),
+        ("a: @b", "put the text in quotes"),
+        ("a:\n\tb: c", "indent with blanks instead of tabs"),
+        ("a: b: c", "mend this line or the one above it"),
+    ] {
+        let (_, message) = failure(text);
+        assert!(message.ends_with(&format!("; {advice}")), "{text}: {message}");
+    }
+    assert_eq!(failure("a:\n- >\n"), (2, "'>' without quotes begins a folded text; put it in quotes".into()));
+}
+
+#[test]
 fn json_is_read_too() {
     assert_eq!(documents("{\"a\": {\"b\": \"c\"}}").0[0].get("a").unwrap().text("b"), Some("c"));
 }
