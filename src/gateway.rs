@@ -3,4 +3,6 @@
 pub mod access;
 pub mod backbone;
 pub mod limits;
+pub mod publisher;
+pub mod services;
 pub mod shard;
