@@ -1,5 +1,6 @@
 //! The command line.
 
 mod failure;
+pub mod token;
 
 pub use failure::Failure;

@@ -79,7 +79,8 @@ impl Access {
     pub fn authenticate(&self, token: &str, now: u64) -> Result<Arc<Identity>, AuthError> {
         let token = Jws::parse(token)?;
         let name = token.claims.text("iss").ok_or(AuthError::NoIssuer)?;
-        let issuer = self.issuers.iter().find(|issuer| issuer.name == name).ok_or(AuthError::UnknownIssuer)?;
+        let issuer =
+            self.issuers.iter().find(|issuer| issuer.name == name).ok_or(AuthError::UnknownIssuer)?;
         let verified = issuer.verify(token, now)?;
         let grants = self.policy.grants(&verified.user, &verified.claims);
         Ok(Arc::new(Identity { user: verified.user.into(), grants, expires_at: Some(verified.expires_at) }))

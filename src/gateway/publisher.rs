@@ -147,17 +147,21 @@ impl Publisher {
 async fn outcome(shared: Arc<Shared>, wait: Wait, permit: Option<OwnedSemaphorePermit>) -> PublishAnswer {
     let answer = match wait {
         Wait::Nothing(answer) => answer,
-        Wait::Backbone(flight, confirmation) => flight.end(match timeout(CONFIRM_WITHIN, confirmation).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(PublishError::Unavailable("it gave no answer")),
-            Err(_) => Err(PublishError::Unavailable("it took longer than 5 s")),
-        }),
+        Wait::Backbone(flight, confirmation) => {
+            flight.end(match timeout(CONFIRM_WITHIN, confirmation).await {
+                Ok(Ok(result)) => result,
+                Ok(Err(_)) => Err(PublishError::Unavailable("it gave no answer")),
+                Err(_) => Err(PublishError::Unavailable("it took longer than 5 s")),
+            })
+        }
         // The other one ends within 5 s, or is dropped.
-        Wait::Other(mut waiter) => match waiter.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone()) {
-            Some(PublishAnswer::Accepted(seq)) => PublishAnswer::Duplicate(seq),
-            Some(failed) => failed,
-            None => unavailable(&PublishError::Unavailable("the first attempt was given up")),
-        },
+        Wait::Other(mut waiter) => {
+            match waiter.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone()) {
+                Some(PublishAnswer::Accepted(seq)) => PublishAnswer::Duplicate(seq),
+                Some(failed) => failed,
+                None => unavailable(&PublishError::Unavailable("the first attempt was given up")),
+            }
+        }
     };
     drop(permit);
     shared.counts.add(&answer);

@@ -44,7 +44,9 @@ pub enum KeyError {
     #[error("is a PEM file and no shared secret: refer to a public key with publicKeySecretRef")]
     PemAsSecret,
     /// A gateway has no use for what signs.
-    #[error("is a private key: the gateway only verifies, so put the public key there (openssl pkey -pubout)")]
+    #[error(
+        "is a private key: the gateway only verifies, so put the public key there (openssl pkey -pubout)"
+    )]
     Private,
     /// Not a PEM file with a key in it.
     #[error("is no public key in PEM: begin it with -----BEGIN PUBLIC KEY-----")]

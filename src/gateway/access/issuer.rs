@@ -57,9 +57,8 @@ impl Issuer {
                 (None, None, Some(at)) => (at, |bytes| Ok(vec![Material::secret(bytes)?.into()])),
                 _ => return Err(AccessError::KeyReference(spec.issuer.clone())),
             };
-        let bytes = secrets
-            .key(at)
-            .map_err(|source| AccessError::Secret { issuer: spec.issuer.clone(), source })?;
+        let bytes =
+            secrets.key(at).map_err(|source| AccessError::Secret { issuer: spec.issuer.clone(), source })?;
         let unfit = |source| AccessError::Key { issuer: spec.issuer.clone(), at: at.clone(), source };
         let keys = read(bytes).map_err(unfit)?;
         let fits = |key: &Key| {
@@ -83,7 +82,8 @@ impl Issuer {
         if !self.algorithms.is_empty() && !self.algorithms.contains(&token.algorithm) {
             return Err(AuthError::Algorithm);
         }
-        let mut fitting = self.keys.iter().filter(|key| key.fits(token.algorithm, token.kid.as_deref())).take(MAX_TRIES);
+        let mut fitting =
+            self.keys.iter().filter(|key| key.fits(token.algorithm, token.kid.as_deref())).take(MAX_TRIES);
         if !fitting.any(|key| key.material.verifies(token.algorithm, token.signed, &token.signature)) {
             return Err(AuthError::Signature);
         }
@@ -110,7 +110,8 @@ impl Issuer {
 
     /// RFC 7519 §4.1.3: one text, or a list of them.
     fn is_audience(&self, claim: Option<&Value>) -> bool {
-        let accepted = |value: &Value| value.as_str().is_some_and(|text| self.audiences.iter().any(|a| a == text));
+        let accepted =
+            |value: &Value| value.as_str().is_some_and(|text| self.audiences.iter().any(|a| a == text));
         match claim {
             Some(Value::Array(list)) => list.iter().any(accepted),
             Some(value) => accepted(value),

@@ -63,9 +63,7 @@ impl Jwk {
             ("RSA", _) => Material::rsa(&bytes(self.n.as_ref())?, &bytes(self.e.as_ref())?).ok(),
             ("EC", Some("P-256")) => self.point(JwtAlgorithm::ES256, 32),
             ("EC", Some("P-384")) => self.point(JwtAlgorithm::ES384, 48),
-            ("OKP", Some("Ed25519")) => {
-                Material::curve(JwtAlgorithm::EdDSA, &bytes(self.x.as_ref())?).ok()
-            }
+            ("OKP", Some("Ed25519")) => Material::curve(JwtAlgorithm::EdDSA, &bytes(self.x.as_ref())?).ok(),
             ("oct", _) => Material::secret(&bytes(self.k.as_ref())?).ok(),
             _ => None,
         }

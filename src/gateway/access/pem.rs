@@ -84,7 +84,7 @@ impl<'a> Der<'a> {
         let (&[found, first], rest) = self.0.split_first_chunk::<2>().ok_or(KeyError::NotPem)?;
         let long = usize::from(first & 0x7f);
         let (length, rest) = match first {
-            0..0x80 => (long, rest),
+            0..=0x7f => (long, rest),
             // Up to 65 535 bytes, more than any key or certificate takes here.
             0x81 | 0x82 if rest.len() >= long => {
                 let (bytes, rest) = rest.split_at(long);

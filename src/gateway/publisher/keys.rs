@@ -48,8 +48,13 @@ mod tests {
         let keys = Keys::default();
         let key = keys.key("ann", "a.b", "1");
         assert_eq!(key, keys.key("ann", "a.b", "1"));
-        for other in [("bob", "a.b", "1"), ("ann", "a.c", "1"), ("ann", "a.b", "2"), ("anna", ".b", "1"), ("ann", "a.", "b1")]
-        {
+        for other in [
+            ("bob", "a.b", "1"),
+            ("ann", "a.c", "1"),
+            ("ann", "a.b", "2"),
+            ("anna", ".b", "1"),
+            ("ann", "a.", "b1"),
+        ] {
             assert_ne!(key, keys.key(other.0, other.1, other.2), "{other:?}");
         }
     }

@@ -7,7 +7,11 @@ fn publisher(room: usize) -> (Publisher, mpsc::Receiver<PublishRequest>) {
     (Publisher::new(backbone), requests)
 }
 
-fn publish(publisher: &Publisher, topic: &str, id: &str) -> impl Future<Output = PublishAnswer> + Send + use<> {
+fn publish(
+    publisher: &Publisher,
+    topic: &str,
+    id: &str,
+) -> impl Future<Output = PublishAnswer> + Send + use<> {
     publisher.publish(&"ann".into(), topic.parse().unwrap(), id.into(), Bytes::from_static(b"{}"))
 }
 
@@ -40,7 +44,8 @@ async fn a_message_is_accepted_when_the_backbone_confirms_and_is_a_duplicate_the
 #[tokio::test]
 async fn the_request_carries_the_message_unchanged() {
     let (publisher, mut backbone) = publisher(4);
-    let _waiting = publisher.publish(&"ann".into(), "a.b".parse().unwrap(), "id".into(), Bytes::from_static(b" {} "));
+    let _waiting =
+        publisher.publish(&"ann".into(), "a.b".parse().unwrap(), "id".into(), Bytes::from_static(b" {} "));
     let request = backbone.recv().await.unwrap();
     assert_eq!((request.topic.as_str(), &*request.message_id, &*request.body), ("a.b", "id", &b" {} "[..]));
 }
@@ -48,7 +53,8 @@ async fn the_request_carries_the_message_unchanged() {
 #[tokio::test]
 async fn another_user_topic_or_id_is_another_message() {
     let (publisher, mut backbone) = publisher(4);
-    let _waiting = [publish(&publisher, "a", "1"), publish(&publisher, "b", "1"), publish(&publisher, "a", "2")];
+    let _waiting =
+        [publish(&publisher, "a", "1"), publish(&publisher, "b", "1"), publish(&publisher, "a", "2")];
     let _other = publisher.publish(&"bob".into(), "a".parse().unwrap(), "1".into(), Bytes::new());
     for _ in 0..4 {
         assert!(backbone.try_recv().is_ok());

@@ -12,7 +12,8 @@ const RSA_PEM: &[u8] = include_bytes!("../fixtures/rsa.pem");
 const RSA: &[&str] = &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 const HMAC: &[&str] = &["HS256", "HS384", "HS512"];
 const ALL: &[&str] = &[
-    "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
+    "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384",
+    "EdDSA",
 ];
 
 fn signed_by(algorithm: &str, kid: Option<&str>) -> String {
@@ -28,8 +29,12 @@ fn jwk(algorithm: &str) -> Value {
     let point = || point(algorithm);
     match algorithm {
         "HS256" => json!({"kty": "oct", "k": encode(SECRET)}),
-        "ES256" => json!({"kty": "EC", "crv": "P-256", "x": encode(&point()[1..33]), "y": encode(&point()[33..])}),
-        "ES384" => json!({"kty": "EC", "crv": "P-384", "x": encode(&point()[1..49]), "y": encode(&point()[49..])}),
+        "ES256" => {
+            json!({"kty": "EC", "crv": "P-256", "x": encode(&point()[1..33]), "y": encode(&point()[33..])})
+        }
+        "ES384" => {
+            json!({"kty": "EC", "crv": "P-384", "x": encode(&point()[1..49]), "y": encode(&point()[49..])})
+        }
         "EdDSA" => json!({"kty": "OKP", "crv": "Ed25519", "x": encode(&point())}),
         _ => {
             let (n, e) = rsa_numbers();

@@ -30,7 +30,11 @@ fn unfit_key_material_is_refused() {
         ("publicKeySecretRef", b"-----BEGIN PUBLIC KEY-----", KeyError::NotPem),
         ("publicKeySecretRef", b"-----BEGIN PUBLIC KEY-----\n!\n-----END PUBLIC KEY-----", KeyError::NotPem),
         ("publicKeySecretRef", b"-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----", KeyError::NotPem),
-        ("publicKeySecretRef", b"-----BEGIN PUBLIC KEY-----\nMIMA\n-----END PUBLIC KEY-----", KeyError::NotPem),
+        (
+            "publicKeySecretRef",
+            b"-----BEGIN PUBLIC KEY-----\nMIMA\n-----END PUBLIC KEY-----",
+            KeyError::NotPem,
+        ),
         ("publicKeySecretRef", cut.as_bytes(), KeyError::NotPem),
         ("publicKeySecretRef", labelled.as_bytes(), KeyError::NotPem),
         ("publicKeySecretRef", private.as_bytes(), KeyError::Private),
@@ -81,8 +85,13 @@ fn a_missing_secret_is_named() {
 fn key_material_is_never_printed() {
     let shown = format!("{:?} {:?}", shared_secret(), access("publicKeySecretRef", &[], SECRET).unwrap_err());
     let bytes = format!("{:?}", &SECRET[..4]);
-    assert!(!shown.contains("32 bytes for testing") && !shown.contains(bytes.trim_matches(['[', ']'])), "{shown}");
+    assert!(
+        !shown.contains("32 bytes for testing") && !shown.contains(bytes.trim_matches(['[', ']'])),
+        "{shown}"
+    );
     let point = access("publicKeySecretRef", &[], include_bytes!("../fixtures/p256.pem")).unwrap();
     let rsa = access("publicKeySecretRef", &[], include_bytes!("../fixtures/rsa.pem")).unwrap();
-    assert!(format!("{point:?} {rsa:?}").len() < 600);
+    assert!(
+        format!("{point:?}").contains("material: Point }") && format!("{rsa:?}").contains("material: Rsa }")
+    );
 }

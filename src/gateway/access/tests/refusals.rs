@@ -126,7 +126,8 @@ fn a_token_that_is_cut_stretched_or_doubled_is_malformed() {
 fn a_token_has_at_most_8_kibibytes() {
     // The padding claim makes the token as long as is allowed to the byte, then one base64 group longer.
     let length = |padding: usize| signed(&json!({"pad": "p".repeat(padding)}));
-    let padding = (0..MAX_TOKEN_BYTES).rev().find(|padding| length(*padding).len() <= MAX_TOKEN_BYTES).unwrap();
+    let padding =
+        (0..MAX_TOKEN_BYTES).rev().find(|padding| length(*padding).len() <= MAX_TOKEN_BYTES).unwrap();
     assert_eq!(refusal(&shared_secret(), &length(padding)), None);
     assert_eq!(refusal(&shared_secret(), &length(padding + 1)), Some(AuthError::TooLong));
 }
@@ -164,7 +165,9 @@ fn an_issuer_cannot_sign_for_another() {
 
 #[test]
 fn a_refusal_never_repeats_the_token() {
-    for token in ["hunter2", "a.hunter2.b", &signed(&json!({"iss": "hunter2"})), &signed(&json!({"exp": "hunter2"}))] {
+    for token in
+        ["hunter2", "a.hunter2.b", &signed(&json!({"iss": "hunter2"})), &signed(&json!({"exp": "hunter2"}))]
+    {
         let told = refusal(&shared_secret(), token).unwrap().to_string();
         assert!(!told.contains("hunter2"), "{told}");
     }

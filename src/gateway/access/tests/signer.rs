@@ -4,7 +4,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL}
 use ring::{
     hmac,
     rand::SystemRandom,
-    signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaEncoding, RsaKeyPair},
+    signature::{
+        self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaEncoding, RsaKeyPair, RsaPublicKeyComponents,
+    },
 };
 use serde_json::Value;
 
@@ -69,9 +71,8 @@ fn ed25519() -> Ed25519KeyPair {
 /// Modulus and exponent of the fixture's RSA key, in base64url.
 pub(super) fn rsa_numbers() -> (String, String) {
     let key = RsaKeyPair::from_pkcs8(RSA).unwrap();
-    let public = key.public();
-    let number = |number: ring::io::Positive<'_>| BASE64URL.encode(number.big_endian_without_leading_zero());
-    (number(public.modulus()), number(public.exponent()))
+    let numbers: RsaPublicKeyComponents<Vec<u8>> = key.public().into();
+    (BASE64URL.encode(numbers.n), BASE64URL.encode(numbers.e))
 }
 
 /// The public point of the fixture's key for ES256, ES384 or `EdDSA`.
