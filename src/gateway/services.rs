@@ -27,28 +27,28 @@ pub async fn run(
     inboxes: Arc<[Arc<Inbox>]>,
     cancel: CancellationToken,
 ) {
-    let answer = |shard: usize, event| {
+    let tell = |shard: usize, event| {
         if let Some(inbox) = inboxes.get(shard) {
             inbox.push(event);
         }
     };
-    let mut publishes = FuturesUnordered::new();
+    let mut under_way = FuturesUnordered::new();
     let mut open = true;
-    while open || !publishes.is_empty() {
+    while open || !under_way.is_empty() {
         tokio::select! {
             biased;
             () = cancel.cancelled() => return,
             // Before new requests, so that what is done makes room first.
-            Some((shard, event)) = publishes.next() => answer(shard, event),
+            Some((shard, event)) = under_way.next() => tell(shard, event),
             request = requests.recv(), if open => match request {
                 None => open = false,
                 Some(Request::Authenticate { shard, connection, token }) => {
                     let result = access.authenticate(&token, now()).map_err(|error| error.to_string());
-                    answer(shard, ShardEvent::Authenticated { connection, result });
+                    tell(shard, ShardEvent::Authenticated { connection, result });
                 }
                 Some(Request::Publish { shard, connection, id, user, topic, message_id, payload }) => {
                     let outcome = publisher.publish(&user, topic.clone(), message_id.clone(), payload);
-                    publishes.push(async move {
+                    under_way.push(async move {
                         let answer = outcome.await;
                         (shard, ShardEvent::Published { connection, id, topic, message_id, answer })
                     });

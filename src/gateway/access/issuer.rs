@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{
-    AccessError, AuthError, MAX_USER_BYTES,
+    ANONYMOUS, AccessError, AuthError, MAX_USER_BYTES,
     error::KeyError,
     jwks,
     jws::Jws,
@@ -13,10 +13,7 @@ use super::{
     object::Object,
     pem,
 };
-use crate::{
-    api::{JwtAlgorithm, JwtIssuer, SecretKeyRef, Secrets},
-    gateway::access::ANONYMOUS,
-};
+use crate::api::{JwtAlgorithm, JwtIssuer, SecretKeyRef, Secrets};
 
 /// Seconds by which an issuer's clock may be ahead of ours. `exp` has no leeway: ending early harms nobody.
 const NOT_BEFORE_LEEWAY: u64 = 30;
@@ -24,6 +21,9 @@ const NOT_BEFORE_LEEWAY: u64 = 30;
 /// Keys tried for one token, which bounds the work a token can ask for. More than one only fits where the document
 /// gives no key names or the token none.
 const MAX_TRIES: usize = 8;
+
+/// Makes keys of what a Secret holds.
+type Reader = fn(&[u8]) -> Result<Vec<Key>, KeyError>;
 
 /// An issuer with its keys.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Issuer {
         if spec.issuer.is_empty() {
             return Err(AccessError::EmptyIssuer);
         }
-        let (at, read): (&SecretKeyRef, fn(&[u8]) -> Result<Vec<Key>, KeyError>) =
+        let (at, read): (&SecretKeyRef, Reader) =
             match (&spec.jwks_secret_ref, &spec.public_key_secret_ref, &spec.secret_ref) {
                 (Some(at), None, None) => (at, jwks::keys),
                 (None, Some(at), None) => (at, |pem| Ok(vec![pem::public_key(pem)?.into()])),

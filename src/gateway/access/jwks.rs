@@ -40,7 +40,7 @@ pub(super) fn keys(document: &[u8]) -> Result<Vec<Key>, KeyError> {
         return Err(KeyError::TooMany);
     }
     let jwks = document.keys.into_iter().filter_map(|key| Jwk::deserialize(key).ok());
-    Ok(jwks.filter_map(|jwk| jwk.key()).collect())
+    Ok(jwks.filter_map(Jwk::key).collect())
 }
 
 impl Jwk {

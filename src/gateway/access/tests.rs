@@ -17,7 +17,7 @@ const NOW: u64 = 1_700_000_000;
 const SECRET: &[u8] = b"a secret of 32 bytes for testing";
 
 /// A gateway with this `authentication`, on which everybody may subscribe to everything.
-fn spec(authentication: Value) -> TopicGatewaySpec {
+fn spec(authentication: &Value) -> TopicGatewaySpec {
     let rule = json!({"subscribe": [">"]});
     spec_of(json!({
         "backbone": {"memory": {}}, "authentication": authentication, "authorization": [rule],
@@ -43,7 +43,7 @@ fn secrets(bytes: &[u8]) -> Secrets {
 }
 
 fn access(reference: &str, algorithms: &[&str], bytes: &[u8]) -> Result<Access, AccessError> {
-    Access::new(&spec(json!({"jwt": [issuer(reference, algorithms)]})), &secrets(bytes))
+    Access::new(&spec(&json!({"jwt": [issuer(reference, algorithms)]})), &secrets(bytes))
 }
 
 fn shared_secret() -> Access {
@@ -81,7 +81,7 @@ fn a_token_tells_who_the_client_is_until_when_and_what_it_may_do() {
 
 #[test]
 fn a_client_without_a_token_is_anonymous_only_where_that_is_allowed() {
-    let allowed = Access::new(&spec(json!({"anonymous": "Allow"})), &Secrets::default()).unwrap();
+    let allowed = Access::new(&spec(&json!({"anonymous": "Allow"})), &Secrets::default()).unwrap();
     let identity = allowed.anonymous().unwrap();
     assert_eq!((&*identity.user, identity.expires_at), ("anonymous", None));
     assert!(identity.grants.may_subscribe(&"prices.btc".parse().unwrap()));

@@ -28,7 +28,7 @@ impl Keys {
             mac.update(text.as_bytes());
         }
         let tag = mac.sign();
-        tag.as_ref().iter().take(16).fold(0, |key, byte| key << 8 | Key::from(*byte))
+        tag.as_ref().first_chunk().copied().unwrap_or_default()
     }
 }
 

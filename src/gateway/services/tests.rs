@@ -39,10 +39,10 @@ impl Bench {
         let inbox =
             |poll: &mio::Poll| Arc::new(Inbox::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap()));
         let inboxes: Arc<[_]> = polls.iter().map(inbox).collect();
-        let (publishes, backbone) = mpsc::channel(64);
+        let (to_backbone, backbone) = mpsc::channel(64);
         let (requests, receiver) = mpsc::channel(64);
         let cancel = CancellationToken::new();
-        let publisher = Publisher::new(publishes);
+        let publisher = Publisher::new(to_backbone);
         let task = tokio::spawn(run(receiver, Arc::new(access), publisher, inboxes.clone(), cancel.clone()));
         Self { requests, backbone, inboxes, cancel, task, _polls: polls }
     }

@@ -96,8 +96,8 @@ fn a_shared_secret_verifies_hmac_only() {
 fn an_hmac_with_the_public_key_as_its_secret_is_refused_even_where_hmac_is_listed() {
     let access = access("publicKeySecretRef", &["RS256", "HS256"], RSA_PEM).unwrap();
     let forger = Signer::hmac(hmac::HMAC_SHA256, RSA_PEM);
-    let forged = token(&forger, &json!({"alg": "HS256"}), &claims(&json!({})));
-    assert_eq!(refusal(&access, &forged), Some(AuthError::Signature));
+    let confused = token(&forger, &json!({"alg": "HS256"}), &claims(&json!({})));
+    assert_eq!(refusal(&access, &confused), Some(AuthError::Signature));
     assert_eq!(refusal(&access, &signed_by("RS256", None)), None);
 }
 

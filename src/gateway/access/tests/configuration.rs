@@ -21,6 +21,8 @@ fn unfit_key_material_is_refused() {
     let many = json!({"keys": vec![json!({}); 65]}).to_string();
     let encrypted = text.replace("PUBLIC KEY", "ENCRYPTED PRIVATE KEY");
     let labelled = text.replace("PUBLIC KEY", "PGP KEY");
+    let x25519 =
+        format!("-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VuAyEA{}=\n-----END PUBLIC KEY-----", "A".repeat(43));
     for (reference, bytes, expected) in [
         ("secretRef", &b""[..], KeyError::Empty),
         ("secretRef", pem, KeyError::PemAsSecret),
@@ -41,6 +43,7 @@ fn unfit_key_material_is_refused() {
         ("publicKeySecretRef", encrypted.as_bytes(), KeyError::Private),
         ("publicKeySecretRef", include_bytes!("../fixtures/rsa-1024.pem"), KeyError::RsaSize),
         ("publicKeySecretRef", include_bytes!("../fixtures/p521.pem"), KeyError::Unsupported),
+        ("publicKeySecretRef", x25519.as_bytes(), KeyError::Unsupported),
         ("jwksSecretRef", pem, KeyError::NotJwks),
         ("jwksSecretRef", b"{\"keys\":{}}", KeyError::NotJwks),
         ("jwksSecretRef", many.as_bytes(), KeyError::TooMany),
@@ -70,13 +73,13 @@ fn an_entry_must_name_one_issuer_and_one_key() {
             AccessError::KeyReference("home".into()),
         ),
     ] {
-        assert_eq!(Access::new(&spec(json!({"jwt": entries})), &secrets(SECRET)).unwrap_err(), expected);
+        assert_eq!(Access::new(&spec(&json!({"jwt": entries})), &secrets(SECRET)).unwrap_err(), expected);
     }
 }
 
 #[test]
 fn a_missing_secret_is_named() {
-    let spec = spec(json!({"jwt": [issuer("secretRef", &[])]}));
+    let spec = spec(&json!({"jwt": [issuer("secretRef", &[])]}));
     let error = Access::new(&spec, &Secrets::default()).unwrap_err().to_string();
     assert!(error.contains("issuer \"home\"") && error.contains("no Secret \"keys\""), "{error}");
 }

@@ -58,7 +58,7 @@ fn claims_at_the_edge_still_hold() {
 #[test]
 fn an_issuer_without_audiences_does_not_look_at_aud() {
     let entry = json!({"issuer": "home", "secretRef": {"name": "keys", "key": "key"}});
-    let access = Access::new(&spec(json!({"jwt": [entry]})), &secrets(SECRET)).unwrap();
+    let access = Access::new(&spec(&json!({"jwt": [entry]})), &secrets(SECRET)).unwrap();
     assert_eq!(refusal(&access, &signed(&json!({"aud": null}))), None);
 }
 
@@ -67,7 +67,7 @@ fn the_user_claim_is_the_one_that_is_configured() {
     let entry = json!({
         "issuer": "home", "userClaim": "email", "secretRef": {"name": "keys", "key": "key"},
     });
-    let access = Access::new(&spec(json!({"jwt": [entry]})), &secrets(SECRET)).unwrap();
+    let access = Access::new(&spec(&json!({"jwt": [entry]})), &secrets(SECRET)).unwrap();
     assert_eq!(refusal(&access, &signed(&json!({}))), Some(AuthError::NoUser));
     let token = signed(&json!({"email": "ann@example.com"}));
     assert_eq!(&*access.authenticate(&token, NOW).unwrap().user, "ann@example.com");
@@ -157,7 +157,7 @@ fn an_issuer_cannot_sign_for_another() {
     let mut secrets = Secrets::default();
     secrets.insert("keys", "home", SECRET.into());
     secrets.insert("keys", "away", b"the secret of the other issuer".to_vec());
-    let access = Access::new(&spec(json!({"jwt": [entry("home"), entry("away")]})), &secrets).unwrap();
+    let access = Access::new(&spec(&json!({"jwt": [entry("home"), entry("away")]})), &secrets).unwrap();
     assert_eq!(refusal(&access, &signed(&json!({}))), None);
     assert_eq!(refusal(&access, &signed(&json!({"iss": "away"}))), Some(AuthError::Signature));
     assert_eq!(refusal(&access, &signed(&json!({"iss": "third"}))), Some(AuthError::UnknownIssuer));

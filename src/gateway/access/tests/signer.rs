@@ -12,7 +12,9 @@ use serde_json::Value;
 
 use super::SECRET;
 
-pub(super) struct Signer(Box<dyn Fn(&[u8]) -> Vec<u8>>);
+pub(super) struct Signer(Box<Sign>);
+
+type Sign = dyn Fn(&[u8]) -> Vec<u8>;
 
 const RSA: &[u8] = include_bytes!("../fixtures/rsa.pk8");
 const P256: &[u8] = include_bytes!("../fixtures/p256.pk8");
