@@ -11,6 +11,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+pub mod token;
 
 pub use failure::Failure;
 

@@ -8,6 +8,8 @@ pub mod limits;
 pub mod log;
 pub mod metrics;
 pub mod protocol;
+pub mod publisher;
+pub mod services;
 pub mod shard;
 pub mod topics;
 pub mod websocket;
