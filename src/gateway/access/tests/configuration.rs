@@ -58,6 +58,8 @@ fn a_key_that_no_listed_algorithm_can_use_is_refused() {
     let pem = include_bytes!("../fixtures/rsa.pem");
     assert_eq!(problem("publicKeySecretRef", &["HS256", "ES256"], pem), KeyError::NoneFits);
     assert_eq!(problem("secretRef", &["RS256"], SECRET), KeyError::NoneFits);
+    let p256 = include_bytes!("../fixtures/p256.pem");
+    assert_eq!(problem("publicKeySecretRef", &["ES384", "EdDSA"], p256), KeyError::NoneFits);
 }
 
 #[test]
