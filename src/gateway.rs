@@ -3,4 +3,6 @@
 pub mod access;
 pub mod backbone;
 pub mod limits;
+pub mod protocol;
 pub mod shard;
+pub mod websocket;
