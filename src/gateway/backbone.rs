@@ -4,10 +4,10 @@
 //! ([`PublishRequest`]), the backbone's task delivers what arrives to the inboxes of the shards that want it.
 
 pub mod memory;
+pub mod nats;
 
 mod counts;
 mod deliveries;
-mod frame;
 mod interests;
 #[cfg(test)]
 mod shards;

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::{Filter, Seq},
     gateway::{
-        backbone::frame,
+        protocol::{body, event},
         shard::{Arrival, Inbox, ShardEvent},
     },
 };
@@ -63,22 +63,22 @@ struct Memory {
 impl Memory {
     async fn run(
         mut self,
-        mut changes: mpsc::Receiver<InterestChange>,
-        mut requests: mpsc::Receiver<PublishRequest>,
+        mut interests: mpsc::Receiver<InterestChange>,
+        mut publishes: mpsc::Receiver<PublishRequest>,
         cancel: CancellationToken,
     ) {
         // Everything comes by one feed that is there for good.
         let everything = ">".parse().ok().and_then(|all: Filter| self.interests.pin(&all));
         let Some(everything) = everything.and_then(|id| self.interests.source(id)) else { return };
-        let (mut changed, mut published, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut changed, mut requests, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         loop {
             tokio::select! {
                 () = cancel.cancelled() => break,
-                1.. = changes.recv_many(&mut changed, BATCH) => {
+                1.. = interests.recv_many(&mut changed, BATCH) => {
                     changed.drain(..).for_each(|change| self.change(change));
                 }
-                1.. = requests.recv_many(&mut published, BATCH) => {
-                    let answers: Vec<_> = published
+                1.. = publishes.recv_many(&mut requests, BATCH) => {
+                    let answers: Vec<_> = requests
                         .drain(..)
                         .map(|request: PublishRequest| (self.publish(everything, &request, &mut keys), request.reply))
                         .collect();
@@ -115,7 +115,7 @@ impl Memory {
         request: &PublishRequest,
         keys: &mut Vec<usize>,
     ) -> Result<Published, PublishError> {
-        let PublishRequest { topic, message_id, body, .. } = request;
+        let PublishRequest { topic, message_id, .. } = request;
         if !self.numbers.contains_key(topic.as_str()) && self.numbers.len() >= MAX_TOPICS {
             return Err(PublishError::Refused(format!(
                 "the in-memory backbone holds {MAX_TOPICS} topics and takes no new one: \
@@ -127,12 +127,13 @@ impl Memory {
         *number += 1;
         let seq = *number;
         Counts::add(&self.counts.messages_received, 1);
-        Counts::add(&self.counts.bytes_received, body.len() as u64);
+        Counts::add(&self.counts.bytes_received, request.body.len() as u64);
         self.interests.route(everything, topic.as_str(), keys);
         if !keys.is_empty() {
-            let scan = frame::scan(body);
+            let scan = body::scan(&request.body);
             Counts::add(&self.counts.not_json, u64::from(!scan.json));
-            let frame = frame::message(topic.as_str(), Some(seq), Some(prev), Some(message_id), body, &scan);
+            let frame =
+                event::message(topic.as_str(), Some(seq), Some(prev), Some(message_id), &request.body, &scan);
             for (filter, wanted) in keys.iter().map(|key| self.interests.key(*key)) {
                 for Wanted { shard, .. } in wanted {
                     let (key, topic) = (filter.shared().clone(), topic.shared().clone());

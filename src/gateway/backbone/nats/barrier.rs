@@ -82,8 +82,11 @@ impl<W> Barriers<W> {
 
     /// Those who wait and are meant; they wait no more.
     pub(super) fn take(&mut self, mut meant: impl FnMut(&W) -> bool) -> Vec<W> {
-        let sent = self.sent.iter_mut().map(|sent| &mut sent.waiters);
-        sent.chain([&mut self.open]).flat_map(|waiters| waiters.extract_if(.., |waiter| meant(waiter))).collect()
+        let mut taken = Vec::new();
+        for waiters in self.sent.iter_mut().map(|sent| &mut sent.waiters).chain([&mut self.open]) {
+            taken.extend(waiters.extract_if(.., |waiter| meant(waiter)));
+        }
+        taken
     }
 
     /// How many wait.

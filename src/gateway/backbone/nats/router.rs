@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_nats::{HeaderName, Message};
+use bytes::Bytes;
 
 use crate::{
     api::{Filter, NatsBackbone, Topic},
@@ -10,9 +11,9 @@ use crate::{
         backbone::{
             Counts,
             deliveries::Deliveries,
-            frame,
             interests::{FeedId, Interests, Source, Wanted},
         },
+        protocol::{GapReason, body, event},
         shard::Arrival,
     },
 };
@@ -57,13 +58,12 @@ impl Router {
                 Err(_) => return Counts::add(&self.counts.ignored_subjects, 1),
             },
         };
-        let body = &message.payload;
-        let scan = frame::scan(body);
+        let scan = body::scan(&message.payload);
         Counts::add(&self.counts.not_json, u64::from(!scan.json));
         let header = || Some(message.headers.as_ref()?.get(MESSAGE_ID)?.as_str());
         let id = scan.message_id.as_deref().or_else(header);
         // The frame is a copy of the body: the client's read buffer is free again at once.
-        let frame = frame::message(topic.as_str(), scan.seq_no, None, id, body, &scan);
+        let frame = event::message(topic.as_str(), scan.seq_no, None, id, &message.payload, &scan);
         for (filter, wanted) in self.keys.iter().map(|key| self.interests.key(*key)) {
             for Wanted { shard, .. } in wanted {
                 let (key, topic) = (filter.shared().clone(), topic.shared().clone());
@@ -77,10 +77,13 @@ impl Router {
     pub(super) fn announce(&mut self, feed: Option<FeedId>) {
         for (filter, wanted) in self.interests.wanted(feed) {
             Counts::add(&self.counts.gaps, 1);
-            let (key, frame) = (filter.shared(), frame::gap(filter.as_str()));
+            let (key, mut frame) = (filter.shared(), Vec::new());
+            event::gap(&mut frame, key, None, None, GapReason::Backbone);
+            let frame = Bytes::from(frame);
             for Wanted { shard, .. } in wanted {
                 let (key, topic) = (key.clone(), key.clone());
-                self.deliveries.push(*shard, Arrival { key, topic, frame: frame.clone(), seq: None, message: false });
+                self.deliveries
+                    .push(*shard, Arrival { key, topic, frame: frame.clone(), seq: None, message: false });
             }
         }
     }
