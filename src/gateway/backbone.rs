@@ -3,6 +3,17 @@
 //! Shards say which topics they want ([`InterestChange`]), the publisher hands over what clients publish
 //! ([`PublishRequest`]), the backbone's task delivers what arrives to the inboxes of the shards that want it.
 
+pub mod memory;
+pub mod nats;
+
+mod counts;
+mod deliveries;
+mod interests;
+#[cfg(test)]
+mod shards;
+
+pub use counts::Counts;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

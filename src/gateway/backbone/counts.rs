@@ -1,0 +1,31 @@
+//! What the backbone counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Totals since the start; only ever added to, so that they can be exported as they stand.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Messages that came from the backbone, wanted by somebody or not.
+    pub messages_received: AtomicU64,
+    /// Bytes of their bodies.
+    pub bytes_received: AtomicU64,
+    /// Delivered messages whose body is not JSON and travels as base64.
+    pub not_json: AtomicU64,
+    /// Messages somebody's pattern matches, but whose subject is not a valid topic: not delivered.
+    pub ignored_subjects: AtomicU64,
+    /// Lost connections that came back.
+    pub reconnects: AtomicU64,
+    /// Gaps with reason `backbone` that were announced, one per topic or pattern.
+    pub gaps: AtomicU64,
+    /// Messages the NATS client is known to have dropped because the gateway did not take them in time.
+    pub slow_consumer_events: AtomicU64,
+    /// Errors the server sent, permission violations above all.
+    pub server_errors: AtomicU64,
+}
+
+impl Counts {
+    /// Adds to one of the counts.
+    pub(crate) fn add(count: &AtomicU64, by: u64) {
+        count.fetch_add(by, Ordering::Relaxed);
+    }
+}

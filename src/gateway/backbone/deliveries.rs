@@ -1,0 +1,43 @@
+//! Arrivals on their way to the shards: gathered per shard, handed over once per batch.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::gateway::shard::{Arrival, Inbox};
+
+/// One batch per shard. Bounded by what the owner gathers before it flushes.
+#[derive(Debug)]
+pub(crate) struct Deliveries {
+    inboxes: Arc<[Arc<Inbox>]>,
+    batches: Vec<Vec<Arrival>>,
+    cancel: CancellationToken,
+}
+
+impl Deliveries {
+    /// Empty batches for these shards; `cancel` ends the wait for a shard that takes nothing any more.
+    pub(crate) fn new(inboxes: Arc<[Arc<Inbox>]>, cancel: CancellationToken) -> Self {
+        Self { batches: inboxes.iter().map(|_| Vec::new()).collect(), inboxes, cancel }
+    }
+
+    /// The inbox of one shard.
+    pub(crate) fn inbox(&self, shard: usize) -> Option<&Inbox> {
+        self.inboxes.get(shard).map(AsRef::as_ref)
+    }
+
+    /// Puts an arrival into the batch of a shard.
+    pub(crate) fn push(&mut self, shard: usize, arrival: Arrival) {
+        if let Some(batch) = self.batches.get_mut(shard) {
+            batch.push(arrival);
+        }
+    }
+
+    /// Hands every batch over with one wake per shard, waiting for shards that have too much before them.
+    pub(crate) async fn flush(&mut self) {
+        for (inbox, batch) in self.inboxes.iter().zip(&mut self.batches) {
+            if !batch.is_empty() {
+                self.cancel.run_until_cancelled(inbox.deliver(std::mem::take(batch))).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What becomes of the connection: first, lost, back, errors from the server, messages the client dropped.
+
+use std::sync::atomic::Ordering;
+
+use async_nats::{Event, connection::State};
+use tokio::time::timeout;
+
+use super::{
+    barrier::CONFIRM,
+    task::{Task, Waiter},
+};
+use crate::gateway::backbone::{Counts, PublishError};
+
+/// Error texts of the server that are remembered so as to be logged once; further ones are only counted.
+const TEXTS: usize = 100;
+/// The client drops events beyond 128: after so many losses at once, others may have gone unseen.
+const MANY_LOSSES: usize = 128;
+/// The client numbers its subscriptions from 1; the first is where barriers come back.
+const BARRIER_SID: u64 = 1;
+
+const LOST: &str = "the connection to NATS was lost before it was confirmed";
+
+/// The connection as it was last seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Link {
+    pub(super) connected: bool,
+    /// Connections made so far. The client counts before it uses a new one, so that this tells for certain
+    /// whether two moments belong to the same connection; events alone may be late or missing.
+    connects: u64,
+}
+
+impl Task {
+    /// Sees whether the connection is still the one that was last seen, and acts where it is not.
+    pub(super) async fn look(&mut self) {
+        // In this order: a state of "connected" implies that the connection has been counted.
+        let connected = self.client.connection_state() == State::Connected;
+        let connects = self.statistics.connects.load(Ordering::Relaxed);
+        let before = std::mem::replace(&mut self.link, Link { connected, connects });
+        if self.link != before {
+            self.fail_all(LOST);
+            self.changed(before);
+        }
+        if connected && self.echo.is_none() {
+            self.first_connection().await;
+        }
+    }
+
+    fn changed(&mut self, before: Link) {
+        let again = self.link.connects - before.connects.max(1).min(self.link.connects);
+        if self.link.connects != before.connects {
+            self.proven = 0;
+        }
+        if again > 0 {
+            Counts::add(&self.router.counts.reconnects, again);
+            self.barriers.join(Waiter::Announce);
+        }
+        match (self.link.connected, again) {
+            (true, 0) => tracing::info!("connected to NATS"),
+            (true, _) => {
+                tracing::info!("connected to NATS again; subscribers are told that messages may be missing")
+            }
+            (false, _) => {
+                tracing::warn!("the connection to NATS is lost; the gateway serves on and keeps trying")
+            }
+        }
+        self.told.clear();
+        self.status.send_modify(|status| {
+            status.connected = self.link.connected;
+            status.reconnects += again;
+        });
+    }
+
+    async fn first_connection(&mut self) {
+        match timeout(CONFIRM, self.client.subscribe(self.inbox.clone())).await {
+            Ok(Ok(echo)) => self.echo = Some(echo),
+            // Tried again at the next look.
+            failed => return tracing::warn!(?failed, "cannot subscribe to the gateway's own inbox on NATS"),
+        }
+        for filter in std::mem::take(&mut self.pins) {
+            if let Some(feed) = self.router.interests.pin(&filter) {
+                self.start(feed, &filter).await;
+            }
+        }
+    }
+
+    /// Something the client tells.
+    pub(super) async fn event(&mut self, event: Event) {
+        match event {
+            Event::SlowConsumer(sid) => {
+                Counts::add(&self.router.counts.slow_consumer_events, 1);
+                self.lossy.insert(sid);
+                self.losses += 1;
+            }
+            Event::ServerError(error) => self.server_error(&error.to_string()),
+            Event::ClientError(error) => {
+                let text = error.to_string();
+                if !self.link.connected && self.told.is_empty() {
+                    tracing::warn!(
+                        error = text,
+                        "NATS cannot be reached; the gateway serves on and keeps trying"
+                    );
+                }
+                self.remember(text);
+            }
+            _ => self.look().await,
+        }
+    }
+
+    fn server_error(&mut self, text: &str) {
+        Counts::add(&self.router.counts.server_errors, 1);
+        if self.remember(text.into()) {
+            tracing::warn!(
+                error = text,
+                "NATS reports an error; check the permissions of the gateway's NATS user"
+            );
+        }
+        let Some(subject) = text.split('"').nth(1) else { return };
+        if text.contains("Violation for Publish") {
+            let router = &self.router;
+            let meant = |waiter: &Waiter| matches!(waiter, Waiter::Publish(topic, _) if router.subject(topic.as_str()) == subject);
+            for waiter in self.barriers.take(meant) {
+                if let Waiter::Publish(topic, reply) = waiter {
+                    let why =
+                        format!("NATS does not let the gateway publish to {topic}: give its user that right");
+                    let _ = reply.send(Err(PublishError::Refused(why)));
+                }
+            }
+        } else if text.contains("Violation for Subscription") {
+            let router = &self.router;
+            let meant = |waiter: &Waiter| matches!(waiter, Waiter::Interest(change) if router.subject(change.filter.as_str()) == subject);
+            for waiter in self.barriers.take(meant) {
+                if let Waiter::Interest(change) = waiter {
+                    self.refuse(
+                        &change,
+                        "NATS does not let the gateway subscribe to it: give its user that right",
+                    );
+                }
+            }
+        }
+    }
+
+    /// `true` for a text that is to be logged.
+    fn remember(&mut self, text: String) -> bool {
+        self.told.len() < TEXTS && self.told.insert(text)
+    }
+
+    /// Tells those who want something from a subscription that lost messages, at most once a tick.
+    pub(super) fn announce_losses(&mut self) {
+        let many = std::mem::take(&mut self.losses) >= MANY_LOSSES;
+        let lossy = std::mem::take(&mut self.lossy);
+        if many {
+            self.router.announce(None);
+        } else {
+            // Feeds and the client's subscriptions are numbered alike, as each feed is subscribed to once.
+            lossy.iter().for_each(|sid| self.router.announce(Some(sid.saturating_sub(BARRIER_SID))));
+        }
+    }
+}

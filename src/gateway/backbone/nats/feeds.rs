@@ -1,0 +1,117 @@
+//! The NATS subscriptions of one connection, polled only when they have something.
+
+use std::{
+    collections::HashMap,
+    future::poll_fn,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use async_nats::{Message, Subscriber};
+use futures_util::{Stream, task::AtomicWaker};
+
+use crate::gateway::backbone::interests::FeedId;
+
+/// Subscriptions by the feed they serve. Bounded by the feeds; each holds at most 65 536 messages.
+#[derive(Debug, Default)]
+pub(super) struct Feeds {
+    open: HashMap<FeedId, Feed>,
+    ready: Arc<Ready>,
+}
+
+#[derive(Debug)]
+struct Feed {
+    subscriber: Subscriber,
+    bell: Arc<Bell>,
+    /// Rings the bell; made once, as it is needed for every poll.
+    waker: Waker,
+}
+
+/// The feeds that have something, each at most once.
+#[derive(Debug, Default)]
+struct Ready {
+    rung: Mutex<Vec<FeedId>>,
+    task: AtomicWaker,
+}
+
+#[derive(Debug)]
+struct Bell {
+    feed: FeedId,
+    rung: AtomicBool,
+    ready: Arc<Ready>,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            self.ready.rung.lock().unwrap_or_else(PoisonError::into_inner).push(self.feed);
+            self.ready.task.wake();
+        }
+    }
+}
+
+impl Feeds {
+    /// Takes messages of this subscription from now on.
+    pub(super) fn insert(&mut self, feed: FeedId, subscriber: Subscriber) {
+        let bell = Arc::new(Bell { feed, rung: AtomicBool::new(false), ready: self.ready.clone() });
+        bell.wake_by_ref();
+        let waker = Waker::from(bell.clone());
+        self.open.insert(feed, Feed { subscriber, bell, waker });
+    }
+
+    /// Ends a subscription; what it still holds is dropped.
+    pub(super) fn remove(&mut self, feed: FeedId) {
+        self.open.remove(&feed);
+    }
+
+    /// Ends all subscriptions.
+    pub(super) fn clear(&mut self) {
+        self.open.clear();
+    }
+
+    /// Waits until some feed has something.
+    pub(super) async fn ready(&self) {
+        poll_fn(|cx| {
+            self.ready.task.register(cx.waker());
+            match self.ready.rung.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+                true => Poll::Pending,
+                false => Poll::Ready(()),
+            }
+        })
+        .await;
+    }
+
+    /// Gives what there is to `each`, at most `budget` messages; `true` if there is more.
+    pub(super) fn take(&mut self, mut budget: usize, mut each: impl FnMut(FeedId, Message)) -> bool {
+        let rung = std::mem::take(&mut *self.ready.rung.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut rung = rung.into_iter();
+        for id in rung.by_ref() {
+            let Some(feed) = self.open.get_mut(&id) else { continue };
+            // Before the poll, so that a message that comes during it rings again.
+            feed.bell.rung.store(false, Ordering::Release);
+            let mut cx = Context::from_waker(&feed.waker);
+            while budget > 0 {
+                match Pin::new(&mut feed.subscriber).poll_next(&mut cx) {
+                    Poll::Ready(Some(message)) => each(id, message),
+                    Poll::Ready(None) | Poll::Pending => break,
+                }
+                budget -= 1;
+            }
+            if budget == 0 {
+                feed.bell.wake_by_ref();
+                break;
+            }
+        }
+        // The bells of these are still rung.
+        self.ready.rung.lock().unwrap_or_else(PoisonError::into_inner).extend(rung);
+        budget == 0
+    }
+}

@@ -1,0 +1,81 @@
+//! What shards want, turned into NATS subscriptions.
+
+use tokio::time::timeout;
+
+use super::{
+    barrier::CONFIRM,
+    task::{Task, Waiter},
+};
+use crate::{
+    api::Filter,
+    gateway::{
+        backbone::{
+            InterestChange,
+            interests::{FeedId, Wanted},
+        },
+        shard::ShardEvent,
+    },
+};
+
+pub(super) const NOT_CONNECTED: &str = "the gateway is not connected to NATS";
+
+impl Task {
+    /// A shard begins or ceases to want something.
+    pub(super) async fn change(&mut self, change: InterestChange) {
+        if !change.wanted {
+            return self.release(&change);
+        }
+        if !self.link.connected {
+            self.release(&change);
+            return self.refuse(&change, NOT_CONNECTED);
+        }
+        let wanted = Wanted { shard: change.shard, epoch: change.epoch };
+        let cover = self.router.interests.want(&change.filter, wanted);
+        if cover.start && !self.start(cover.feed, &change.filter).await {
+            return self.refuse(&change, NOT_CONNECTED);
+        }
+        if cover.feed <= self.proven {
+            self.in_force(change);
+        } else {
+            self.barriers.join(Waiter::Interest(change));
+        }
+    }
+
+    /// Subscribes; `false` if the client does not take it.
+    pub(super) async fn start(&mut self, feed: FeedId, filter: &Filter) -> bool {
+        let subject = self.router.subject(filter.as_str());
+        match timeout(CONFIRM, self.client.subscribe(subject)).await {
+            Ok(Ok(subscriber)) => self.feeds.insert(feed, subscriber),
+            failed => {
+                tracing::warn!(%filter, ?failed, "the NATS client does not subscribe");
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Tells the shard that what it wants arrives from now on.
+    pub(super) fn in_force(&self, change: InterestChange) {
+        if let Some(inbox) = self.router.deliveries.inbox(change.shard) {
+            inbox.push(ShardEvent::InForce { filter: change.filter, epoch: change.epoch, seq: 0 });
+        }
+    }
+
+    /// Tells the shard that it cannot have what it wants and forgets that it wanted it, unless it has asked anew.
+    pub(super) fn refuse(&mut self, change: &InterestChange, reason: &str) {
+        let InterestChange { filter, shard, epoch, .. } = change;
+        if self.router.interests.stands(filter, Wanted { shard: *shard, epoch: *epoch }) {
+            self.release(change);
+        }
+        if let Some(inbox) = self.router.deliveries.inbox(*shard) {
+            let reason = format!("{reason}; subscribe again in a moment");
+            inbox.push(ShardEvent::Refused { filter: filter.clone(), epoch: *epoch, reason });
+        }
+    }
+
+    fn release(&mut self, change: &InterestChange) {
+        for feed in self.router.interests.release(&change.filter, change.shard) {
+            self.feeds.remove(feed);
+        }
+    }
+}

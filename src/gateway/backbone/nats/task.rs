@@ -1,0 +1,251 @@
+//! The task that owns the connection: what it holds and in which order it looks at things.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    future::{pending, poll_fn},
+    sync::{Arc, atomic::Ordering},
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use async_nats::{Client, Event, Message, Statistics, Subscriber};
+use futures_util::StreamExt;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    barrier::{Barriers, CONFIRM},
+    connection::Link,
+    feeds::Feeds,
+    router::Router,
+};
+use crate::{
+    api::{Filter, Topic},
+    gateway::backbone::{
+        Counts, InterestChange, PublishError, PublishRequest, Published, Status, interests::FeedId,
+    },
+};
+
+/// Changes of interest or publishes handled in one turn.
+const BATCH: usize = 256;
+/// Messages from NATS handled in one turn; the shards are woken once for all of them.
+const MESSAGES: usize = 2_048;
+/// Interests and publishes that wait for confirmation; more of them stay in their queues.
+const IN_FLIGHT: usize = 8_192;
+/// How often overdue barriers are looked for, and losses announced.
+const TICK: Duration = Duration::from_secs(1);
+/// How long the end may take.
+const END: Duration = Duration::from_secs(5);
+
+/// What comes in.
+pub(super) struct Channels {
+    pub(super) changes: mpsc::Receiver<InterestChange>,
+    pub(super) requests: mpsc::Receiver<PublishRequest>,
+    pub(super) events: mpsc::Receiver<Event>,
+}
+
+/// Somebody who waits for a barrier.
+pub(super) enum Waiter {
+    /// A shard that wants something.
+    Interest(InterestChange),
+    /// A publisher.
+    Publish(Topic, oneshot::Sender<Result<Published, PublishError>>),
+    /// All keys are in force again after a reconnect: what was lost meanwhile is to be announced.
+    Announce,
+}
+
+pub(super) struct Task {
+    pub(super) client: Client,
+    pub(super) statistics: Arc<Statistics>,
+    pub(super) router: Router,
+    pub(super) feeds: Feeds,
+    pub(super) barriers: Barriers<Waiter>,
+    /// Feeds up to this one are known to be in force on this connection.
+    pub(super) proven: FeedId,
+    /// Feeds that are there for good.
+    pub(super) pins: Vec<Filter>,
+    pub(super) status: watch::Sender<Status>,
+    pub(super) link: Link,
+    /// Where barriers come back; subscribed to on the first connection.
+    pub(super) echo: Option<Subscriber>,
+    pub(super) inbox: String,
+    /// Subscriptions that lost messages since the last tick, as the client numbers them, and how often.
+    pub(super) lossy: HashSet<u64>,
+    pub(super) losses: usize,
+    /// Error texts that have been logged.
+    pub(super) told: BTreeSet<String>,
+}
+
+impl Task {
+    pub(super) fn new(
+        client: Client,
+        router: Router,
+        pins: Vec<Filter>,
+        status: watch::Sender<Status>,
+    ) -> Self {
+        Self {
+            statistics: client.statistics(),
+            inbox: client.new_inbox(),
+            client,
+            router,
+            pins,
+            status,
+            feeds: Feeds::default(),
+            barriers: Barriers::default(),
+            proven: 0,
+            link: Link::default(),
+            echo: None,
+            lossy: HashSet::new(),
+            losses: 0,
+            told: BTreeSet::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self, mut channels: Channels, cancel: CancellationToken) {
+        let Channels { changes, requests, events } = &mut channels;
+        let (mut changed, mut requested) = (Vec::new(), Vec::new());
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let room = self.barriers.waiting() < IN_FLIGHT;
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                Some(event) = events.recv() => self.event(event).await,
+                1.. = changes.recv_many(&mut changed, BATCH), if room => {
+                    for change in changed.drain(..) {
+                        self.change(change).await;
+                    }
+                }
+                1.. = requests.recv_many(&mut requested, BATCH), if room => {
+                    for request in requested.drain(..) {
+                        self.publish(request).await;
+                    }
+                }
+                Some(barrier) = next(self.echo.as_mut()) => self.returned(&barrier, events).await,
+                () = self.feeds.ready() => self.receive().await,
+                _ = tick.tick() => self.tick().await,
+            }
+            self.send_barrier().await;
+            self.router.deliveries.flush().await;
+        }
+        self.end(events).await;
+    }
+
+    /// Takes a batch of messages from the feeds and hands it to the shards.
+    async fn receive(&mut self) {
+        let Self { feeds, router, .. } = self;
+        let (mut messages, mut bytes) = (0, 0);
+        let mut source = (0, None);
+        let mut take = || {
+            feeds.take(MESSAGES, |feed, message| {
+                messages += 1;
+                bytes += message.payload.len() as u64;
+                if source.0 != feed {
+                    source = (feed, router.interests.source(feed));
+                }
+                if let Some(source) = source.1 {
+                    router.message(source, &message);
+                }
+            })
+        };
+        // Bounded by its own budget; tokio's would cut the batches to 128 messages.
+        let more = tokio::task::unconstrained(poll_fn(|_| Poll::Ready(take()))).await;
+        Counts::add(&router.counts.messages_received, messages);
+        Counts::add(&router.counts.bytes_received, bytes);
+        if more {
+            router.deliveries.flush().await;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn tick(&mut self) {
+        self.look().await;
+        if self.barriers.overdue(Instant::now()) {
+            self.fail_all(
+                "NATS did not confirm it within 5 s; if that lasts, check that the gateway's NATS user may publish \
+                 and subscribe to _INBOX.>",
+            );
+        }
+        self.announce_losses();
+    }
+
+    /// Sends the barrier that somebody waits for.
+    async fn send_barrier(&mut self) {
+        if self.link.connected && self.barriers.due() {
+            let id = self.barriers.send(self.router.interests.newest(), Instant::now());
+            // If it is not sent it is not back in time, and then those who wait are told.
+            let _ = timeout(CONFIRM, self.client.publish(self.inbox.clone(), id.to_string().into())).await;
+        }
+    }
+
+    /// A barrier is back.
+    async fn returned(&mut self, barrier: &Message, events: &mut mpsc::Receiver<Event>) {
+        // What the server refused before it sent the barrier is known by now or in a moment.
+        tokio::task::yield_now().await;
+        while let Ok(event) = events.try_recv() {
+            self.event(event).await;
+        }
+        self.look().await;
+        let id = std::str::from_utf8(&barrier.payload).ok().and_then(|id| id.parse().ok());
+        let (waiters, newest) = self.barriers.arrived(id.unwrap_or(0));
+        self.proven = newest.unwrap_or(self.proven);
+        for waiter in waiters {
+            match waiter {
+                Waiter::Interest(change) => self.in_force(change),
+                Waiter::Publish(_, reply) => {
+                    // Nobody waits any more: the message is published all the same.
+                    let _ = reply.send(Ok(Published { seq: None }));
+                }
+                Waiter::Announce => self.router.announce(None),
+            }
+        }
+    }
+
+    /// Nobody waits any more: shards are refused, publishers told to try again.
+    pub(super) fn fail_all(&mut self, reason: &'static str) {
+        for waiter in self.barriers.take_all() {
+            match waiter {
+                Waiter::Interest(change) => self.refuse(&change, reason),
+                Waiter::Publish(_, reply) => {
+                    let _ = reply.send(Err(PublishError::Unavailable(reason)));
+                }
+                // Whether or not the subscriptions are in force, messages have been lost.
+                Waiter::Announce => self.router.announce(None),
+            }
+        }
+    }
+
+    /// Waits for what is in flight, drains and ends.
+    async fn end(mut self, events: &mut mpsc::Receiver<Event>) {
+        let work = async {
+            self.look().await;
+            self.send_barrier().await;
+            while self.link.connected && self.barriers.waiting() > 0 {
+                let Some(barrier) = next(self.echo.as_mut()).await else { break };
+                self.returned(&barrier, events).await;
+                self.send_barrier().await;
+            }
+        };
+        let _ = timeout(END, work).await;
+        self.fail_all("the gateway is going away");
+        self.feeds.clear();
+        if self.link.connected {
+            let _ = timeout(END, self.client.drain()).await;
+        }
+        self.status.send_modify(|status| status.connected = false);
+        tracing::debug!(
+            messages = self.statistics.in_messages.load(Ordering::Relaxed),
+            "the NATS connection has ended"
+        );
+    }
+}
+
+async fn next(subscriber: Option<&mut Subscriber>) -> Option<Message> {
+    match subscriber {
+        Some(subscriber) => subscriber.next().await,
+        None => pending().await,
+    }
+}

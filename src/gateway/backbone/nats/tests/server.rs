@@ -1,0 +1,144 @@
+//! A nats-server of its own for each test.
+
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::gateway::backbone::shards::PATIENCE;
+
+/// A server on ports that were free; killed when dropped.
+pub(super) struct Server {
+    child: Child,
+    dir: TempDir,
+    port: u16,
+    monitoring: u16,
+}
+
+/// The binary from `NATS_SERVER` or the cache; `None`, and a word why, where there is none.
+pub(super) fn binary() -> Option<PathBuf> {
+    let cached = || {
+        PathBuf::from(std::env::var("HOME").unwrap())
+            .join(".cache/topic-gateway/nats-server-2.15.2/nats-server")
+    };
+    let path = std::env::var("NATS_SERVER").map_or_else(|_| cached(), PathBuf::from);
+    if path.is_file() {
+        return Some(path);
+    }
+    println!("skipped: there is no nats-server at {}; set NATS_SERVER to its path", path.display());
+    None
+}
+
+impl Server {
+    /// A server with this configuration; files named in it may lie in `dir`.
+    pub(super) async fn with(config: &str, dir: TempDir) -> Option<Self> {
+        let binary = binary()?;
+        std::fs::write(dir.path().join("nats.conf"), config).unwrap();
+        let (child, port, monitoring) = launch(&binary, &dir, "-1").await;
+        Some(Self { child, dir, port, monitoring })
+    }
+
+    /// A server that lets everybody in.
+    pub(super) async fn plain() -> Option<Self> {
+        Self::with("", TempDir::new().unwrap()).await
+    }
+
+    /// The process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The same server again, on the same port.
+    pub(super) async fn again(&mut self) {
+        let binary = binary().unwrap();
+        (self.child, self.port, self.monitoring) = launch(&binary, &self.dir, &self.port.to_string()).await;
+    }
+
+    /// A client that is not the gateway.
+    pub(super) async fn client(&self) -> async_nats::Client {
+        async_nats::connect(self.url()).await.unwrap()
+    }
+
+    /// The gateway's subscriptions as the server sees them, without the one of the barriers.
+    pub(super) async fn subscriptions(&self) -> Vec<String> {
+        let connections = self.monitor("/connz?subs=1").await;
+        let gateway =
+            connections["connections"].as_array().unwrap().iter().find(|c| c["name"] == "topic-gateway");
+        let list =
+            gateway.and_then(|gateway| gateway["subscriptions_list"].as_array().cloned()).unwrap_or_default();
+        let mut list: Vec<_> = list.iter().map(|subject| subject.as_str().unwrap().to_string()).collect();
+        list.retain(|subject| !subject.starts_with("_INBOX."));
+        list.sort();
+        list
+    }
+
+    /// Waits until the server sees these subscriptions of the gateway.
+    pub(super) async fn sees(&self, expected: &[&str]) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let seen = self.subscriptions().await;
+            if seen == expected {
+                return;
+            }
+            assert!(Instant::now() < end, "the server sees {seen:?}, not {expected:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn monitor(&self, path: &str) -> serde_json::Value {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.monitoring)).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn launch(binary: &PathBuf, dir: &TempDir, port: &str) -> (Child, u16, u16) {
+    let mut child = Command::new(binary)
+        .args(["-a", "127.0.0.1", "-p", port, "-m", "-1", "--ports_file_dir"])
+        .arg(dir.path())
+        .args(["-c", "nats.conf", "-l", "nats.log"])
+        .current_dir(dir.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let file = dir.path().join(format!("nats-server_{}.ports", child.id()));
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let text = std::fs::read(&file).unwrap_or_default();
+        if let Ok(ports) = serde_json::from_slice::<serde_json::Value>(&text) {
+            let number =
+                |url: &serde_json::Value| url.as_str().unwrap().rsplit_once(':').unwrap().1.parse().unwrap();
+            return (child, number(&ports["nats"][0]), number(&ports["monitoring"][0]));
+        }
+        let log = || std::fs::read_to_string(dir.path().join("nats.log"));
+        assert!(child.try_wait().unwrap().is_none(), "nats-server has ended: {:?}", log());
+        assert!(Instant::now() < end, "nats-server does not come up: {:?}", log());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,109 @@
+//! Shards for the tests of backbones: an inbox, and what is found in it.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use super::{Handle, InterestChange, PublishError, PublishRequest, Published};
+use crate::gateway::shard::{Arrival, Inbox, ShardEvent};
+
+/// How long a test waits for what must come.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Inboxes, and the pollers that their wakers need to live.
+pub(super) struct Shards {
+    pub(super) inboxes: Arc<[Arc<Inbox>]>,
+    _pollers: Vec<mio::Poll>,
+    taken: Vec<VecDeque<ShardEvent>>,
+}
+
+impl Shards {
+    pub(super) fn new(count: usize) -> Self {
+        let pollers: Vec<_> = (0..count).map(|_| mio::Poll::new().unwrap()).collect();
+        let inboxes = pollers
+            .iter()
+            .map(|poll| Arc::new(Inbox::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap())))
+            .collect();
+        Self { inboxes, _pollers: pollers, taken: (0..count).map(|_| VecDeque::new()).collect() }
+    }
+
+    /// The next event of a shard, if there is one by now.
+    pub(super) fn take(&mut self, shard: usize) -> Option<ShardEvent> {
+        if self.taken[shard].is_empty() {
+            let mut events = Vec::new();
+            self.inboxes[shard].drain(&mut events);
+            self.taken[shard].extend(events);
+        }
+        self.taken[shard].pop_front()
+    }
+
+    /// The next event of a shard.
+    pub(super) async fn next(&mut self, shard: usize) -> ShardEvent {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(event) = self.take(shard) {
+                return event;
+            }
+            assert!(Instant::now() < end, "nothing came to shard {shard}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// The next arrivals of a shard; it must have nothing else before it.
+    pub(super) async fn arrivals(&mut self, shard: usize) -> Vec<Arrival> {
+        match self.next(shard).await {
+            ShardEvent::Deliver(arrivals) => arrivals,
+            other => panic!("{other:?} came instead of messages"),
+        }
+    }
+
+    /// Wants a key and waits until that is answered: the position, or why not.
+    pub(super) async fn want(
+        &mut self,
+        handle: &Handle,
+        key: &str,
+        shard: usize,
+        epoch: u32,
+    ) -> Result<u64, String> {
+        change(handle, key, shard, epoch, true).await;
+        match self.next(shard).await {
+            ShardEvent::InForce { filter, epoch: answered, seq } => {
+                assert_eq!((filter.as_str(), answered), (key, epoch));
+                Ok(seq)
+            }
+            ShardEvent::Refused { filter, epoch: answered, reason } => {
+                assert_eq!((filter.as_str(), answered), (key, epoch));
+                Err(reason)
+            }
+            other => panic!("{other:?} came instead of an answer"),
+        }
+    }
+}
+
+pub(super) async fn change(handle: &Handle, key: &str, shard: usize, epoch: u32, wanted: bool) {
+    let change = InterestChange { filter: key.parse().unwrap(), shard, epoch, wanted };
+    handle.interests.send(change).await.unwrap();
+}
+
+pub(super) async fn publish(
+    handle: &Handle,
+    topic: &str,
+    id: &str,
+    body: impl Into<bytes::Bytes>,
+) -> Result<Published, PublishError> {
+    let (reply, answer) = oneshot::channel();
+    let request =
+        PublishRequest { topic: topic.parse().unwrap(), message_id: id.into(), body: body.into(), reply };
+    handle.publishes.send(request).await.unwrap();
+    answer.await.unwrap()
+}
+
+/// The JSON of a frame: it begins behind the WebSocket header.
+pub(super) fn json(arrival: &Arrival) -> serde_json::Value {
+    let start = arrival.frame.iter().position(|byte| *byte == b'{').unwrap();
+    serde_json::from_slice(&arrival.frame[start..]).unwrap()
+}
