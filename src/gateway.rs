@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod backbone;
+pub mod drain;
 pub mod limits;
 pub mod protocol;
 pub mod shard;
