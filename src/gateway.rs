@@ -3,6 +3,7 @@
 pub mod access;
 pub mod backbone;
 pub mod drain;
+pub mod http;
 pub mod limits;
 pub mod protocol;
 pub mod shard;
