@@ -1,9 +1,15 @@
 //! The command line.
 
 mod check;
+mod client;
 mod crd;
+mod dev;
 mod failure;
+mod gateway;
 mod manifest;
+mod publish;
+mod sub;
+mod token;
 
 use std::{
     io::{self, ErrorKind, Write},
@@ -11,7 +17,6 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-pub mod token;
 
 pub use failure::Failure;
 

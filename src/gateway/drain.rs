@@ -47,7 +47,7 @@ mod tests {
     fn peak(plan: &[Duration], window: Duration) -> usize {
         let tenth = window / 10;
         (0..plan.len())
-            .map(|first| plan[first..].iter().take_while(|at| **at - plan[first] < tenth).count())
+            .map(|first| plan[first..].iter().take_while(|at| **at < plan[first] + tenth).count())
             .max()
             .unwrap_or(0)
     }
@@ -68,8 +68,10 @@ mod tests {
         fn each_closes_within_its_own_slot(connections in 1_usize..400, millis in 1_u64..3_600_000, seed: u64) {
             let window = Duration::from_millis(millis);
             for (index, at) in plan(connections, window, seed).enumerate() {
-                let position = at.as_secs_f64() / window.as_secs_f64() * connections as f64;
-                prop_assert!((index as f64 - 0.01..=index as f64 + 1.01).contains(&position), "{} {}", index, position);
+                let (place, width) = (at.as_nanos() * connections as u128, window.as_nanos());
+                // Rounding down to nanoseconds may begin a slot early, by less than one each in two steps.
+                prop_assert!(place + 2 * connections as u128 >= index as u128 * width, "{} at {:?}", index, at);
+                prop_assert!(place <= (index as u128 + 1) * width, "{} at {:?}", index, at);
             }
         }
 
@@ -79,7 +81,7 @@ mod tests {
         ) {
             let window = Duration::from_secs(30);
             let plan: Vec<_> = plan(connections, window, seed).collect();
-            prop_assert!(peak(&plan, window) as f64 <= 1.5 * connections as f64 / 10.0);
+            prop_assert!(peak(&plan, window) * 20 <= connections * 3);
         }
     }
 
