@@ -95,7 +95,7 @@ test('a WebSocket ping is answered and a close is answered with its code', async
 });
 
 test('a gateway that goes away says so and closes with 1012', async () => {
-  const leaving = await startGateway();
+  const leaving = await startGateway('-f', new URL('leaving.yaml', import.meta.url).pathname);
   const client = await Client.open(`${leaving.url}/ws/sub/a`);
   await client.expect('subscribed');
   const exit = leaving.stop();

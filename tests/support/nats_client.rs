@@ -61,7 +61,7 @@ impl NatsClient {
     pub(crate) fn publish_with_headers(&mut self, subject: &str, headers: &[(&str, &str)], body: &str) {
         let mut head = String::from("NATS/1.0\r\n");
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            head.extend([name, ": ", value, "\r\n"]);
         }
         head += "\r\n";
         let line = format!("HPUB {subject} {} {}\r\n", head.len(), head.len() + body.len());
@@ -102,7 +102,8 @@ impl NatsClient {
         while self.take() != "PONG" {}
     }
 
-    fn send(&mut self) {
+    /// Sends what is queued; the server may take its time.
+    pub(crate) fn send(&mut self) {
         self.reader.get_mut().write_all(&self.unsent).expect("nats-server takes bytes");
         self.unsent.clear();
     }

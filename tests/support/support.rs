@@ -1,4 +1,5 @@
-//! What scenarios are written with: the real gateway, a real NATS server, and independent clients of both.
+//! What scenarios and benches are written with: the real gateway, a real NATS server, and independent clients of
+//! both. Loaded by path from both, so that the modules below are looked for beside this file.
 
 mod client;
 mod gateway;
