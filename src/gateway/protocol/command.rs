@@ -1,0 +1,106 @@
+//! What a client may say: one text frame to one command, or the reason why not.
+
+mod fields;
+
+use std::{borrow::Cow, fmt};
+
+pub use fields::parse;
+
+use super::body::MAX_MESSAGE_ID;
+use crate::api::Seq;
+
+/// Longest `id`, in bytes between the quotes.
+pub const MAX_ID: usize = 128;
+/// Most entries of `setup.topics` and `resume.lastSeqPerTopic`.
+pub const MAX_TOPICS: usize = 1024;
+
+/// A command's `id` as the client wrote it (a JSON string or integer), echoed byte for byte.
+pub type Id = Box<str>;
+
+/// A command and the id that its answer echoes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// Echoed in the answer.
+    pub id: Option<Id>,
+    /// What is asked for.
+    pub command: Command<'a>,
+}
+
+/// What a client asks for. Topics are text as the client wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// Authenticate, or replace the token; then subscribe.
+    Setup {
+        /// The token, if one was given.
+        token: Option<Token>,
+        /// Topics to subscribe to, at most [`MAX_TOPICS`].
+        topics: Vec<Cow<'a, str>>,
+    },
+    /// Receive a topic or pattern.
+    Subscribe {
+        /// Topic or pattern.
+        topic: Cow<'a, str>,
+        /// `fromSeq` or `last` was given: what was before is wanted too.
+        history: bool,
+    },
+    /// Receive it no longer.
+    Unsubscribe {
+        /// Topic or pattern.
+        topic: Cow<'a, str>,
+    },
+    /// Publish a message.
+    Publish {
+        /// Where to.
+        topic: Cow<'a, str>,
+        /// The publisher's id of the message: 1 to 256 bytes.
+        message_id: Cow<'a, str>,
+        /// JSON as the client wrote it.
+        payload: &'a str,
+    },
+    /// A message was processed.
+    Ack,
+    /// Send a part of a topic again.
+    Replay {
+        /// The topic.
+        topic: Cow<'a, str>,
+        /// First message.
+        from_seq: Seq,
+        /// Last message; the newest if absent.
+        to_seq: Option<Seq>,
+    },
+    /// Go on where an earlier connection ended.
+    Resume {
+        /// From that connection's `ready`.
+        session_id: Cow<'a, str>,
+        /// Last number seen of each topic, at most [`MAX_TOPICS`].
+        last_seq_per_topic: Vec<(Cow<'a, str>, Seq)>,
+        /// Replaces `setup.token`.
+        token: Option<Token>,
+    },
+    /// Answered with `pong`.
+    Ping,
+}
+
+/// A frame that is no command. To be told as `BAD_REQUEST`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// The frame's `id`, where it could be read.
+    pub id: Option<Id>,
+    /// The frame's `topic`, where it could be read.
+    pub topic: Option<String>,
+    /// Names the field and says what is wanted.
+    pub message: String,
+}
+
+/// A secret: printed as `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(pub String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests;

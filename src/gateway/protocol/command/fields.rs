@@ -1,0 +1,258 @@
+//! Reads the fields of a frame, raw, in one pass; then each command decodes those it knows.
+
+use std::{borrow::Cow, fmt};
+
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{Command, Envelope, Id, MAX_ID, MAX_MESSAGE_ID, MAX_TOPICS, Rejection, Token};
+use crate::{api::Seq, gateway::protocol::json};
+
+/// Every field of every command. What is not here is ignored.
+const NAMES: [&str; 14] = [
+    "type",
+    "id",
+    "token",
+    "topics",
+    "topic",
+    "fromSeq",
+    "last",
+    "messageId",
+    "idempotencyKey",
+    "payload",
+    "seqNo",
+    "toSeq",
+    "sessionId",
+    "lastSeqPerTopic",
+];
+
+const TYPES: &str = "setup, subscribe, unsubscribe, publish, ack, replay, resume or ping";
+
+/// Reads one text frame. Whatever the text, the worst is a [`Rejection`]: nesting is skipped in a loop, numbers
+/// are not computed with, and only fields that the command uses are decoded.
+pub fn parse(text: &str) -> Result<Envelope<'_>, Rejection> {
+    let mut fields = Fields::default();
+    let read = fields.read(text);
+    let (id, bad_id) = match fields.id() {
+        Ok(id) => (id, Ok(())),
+        Err(message) => (None, Err(message)),
+    };
+    match read.and(bad_id).and_then(|()| fields.command()) {
+        Ok(command) => Ok(Envelope { id, command }),
+        Err(message) => {
+            let topic = fields.get("topic").and_then(json::as_text).map(Cow::into_owned);
+            Err(Rejection { id, topic, message })
+        }
+    }
+}
+
+/// The known fields of one frame, as JSON text.
+#[derive(Default)]
+struct Fields<'a> {
+    values: [Option<&'a str>; NAMES.len()],
+    twice: Option<&'static str>,
+}
+
+impl<'a> Visitor<'a> for &mut Fields<'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
+        // Keys are taken raw: decoding would refuse lone surrogates even where the field is ignored.
+        while let Some(key) = map.next_key::<&RawValue>()? {
+            let key = json::as_text(key.get());
+            let Some(at) = key.and_then(|key| NAMES.iter().position(|name| *name == key)) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let value = map.next_value::<&RawValue>()?.get();
+            if self.values[at].is_some() {
+                self.twice = Some(NAMES[at]);
+            } else {
+                self.values[at] = Some(value);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn read(&mut self, text: &'a str) -> Result<(), String> {
+        if !text.trim_ascii_start().starts_with('{') {
+            return Err(r#"a frame must be one JSON object, for example {"type":"ping"}"#.into());
+        }
+        let mut source = serde_json::Deserializer::from_str(text);
+        source
+            .deserialize_map(&mut *self)
+            .and_then(|()| source.end())
+            .map_err(|error| format!("the frame is not valid JSON: {error}"))?;
+        self.twice.map_or(Ok(()), |name| Err(format!("`{name}` is given twice: give it once")))
+    }
+
+    fn command(&self) -> Result<Command<'a>, String> {
+        let Some(name) = self.get("type") else { return Err(format!("`type` is missing: give {TYPES}")) };
+        let Some(name) = json::as_text(name) else {
+            return Err(format!("`type` must be a string: give {TYPES}"));
+        };
+        Ok(match &*name {
+            "setup" => Command::Setup { token: self.token()?, topics: self.topics()? },
+            "subscribe" => Command::Subscribe {
+                topic: self.text("topic")?,
+                history: self.optional_seq("fromSeq")?.is_some() | self.optional_seq("last")?.is_some(),
+            },
+            "unsubscribe" => Command::Unsubscribe { topic: self.text("topic")? },
+            "publish" => Command::Publish {
+                topic: self.text("topic")?,
+                message_id: self.message_id()?,
+                payload: self.get("payload").ok_or("`payload` is missing: give any JSON value")?,
+            },
+            "ack" => self.ack()?,
+            "replay" => self.replay()?,
+            "resume" => Command::Resume {
+                session_id: self.text("sessionId")?,
+                last_seq_per_topic: self.last_seq_per_topic()?,
+                token: self.token()?,
+            },
+            "ping" => Command::Ping,
+            other => {
+                let shown = &other[..other.floor_char_boundary(64)];
+                return Err(format!("`type` {shown:?} is not known: give {TYPES}"));
+            }
+        })
+    }
+
+    fn ack(&self) -> Result<Command<'a>, String> {
+        if self.get("messageId").is_some() {
+            self.message_id()?;
+        } else if self.get("topic").is_some() || self.get("seqNo").is_some() {
+            self.text("topic")?;
+            self.seq("seqNo")?;
+        } else {
+            return Err("`messageId` is missing: give it, or `topic` and `seqNo`".into());
+        }
+        Ok(Command::Ack)
+    }
+
+    fn replay(&self) -> Result<Command<'a>, String> {
+        let (from_seq, to_seq) = (self.seq("fromSeq")?, self.optional_seq("toSeq")?);
+        if to_seq.is_some_and(|to| to < from_seq) {
+            return Err("`toSeq` must not be less than `fromSeq`".into());
+        }
+        Ok(Command::Replay { topic: self.text("topic")?, from_seq, to_seq })
+    }
+
+    fn get(&self, name: &str) -> Option<&'a str> {
+        NAMES.iter().position(|known| *known == name).and_then(|at| self.values[at])
+    }
+
+    fn id(&self) -> Result<Option<Id>, String> {
+        let Some(raw) = self.get("id") else { return Ok(None) };
+        if !raw.starts_with('"') && !json::is_integer(raw) {
+            return Err("`id` must be a string or an integer".into());
+        }
+        let quotes = if raw.starts_with('"') { 2 } else { 0 };
+        if raw.len() - quotes > MAX_ID {
+            return Err(format!("`id` must have at most {MAX_ID} bytes"));
+        }
+        Ok(Some(raw.into()))
+    }
+
+    fn optional_text(&self, name: &str) -> Result<Option<Cow<'a, str>>, String> {
+        self.get(name)
+            .map(|raw| json::as_text(raw).ok_or_else(|| format!("`{name}` must be a string")))
+            .transpose()
+    }
+
+    fn text(&self, name: &str) -> Result<Cow<'a, str>, String> {
+        self.optional_text(name)?.ok_or_else(|| format!("`{name}` is missing: give a string"))
+    }
+
+    fn optional_seq(&self, name: &str) -> Result<Option<Seq>, String> {
+        self.get(name).map(|raw| seq(raw, name)).transpose()
+    }
+
+    fn seq(&self, name: &str) -> Result<Seq, String> {
+        self.optional_seq(name)?.ok_or_else(|| format!("`{name}` is missing: give a non-negative integer"))
+    }
+
+    fn token(&self) -> Result<Option<Token>, String> {
+        Ok(self.optional_text("token")?.map(|token| Token(token.into_owned())))
+    }
+
+    fn message_id(&self) -> Result<Cow<'a, str>, String> {
+        let other = self.get("messageId").is_none() && self.get("idempotencyKey").is_some();
+        let name = if other { "idempotencyKey" } else { "messageId" };
+        let id = self.text(name)?;
+        if !(1..=MAX_MESSAGE_ID).contains(&id.len()) {
+            return Err(format!("`{name}` must have 1 to {MAX_MESSAGE_ID} bytes"));
+        }
+        Ok(id)
+    }
+
+    fn topics(&self) -> Result<Vec<Cow<'a, str>>, String> {
+        let Some(raw) = self.get("topics") else { return Ok(Vec::new()) };
+        let wanted = || format!("`topics` must be an array of at most {MAX_TOPICS} strings");
+        serde_json::Deserializer::from_str(raw).deserialize_seq(Topics).map_err(|_| wanted())
+    }
+
+    fn last_seq_per_topic(&self) -> Result<Vec<(Cow<'a, str>, Seq)>, String> {
+        let name = "lastSeqPerTopic";
+        let wanted = format!("an object of at most {MAX_TOPICS} topics with a non-negative integer each");
+        let Some(raw) = self.get(name) else { return Err(format!("`{name}` is missing: give {wanted}")) };
+        serde_json::Deserializer::from_str(raw)
+            .deserialize_map(Positions)
+            .map_err(|_| format!("`{name}` must be {wanted}"))
+    }
+}
+
+fn seq(raw: &str, name: &str) -> Result<Seq, String> {
+    raw.parse().map_err(|_| format!("`{name}` must be a non-negative integer"))
+}
+
+/// An array of strings, at most [`MAX_TOPICS`]; the caller words the error.
+struct Topics;
+
+impl<'a> Visitor<'a> for Topics {
+    type Value = Vec<Cow<'a, str>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of strings")
+    }
+
+    fn visit_seq<S: SeqAccess<'a>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+        let mut topics = Vec::new();
+        while let Some(raw) = seq.next_element::<&RawValue>()? {
+            if topics.len() == MAX_TOPICS {
+                return Err(S::Error::custom("too many"));
+            }
+            topics.push(json::as_text(raw.get()).ok_or_else(|| S::Error::custom("not a string"))?);
+        }
+        Ok(topics)
+    }
+}
+
+/// An object from topic to number, at most [`MAX_TOPICS`]; the caller words the error.
+struct Positions;
+
+impl<'a> Visitor<'a> for Positions {
+    type Value = Vec<(Cow<'a, str>, Seq)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of numbers")
+    }
+
+    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut positions = Vec::new();
+        while let Some((topic, seq)) = map.next_entry::<&RawValue, &RawValue>()? {
+            if positions.len() == MAX_TOPICS {
+                return Err(M::Error::custom("too many"));
+            }
+            let topic = json::as_text(topic.get()).ok_or_else(|| M::Error::custom("not a string"))?;
+            positions.push((topic, seq.get().parse().map_err(M::Error::custom)?));
+        }
+        Ok(positions)
+    }
+}

@@ -1,0 +1,124 @@
+//! What one connection may do: decides each command, or answers it where no table of the shard is needed.
+
+mod decide;
+mod decision;
+
+use std::sync::Arc;
+
+pub use decision::{Decision, Held, Policy};
+
+use super::{
+    CloseCode, ErrorCode,
+    command::{self, Envelope, Id, Rejection},
+    event,
+    rate::Bucket,
+};
+use crate::gateway::access::Identity;
+
+/// Errors a connection may cause at once before it is closed with 4429.
+const ERROR_BURST: u32 = 256;
+/// Errors per second it may go on causing.
+const ERRORS_PER_SECOND: u32 = 16;
+
+/// One connection's identity and rates.
+#[derive(Debug)]
+pub struct Session {
+    identity: Option<Arc<Identity>>,
+    publishes: Bucket,
+    subscribes: Bucket,
+    errors: Bucket,
+}
+
+/// Why a command is refused; becomes an error frame.
+struct Refusal {
+    code: ErrorCode,
+    message: String,
+    topic: Option<String>,
+}
+
+type Decided = Result<Decision, Refusal>;
+
+impl Session {
+    /// A connection's session. `identity` is that of a token in the URL or a header, or the anonymous one where
+    /// the policy admits it.
+    pub fn new(identity: Option<Arc<Identity>>, policy: &Policy) -> Self {
+        // One setup may fill the connection.
+        let subscribes = policy.subscribe_per_second.max(policy.topics_per_connection);
+        Self {
+            identity,
+            publishes: Bucket::new(policy.publish_per_second, policy.publish_per_second),
+            subscribes: Bucket::new(policy.subscribe_per_second, subscribes),
+            errors: Bucket::new(ERRORS_PER_SECOND, ERROR_BURST),
+        }
+    }
+
+    /// Who it is, once known.
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        self.identity.as_ref()
+    }
+
+    /// A token was accepted; replaces whoever it was before.
+    pub fn authenticated(&mut self, identity: Arc<Identity>) {
+        self.identity = Some(identity);
+    }
+
+    /// Decides one text frame. What is refused or answered here has its frame appended to `out` (`Answered`);
+    /// everything else is the shard's to do and to answer.
+    ///
+    /// A setup while another's token is being checked is decided like the first: the shard keeps at most one in
+    /// flight and the newest behind it.
+    pub fn command(
+        &mut self,
+        frame: &str,
+        held: &dyn Held,
+        now_ms: u64,
+        policy: &Policy,
+        out: &mut Vec<u8>,
+    ) -> Decision {
+        let (id, decided) = match command::parse(frame) {
+            Ok(Envelope { id, command }) => {
+                let decided = self.decide(id.clone(), command, held, now_ms, policy, out);
+                (id, decided)
+            }
+            Err(Rejection { id, topic, message }) => {
+                (id, Err(Refusal { code: ErrorCode::BadRequest, message, topic }))
+            }
+        };
+        self.tell(id.as_ref(), decided, now_ms, out)
+    }
+
+    /// Decides the subscription to one topic that did not come as `subscribe`: from `setup.topics` or the URL.
+    /// Answers as [`Session::command`] does, without an id.
+    pub fn subscribe(
+        &mut self,
+        topic: &str,
+        held: &dyn Held,
+        now_ms: u64,
+        policy: &Policy,
+        out: &mut Vec<u8>,
+    ) -> Decision {
+        let decided = self.may_subscribe(None, topic, false, held, now_ms, policy);
+        self.tell(None, decided, now_ms, out)
+    }
+
+    /// Counts an error that the shard tells the client itself (a refused token); `Some`: one too many, close.
+    pub fn errored(&mut self, now_ms: u64) -> Option<Decision> {
+        (!self.errors.take(now_ms)).then_some(Decision::Close {
+            code: CloseCode::TooFast,
+            reason: "too many refused commands: wait before reconnecting",
+        })
+    }
+
+    fn tell(&mut self, id: Option<&Id>, decided: Decided, now_ms: u64, out: &mut Vec<u8>) -> Decision {
+        match decided {
+            Ok(decision) => decision,
+            Err(Refusal { code, message, topic }) => self.errored(now_ms).unwrap_or_else(|| {
+                event::error(out, id, code, &message, topic.as_deref(), None);
+                Decision::Answered
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

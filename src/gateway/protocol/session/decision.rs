@@ -1,0 +1,89 @@
+//! What a session needs to know, and what it decides.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{
+    api::{Filter, Topic},
+    gateway::protocol::{
+        CloseCode,
+        command::{Id, Token},
+    },
+};
+
+/// The limits that a session keeps; all from the resource's `limits`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Subscriptions of one connection.
+    pub topics_per_connection: u32,
+    /// Publishes of one connection per second; 0 = no limit.
+    pub publish_per_second: u32,
+    /// Setups, subscribes and unsubscribes of one connection per second; 0 = no limit.
+    pub subscribe_per_second: u32,
+    /// Bytes of one published payload.
+    pub message_bytes: usize,
+}
+
+/// What the shard knows of a connection's subscriptions.
+pub trait Held {
+    /// How many there are, those not yet in force included.
+    fn count(&self) -> usize;
+    /// Whether this topic or pattern is among them.
+    fn holds(&self, filter: &str) -> bool;
+}
+
+/// What is to be done about a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing more: the answer, if there is one, has been appended.
+    Answered,
+    /// Check the token; then `ready` or `AUTH_FAILED`, then each topic by `Session::subscribe`.
+    Authenticate {
+        /// Echoed in the answer.
+        id: Option<Id>,
+        /// The token.
+        token: Token,
+        /// To subscribe to afterwards, not yet checked.
+        topics: Vec<String>,
+    },
+    /// Answer `ready`, then each topic by `Session::subscribe`: the client is known already.
+    Ready {
+        /// Echoed in the answer.
+        id: Option<Id>,
+        /// To subscribe to afterwards, not yet checked.
+        topics: Vec<String>,
+    },
+    /// Subscribe and answer `subscribed`; at once if it is held already.
+    Subscribe {
+        /// Echoed in the answer.
+        id: Option<Id>,
+        /// Allowed and within the limits.
+        filter: Filter,
+    },
+    /// Unsubscribe and answer `unsubscribed`; it is held.
+    Unsubscribe {
+        /// Echoed in the answer.
+        id: Option<Id>,
+        /// What is held.
+        filter: Filter,
+    },
+    /// Publish, and answer once the backbone has confirmed.
+    Publish {
+        /// Echoed in the answer.
+        id: Option<Id>,
+        /// Allowed.
+        topic: Topic,
+        /// The publisher's id of the message.
+        message_id: Arc<str>,
+        /// JSON, byte for byte.
+        payload: Bytes,
+    },
+    /// Close the connection.
+    Close {
+        /// With this code.
+        code: CloseCode,
+        /// And this reason.
+        reason: &'static str,
+    },
+}

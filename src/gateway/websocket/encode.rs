@@ -1,0 +1,82 @@
+//! Frames from the gateway to a client: never masked, never fragmented (RFC 6455 § 5.1, § 5.2).
+
+use super::CloseCode;
+
+/// A ping without payload; one constant for every connection.
+pub const PING: &[u8] = &[0x89, 0];
+
+const TEXT: u8 = 0x81;
+const PONG: u8 = 0x8a;
+const CLOSE: u8 = 0x88;
+/// Payload of a control frame, in bytes (RFC 6455 § 5.5).
+pub(super) const MAX_CONTROL: usize = 125;
+
+/// Bytes of the header before a payload of `len` bytes.
+pub const fn header_len(len: usize) -> usize {
+    match len {
+        0..=125 => 2,
+        126..=0xffff => 4,
+        _ => 10,
+    }
+}
+
+/// The header of a text frame, and how many bytes of it count.
+fn text_header(len: usize) -> ([u8; 10], usize) {
+    let mut header = [TEXT, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let wide = (len as u64).to_be_bytes();
+    match header_len(len) {
+        2 => header[1] = wide[7],
+        4 => {
+            header[1] = 126;
+            header[2..4].copy_from_slice(&wide[6..]);
+        }
+        _ => {
+            header[1] = 127;
+            header[2..].copy_from_slice(&wide);
+        }
+    }
+    (header, header_len(len))
+}
+
+/// Appends the header of a text frame whose payload has `len` bytes.
+pub fn put_text_header(out: &mut Vec<u8>, len: usize) {
+    let (header, used) = text_header(len);
+    out.extend_from_slice(&header[..used]);
+}
+
+/// A whole text frame.
+pub fn text_frame(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(header_len(text.len()) + text.len());
+    put_text_header(&mut out, text.len());
+    out.extend_from_slice(text.as_bytes());
+    out
+}
+
+/// Appends a text frame whose payload `write` appends; what is short is not moved.
+pub fn text_with(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[TEXT, 0]);
+    write(out);
+    let (header, used) = text_header(out.len() - start - 2);
+    out.splice(start..start + 2, header[..used].iter().copied());
+}
+
+/// Appends a pong; `payload` is that of the ping and is cut to 125 bytes, which no valid ping exceeds.
+pub fn pong(out: &mut Vec<u8>, payload: &[u8]) {
+    control(out, PONG, &[], payload);
+}
+
+/// Appends a close frame; `reason` is cut to 123 bytes at a character boundary.
+pub fn close(out: &mut Vec<u8>, code: CloseCode, reason: &str) {
+    let end = reason.floor_char_boundary(MAX_CONTROL - 2);
+    control(out, CLOSE, &code.code().to_be_bytes(), &reason.as_bytes()[..end]);
+}
+
+fn control(out: &mut Vec<u8>, opcode: u8, head: &[u8], payload: &[u8]) {
+    let payload = &payload[..payload.len().min(MAX_CONTROL - head.len())];
+    // At most 125, so that nothing is cut off.
+    let len = u8::try_from(head.len() + payload.len()).unwrap_or(0);
+    out.extend_from_slice(&[opcode, len]);
+    out.extend_from_slice(head);
+    out.extend_from_slice(payload);
+}
