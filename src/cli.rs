@@ -8,6 +8,7 @@ mod failure;
 mod gateway;
 mod manifest;
 mod publish;
+mod serve;
 mod sub;
 mod token;
 
@@ -23,6 +24,9 @@ pub use failure::Failure;
 /// Exit codes stand in every help text of the top level: scripts build on them.
 const AFTER_HELP: &str = "\
 Examples:
+  topic-gateway dev                       serve a gateway on this machine
+  topic-gateway sub prices.btc            print what is published on a topic
+  topic-gateway pub prices.btc '{\"a\": 1}'  publish to it
   topic-gateway check -f gateway.yaml     say whether a resource is valid
   topic-gateway crd | kubectl apply -f -  make the resource known to a cluster
 
@@ -43,6 +47,11 @@ struct Cli {
 // A command is two lines: one here, one in `run`.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Dev(dev::Args),
+    Gateway(gateway::Args),
+    Sub(sub::Args),
+    Pub(publish::Args),
+    Token(token::Args),
     Check(check::Args),
     Crd(crd::Args),
 }
@@ -50,6 +59,11 @@ enum Command {
 impl Command {
     fn run(self) -> Result<(), Failure> {
         match self {
+            Self::Dev(args) => dev::run(&args),
+            Self::Gateway(args) => gateway::run(&args),
+            Self::Sub(args) => sub::run(args),
+            Self::Pub(args) => publish::run(args),
+            Self::Token(args) => token::run(args),
             Self::Check(args) => check::run(&args),
             Self::Crd(args) => crd::run(args),
         }

@@ -1,4 +1,4 @@
-//! One gateway pod: puts the parts below together.
+//! One gateway pod. [`pod`] puts the parts below together.
 
 pub mod access;
 pub mod backbone;
@@ -7,6 +7,7 @@ pub mod http;
 pub mod limits;
 pub mod log;
 pub mod metrics;
+pub mod pod;
 pub mod protocol;
 pub mod publisher;
 pub mod services;

@@ -30,7 +30,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// Options that say which gateway to talk to, and as whom.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Connection {
+pub(super) struct Connection {
     /// Address of the gateway; http(s):// is taken for ws(s)://, and /ws is added where there is no path
     #[arg(long, env = "TOPIC_GATEWAY_URL", default_value = "ws://127.0.0.1:8080/ws", value_name = "URL")]
     pub url: String,
@@ -47,7 +47,7 @@ pub struct Connection {
 
 /// A token. Never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
+pub(super) struct Token(String);
 
 impl FromStr for Token {
     type Err = std::convert::Infallible;

@@ -37,7 +37,7 @@ Examples:
 
 Prints `ok` or `duplicate` and the message's number for each message the backbone has confirmed. Ends with 0 only
 if all were confirmed. A message that was not is tried again under the same messageId: it is never stored twice.")]
-pub struct Args {
+pub(super) struct Args {
     /// Topic to publish to
     pub topic: String,
     /// JSON to publish; anything else is sent as a JSON string. `-`: each line of standard input is a message.
@@ -55,7 +55,7 @@ pub struct Args {
 }
 
 /// Runs the command until every message is confirmed or one is given up.
-pub fn run(args: Args) -> Result<(), Failure> {
+pub(super) fn run(args: Args) -> Result<(), Failure> {
     let target = args.connection.target()?;
     let bad_topic = |error| Failure::usage(format!("topic {:?}: {error}", args.topic));
     let topic: Topic = args.topic.parse().map_err(bad_topic)?;

@@ -35,7 +35,7 @@ Examples:
 
 Prints a line per message: topic, number in the topic (or -), data. Gaps, errors and reconnects are told on
 standard error. Ends with Ctrl-C, after --count messages, or when no topic is left that may be read.")]
-pub struct Args {
+pub(super) struct Args {
     /// Topics, or patterns with * (one token) and > (the rest)
     #[arg(required = true, value_name = "TOPIC")]
     pub topics: Vec<String>,
@@ -48,7 +48,7 @@ pub struct Args {
 }
 
 /// Runs the command until Ctrl-C, the last message asked for, or a failure that waiting does not mend.
-pub fn run(args: Args) -> Result<(), Failure> {
+pub(super) fn run(args: Args) -> Result<(), Failure> {
     let target = args.connection.target()?;
     for topic in &args.topics {
         topic.parse::<Filter>().map_err(|error| Failure::usage(format!("topic {topic:?}: {error}")))?;

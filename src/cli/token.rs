@@ -25,7 +25,7 @@ Examples:
 
 A shared secret is taken byte for byte: a line break at the end of the file belongs to it.
 Exit codes: 0 the token was made or is valid, 64 it was not or is not.")]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -39,7 +39,7 @@ enum Command {
 }
 
 /// Runs the command. What is not the token or its claims goes to standard error.
-pub fn run(args: Args) -> Result<(), Failure> {
+pub(super) fn run(args: Args) -> Result<(), Failure> {
     let note = answer(args, services::now(), io::stdin().lock(), &mut io::stdout().lock())?;
     if let Some(note) = note {
         eprintln!("{note}");

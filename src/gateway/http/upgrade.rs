@@ -20,22 +20,26 @@ use super::{App, Front, answer, token};
 use crate::gateway::{
     access::Identity,
     limits::{Denied, Seat},
-    shard::Hello,
-    websocket::handshake::{self, Refusal},
+    shard::{Greeting, Hello},
+    websocket::{
+        CloseCode,
+        handshake::{self, Refusal},
+    },
 };
 
 /// Longest time from the answer 101 to the socket.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Send buffer of a connection's socket. Small: what is not sent yet is in the topic's log, once for all.
 const SEND_BUFFER: usize = 64 * 1024;
-const FORBIDDEN_ORIGIN: (u16, &str) = (4403, "this origin is not in listeners.allowedOrigins");
+const FORBIDDEN_ORIGIN: (CloseCode, &str) =
+    (CloseCode::Forbidden, "this origin is not in listeners.allowedOrigins");
 
 /// Everything about a connection but its socket.
 struct Visitor {
     seat: Seat,
     identity: Option<Arc<Identity>>,
     refused: Option<String>,
-    close: Option<(u16, &'static str)>,
+    close: Option<(CloseCode, &'static str)>,
     topic: Option<String>,
 }
 
@@ -132,7 +136,8 @@ async fn hand_over(front: Arc<Front>, socket: OnUpgrade, visitor: Visitor) {
     match release(upgraded) {
         Ok((socket, early)) => {
             let Visitor { seat, identity, refused, close, topic } = visitor;
-            front.placement.place(Hello { socket, early, seat, identity, refused, close, topic });
+            let greeting = Greeting { early, seat, identity, refused, close, topic };
+            front.placement.place(Hello { socket, greeting });
         }
         Err(error) => tracing::warn!(%error, "cannot hand a connection over to its shard"),
     }

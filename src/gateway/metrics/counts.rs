@@ -66,6 +66,11 @@ impl ShardCounts {
         self.connections.fetch_add(1, Relaxed);
     }
 
+    /// Connections that are open.
+    pub fn connections(&self) -> u64 {
+        gauge(&self.connections)
+    }
+
     /// A connection that was opened has ended with this WebSocket close code.
     pub fn connection_closed(&self, code: u16) {
         self.connections.fetch_sub(1, Relaxed);
