@@ -147,8 +147,8 @@ const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: gw\r\nConnection: Upgrade\r\n
 async fn an_upgraded_connection_reaches_the_shard_with_its_seat_and_user() {
     let mut server = Server::start().await;
     let (hello, _client) = server.upgrade("/ws", None).await;
-    assert_eq!(hello.identity.as_ref().map(|who| &*who.user), Some("anonymous"));
-    assert_eq!((&hello.refused, hello.close, &hello.topic), (&None, None, &None));
+    assert_eq!(hello.greeting.identity.as_ref().map(|who| &*who.user), Some("anonymous"));
+    assert_eq!((&hello.greeting.refused, hello.greeting.close, &hello.greeting.topic), (&None, None, &None));
     assert_eq!(server.front.admission.connections(), 1);
     drop(hello);
     assert_eq!(server.front.admission.connections(), 0);
@@ -172,7 +172,7 @@ async fn bytes_sent_behind_the_request_are_handed_over() {
     let mut server = Server::start().await;
     let mut socket = TcpStream::connect(server.address).await.unwrap();
     socket.write_all(format!("{HANDSHAKE}early").as_bytes()).await.unwrap();
-    assert_eq!(&server.hello().await.early[..], b"early");
+    assert_eq!(&server.hello().await.greeting.early[..], b"early");
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn the_topic_in_the_path_is_decoded() {
         ("/ws/sub/a%25b?access_token=good", "a%b"),
         ("/ws/sub/prices.%2A", "prices.*"),
     ] {
-        assert_eq!(server.upgrade(path, None).await.0.topic.as_deref(), Some(topic), "{path}");
+        assert_eq!(server.upgrade(path, None).await.0.greeting.topic.as_deref(), Some(topic), "{path}");
     }
 }
 
@@ -197,8 +197,8 @@ async fn a_token_in_header_or_query_names_the_user_or_is_refused() {
         ("/ws?access_token=bad", None, None, true),
     ] {
         let (hello, _client) = server.upgrade(path, header).await;
-        assert_eq!(hello.identity.as_ref().map(|who| &*who.user), user, "{path}");
-        assert_eq!(hello.refused.is_some(), refused, "{path}");
+        assert_eq!(hello.greeting.identity.as_ref().map(|who| &*who.user), user, "{path}");
+        assert_eq!(hello.greeting.refused.is_some(), refused, "{path}");
     }
 }
 
@@ -207,7 +207,7 @@ async fn a_page_of_another_origin_is_upgraded_only_to_be_told_why_not() {
     let mut server = Server::start().await;
     for (origin, close) in [("https://app.test", None), ("https://evil.test", Some(4403))] {
         let (hello, _client) = server.upgrade("/ws", Some(("origin", origin))).await;
-        assert_eq!(hello.close.map(|(code, _)| code), close, "{origin}");
+        assert_eq!(hello.greeting.close.map(|(code, _)| code.code()), close, "{origin}");
     }
 }
 
