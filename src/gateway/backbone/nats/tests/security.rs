@@ -14,7 +14,7 @@ use crate::{
 /// Connects with what `fields` refers to in the Secret `s`, and must be let in; without it, it is not.
 async fn lets_in(config: &str, fields: Value, values: &[(&str, &str)]) {
     let Some(server) = Server::with(config, TempDir::new().unwrap()).await else { return };
-    let mut rig = Rig::start(&with(&server.url(), fields), &secrets(values)).unwrap();
+    let mut rig = Rig::start(&with(&server.url(), &fields), &secrets(values)).unwrap();
     rig.wait(true).await;
     assert_eq!(rig.want("a", 0).await, Ok(0));
     rig.end().await;
@@ -22,7 +22,7 @@ async fn lets_in(config: &str, fields: Value, values: &[(&str, &str)]) {
     assert!(stranger.is_err(), "the server asks for credentials");
 }
 
-fn with(url: &str, fields: Value) -> NatsBackbone {
+fn with(url: &str, fields: &Value) -> NatsBackbone {
     let mut spec = serde_json::to_value(spec(&[url.into()])).unwrap();
     spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     serde_json::from_value(spec).unwrap()
@@ -46,7 +46,7 @@ async fn a_token_lets_in() {
 async fn user_and_password_let_in() {
     let fields = json!({"userPasswordSecretRef": {"name": "s"}});
     let values = [("username", "gate"), ("password", "way\n")];
-    lets_in(r#"authorization { user: gate, password: way }"#, fields, &values).await;
+    lets_in("authorization { user: gate, password: way }", fields, &values).await;
 }
 
 #[tokio::test]
@@ -62,14 +62,14 @@ async fn a_credentials_file_lets_in() {
     let (operator, account, user) = (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_user());
     let config = format!(
         "operator: {}\nresolver: MEMORY\nresolver_preload: {{ {}: {} }}",
-        jwt(&operator, &operator, json!({"type": "operator", "version": 2})),
+        jwt(&operator, &operator, &json!({"type": "operator", "version": 2})),
         account.public_key(),
-        jwt(&operator, &account, json!({"type": "account", "version": 2, "limits": unlimited()})),
+        jwt(&operator, &account, &json!({"type": "account", "version": 2, "limits": unlimited()})),
     );
     let creds = format!(
         "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\n\
          -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
-        jwt(&account, &user, json!({"type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1})),
+        jwt(&account, &user, &json!({"type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1})),
         user.seed().unwrap(),
     );
     let fields = json!({"credentialsSecretRef": {"name": "s", "key": "user.creds"}});
@@ -81,7 +81,7 @@ fn unlimited() -> Value {
 }
 
 /// A JWT as nsc makes them (NATS ADR-14).
-fn jwt(issuer: &KeyPair, subject: &KeyPair, nats: Value) -> String {
+fn jwt(issuer: &KeyPair, subject: &KeyPair, nats: &Value) -> String {
     let claims = json!({
         "jti": "x", "iat": 1_700_000_000, "iss": issuer.public_key(), "sub": subject.public_key(), "name": "x",
         "nats": nats,
@@ -103,7 +103,7 @@ async fn values_that_are_not_what_they_should_be_are_named_and_never_shown() {
         (json!({"tls": {"caSecretRef": key}}), "PEM"),
         (json!({"tls": {"clientCertificateSecretRef": {"name": "s"}}}), "tls.crt"),
     ] {
-        let started = Rig::start(&with("nats://127.0.0.1:1", fields), &secrets(&[("k", "hush-hush")]));
+        let started = Rig::start(&with("nats://127.0.0.1:1", &fields), &secrets(&[("k", "hush-hush")]));
         let error = started.err().unwrap().to_string();
         assert!(error.contains(needed) && !error.contains("hush"), "{error}");
     }
@@ -125,7 +125,7 @@ async fn what_the_nats_user_may_not_do_is_refused() {
     let config = r#"authorization { users: [{ user: gate, password: way, permissions: {
         publish: { deny: ["secret.>"] }, subscribe: { deny: ["secret.>"] } } }] }"#;
     let Some(server) = Server::with(config, TempDir::new().unwrap()).await else { return };
-    let spec = with(&server.url(), json!({"userPasswordSecretRef": {"name": "s"}}));
+    let spec = with(&server.url(), &json!({"userPasswordSecretRef": {"name": "s"}}));
     let mut rig = Rig::start(&spec, &secrets(&[("username", "gate"), ("password", "way")])).unwrap();
     rig.wait(true).await;
     let refused = publish(&rig.handle, "secret.a", "id", "1").await.unwrap_err();
