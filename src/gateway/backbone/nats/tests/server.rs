@@ -50,9 +50,23 @@ impl Server {
         Self::with("", TempDir::new().unwrap()).await
     }
 
-    /// The process.
-    pub(super) fn id(&self) -> u32 {
-        self.child.id()
+    /// Halts the process, with its connections open; done when every thread of it stands still.
+    pub(super) fn pause(&self) {
+        self.signal("STOP");
+        let stopped = |thread: std::io::Result<std::fs::DirEntry>| {
+            let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap_or_default();
+            status.is_empty() || status.contains("State:\tT")
+        };
+        let end = Instant::now() + PATIENCE;
+        while !std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().all(stopped) {
+            assert!(Instant::now() < end, "nats-server does not stop");
+            std::thread::yield_now();
+        }
+    }
+
+    pub(super) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
+        assert!(status.unwrap().success());
     }
 
     pub(super) fn url(&self) -> String {
