@@ -1,8 +1,16 @@
-//! One gateway pod: puts the parts below together.
+//! One gateway pod. [`pod`] puts the parts below together.
 
 pub mod access;
 pub mod backbone;
+pub mod drain;
+pub mod http;
 pub mod limits;
+pub mod log;
+pub mod metrics;
+pub mod pod;
 pub mod protocol;
+pub mod publisher;
+pub mod services;
 pub mod shard;
+pub mod topics;
 pub mod websocket;

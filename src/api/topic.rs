@@ -199,18 +199,19 @@ impl Pattern {
         for token in prefix.split('.') {
             let (head, tail) = rest.split_once('.').unwrap_or((rest, ""));
             match head {
-                ">" => return Some(self.clone_text(">")),
+                ">" => return Some(Pattern::of(">")),
                 "*" => {}
                 same if same == token => {}
                 _ => return None,
             }
             rest = tail;
         }
-        (!rest.is_empty()).then(|| self.clone_text(rest))
+        (!rest.is_empty()).then(|| Pattern::of(rest))
     }
 
-    fn clone_text(&self, text: &str) -> Pattern {
-        Pattern(text.into())
+    /// A part of a pattern is one too, if it ends where a token does.
+    fn of(text: &str) -> Self {
+        Self(text.into())
     }
 }
 

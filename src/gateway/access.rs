@@ -1,8 +1,91 @@
 //! Who a client is and what it may do.
+//!
+//! A token is a JWT in compact form. Its `iss` claim chooses the issuer among those of the resource, and from there on
+//! only that issuer's algorithms, keys and audiences count:
+//!
+//! ```text
+//! token ─► jws (apart) ─► issuer (signature, then exp, nbf, aud, user) ─► policy (rules + `topics` claim) ─► Identity
+//! ```
+//!
+//! Verification is `ring`'s. The clock is the caller's: `now` is passed in.
 
 use std::sync::Arc;
 
-use crate::api::{Filter, Pattern, Topic};
+use crate::api::{Anonymous, Filter, Pattern, Secrets, Topic, TopicGatewaySpec};
+
+mod error;
+mod issuer;
+mod jwks;
+mod jws;
+mod key;
+mod object;
+mod pem;
+mod policy;
+#[cfg(test)]
+mod tests;
+
+use issuer::Issuer;
+use jws::Jws;
+use policy::Policy;
+
+pub use error::{AccessError, AuthError, KeyError};
+pub use jws::{sign, unverified_claims};
+
+/// Longest token, in bytes.
+pub const MAX_TOKEN_BYTES: usize = 8192;
+/// Longest user name, in bytes.
+pub const MAX_USER_BYTES: usize = 256;
+/// The user of a client without a token. A token that names it is refused.
+pub const ANONYMOUS: &str = "anonymous";
+
+/// Tells who a client is: one per gateway and configuration, shared by all that ask.
+#[derive(Debug)]
+pub struct Access {
+    issuers: Vec<Issuer>,
+    policy: Policy,
+    anonymous: Option<Arc<Identity>>,
+}
+
+impl Access {
+    /// Reads the issuers' keys; fails where a Secret is missing or holds something else than it should.
+    ///
+    /// An issuer without `algorithms` may use every one its keys are fit for. An HMAC is only ever verified with a
+    /// shared secret, a signature only with a public key, whatever is listed.
+    pub fn new(spec: &TopicGatewaySpec, secrets: &Secrets) -> Result<Self, AccessError> {
+        let mut issuers: Vec<Issuer> = Vec::new();
+        for entry in &spec.authentication.jwt {
+            if issuers.iter().any(|issuer| issuer.name == entry.issuer) {
+                return Err(AccessError::Twice(entry.issuer.clone()));
+            }
+            issuers.push(Issuer::new(entry, secrets)?);
+        }
+        let policy = Policy::new(spec);
+        let anonymous = (spec.authentication.anonymous == Anonymous::Allow).then(|| {
+            let grants = policy.grants(ANONYMOUS, &object::Object::default());
+            Arc::new(Identity { user: ANONYMOUS.into(), grants, expires_at: None })
+        });
+        Ok(Self { issuers, policy, anonymous })
+    }
+
+    /// Who a client without a token is, where such clients are admitted.
+    pub fn anonymous(&self) -> Option<Arc<Identity>> {
+        self.anonymous.clone()
+    }
+
+    /// Who holds this token, or why it is refused; `now` in seconds since 1970 (wall clock).
+    ///
+    /// A token must have an `exp` claim that lies ahead of `now`, no `nbf` claim more than 30 s ahead, and one of the
+    /// issuer's audiences where it has any.
+    pub fn authenticate(&self, token: &str, now: u64) -> Result<Arc<Identity>, AuthError> {
+        let token = Jws::parse(token)?;
+        let name = token.claims.text("iss").ok_or(AuthError::NoIssuer)?;
+        let issuer =
+            self.issuers.iter().find(|issuer| issuer.name == name).ok_or(AuthError::UnknownIssuer)?;
+        let verified = issuer.verify(token, now)?;
+        let grants = self.policy.grants(&verified.user, &verified.claims);
+        Ok(Arc::new(Identity { user: verified.user.into(), grants, expires_at: Some(verified.expires_at) }))
+    }
+}
 
 /// An authenticated client: shared by everything that holds it.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,7 +94,7 @@ pub struct Identity {
     pub user: Arc<str>,
     /// What the user may do: rules and token taken together, already cut to what the gateway offers at all.
     pub grants: Grants,
-    /// When the token ends, in seconds since 1970; `None` for anonymous clients and tokens without `exp`.
+    /// When the token ends, in seconds since 1970; `None` for anonymous clients.
     pub expires_at: Option<u64>,
 }
 

@@ -13,7 +13,7 @@ use super::{
     event,
     rate::Bucket,
 };
-use crate::gateway::access::Identity;
+use crate::{api::MAX_TOPIC_BYTES, gateway::access::Identity};
 
 /// Errors a connection may cause at once before it is closed with 4429.
 const ERROR_BURST: u32 = 256;
@@ -62,11 +62,12 @@ impl Session {
         self.identity = Some(identity);
     }
 
-    /// Decides one text frame. What is refused or answered here has its frame appended to `out` (`Answered`);
-    /// everything else is the shard's to do and to answer.
+    /// Decides one text frame. What is refused or answered here has its frame appended to `out` (`Answered`, `Refused`);
+    /// everything else is the shard's to do and to answer. An answer has at most 4 KiB.
     ///
-    /// A setup while another's token is being checked is decided like the first: the shard keeps at most one in
-    /// flight and the newest behind it.
+    /// A setup while another's token is being checked is decided like the first. The shard keeps one check in
+    /// flight per connection and leaves what the client sends meanwhile undecoded: answers stay in order, and a
+    /// `subscribe` right behind `setup` is not told `AUTH_REQUIRED`.
     pub fn command(
         &mut self,
         frame: &str,
@@ -113,8 +114,10 @@ impl Session {
         match decided {
             Ok(decision) => decision,
             Err(Refusal { code, message, topic }) => self.errored(now_ms).unwrap_or_else(|| {
-                event::error(out, id, code, &message, topic.as_deref(), None);
-                Decision::Answered
+                // A topic too long to be one is not echoed, so that answers stay small.
+                let topic = topic.as_deref().filter(|topic| topic.len() <= MAX_TOPIC_BYTES);
+                event::error(out, id, code, &message, topic, None);
+                Decision::Refused(code)
             }),
         }
     }

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::{
     api::{Filter, Seq, Topic},
-    gateway::{access::Identity, limits::Seat},
+    gateway::{access::Identity, limits::Seat, websocket::CloseCode},
 };
 
 /// Names a connection on its shard; a slot that is used again gets another generation.
@@ -38,11 +38,18 @@ pub struct Arrival {
     pub message: bool,
 }
 
-/// Who is at the other end of a connection that has just been upgraded.
+/// A connection that has just been upgraded.
 #[derive(Debug)]
 pub struct Hello {
     /// The raw socket, non-blocking.
     pub socket: TcpStream,
+    /// What is known of the client.
+    pub greeting: Greeting,
+}
+
+/// What the HTTP side knows of a client when it hands the connection over.
+#[derive(Debug)]
+pub struct Greeting {
     /// Bytes the client sent behind the upgrade request.
     pub early: Bytes,
     /// The connection's place among all; given back when it closes.
@@ -52,7 +59,7 @@ pub struct Hello {
     /// The connection is told this error first (a token in the URL or header that was refused).
     pub refused: Option<String>,
     /// The connection is closed with this code and reason at once (origin, capacity).
-    pub close: Option<(u16, &'static str)>,
+    pub close: Option<(CloseCode, &'static str)>,
     /// `/ws/sub/{topic}`: the text from the URL, not yet checked.
     pub topic: Option<String>,
 }

@@ -27,7 +27,8 @@ pub enum Incoming<'a> {
 }
 
 /// Decodes one client's frames. Holds memory only between the first and the last byte of a message or frame
-/// that has not come in one piece: never more than the bytes that came, at most the limit and a header.
+/// that has not come in one piece: at most twice the bytes that came, of which the limit allows no more than one
+/// message and one control frame. A length that is merely announced allocates nothing.
 #[derive(Debug, Default)]
 pub struct Decoder(Option<Box<Partial>>);
 

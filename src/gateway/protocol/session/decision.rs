@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    api::{Filter, Topic},
+    api::{Filter, Limits, Topic},
     gateway::protocol::{
-        CloseCode,
+        CloseCode, ErrorCode,
         command::{Id, Token},
     },
 };
@@ -25,6 +25,19 @@ pub struct Policy {
     pub message_bytes: usize,
 }
 
+impl From<&Limits> for Policy {
+    fn from(limits: &Limits) -> Self {
+        // The resource's own rules keep these from being negative.
+        let count = |limit: i32| u32::try_from(limit).unwrap_or(0);
+        Self {
+            topics_per_connection: count(limits.topics_per_connection),
+            publish_per_second: count(limits.publish_per_second),
+            subscribe_per_second: count(limits.subscribe_per_second),
+            message_bytes: count(limits.message_bytes) as usize,
+        }
+    }
+}
+
 /// What the shard knows of a connection's subscriptions.
 pub trait Held {
     /// How many there are, those not yet in force included.
@@ -38,6 +51,8 @@ pub trait Held {
 pub enum Decision {
     /// Nothing more: the answer, if there is one, has been appended.
     Answered,
+    /// Nothing more: an error with this code has been appended.
+    Refused(ErrorCode),
     /// Check the token; then `ready` or `AUTH_FAILED`, then each topic by `Session::subscribe`.
     Authenticate {
         /// Echoed in the answer.

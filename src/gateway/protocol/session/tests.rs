@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    api::{Filter, Pattern},
+    api::{Filter, Limits, Pattern},
     gateway::{access::Grants, protocol::command::Token},
 };
 
@@ -23,7 +23,14 @@ impl Held for Topics {
 const NONE: &Topics = &Topics(&[]);
 
 fn policy() -> Policy {
-    Policy { topics_per_connection: 2, publish_per_second: 3, subscribe_per_second: 0, message_bytes: 20 }
+    let limits = Limits {
+        topics_per_connection: 2,
+        publish_per_second: 3,
+        subscribe_per_second: 0,
+        message_bytes: 20,
+        ..Limits::default()
+    };
+    Policy::from(&limits)
 }
 
 fn patterns(list: &[&str]) -> Vec<Pattern> {
@@ -255,6 +262,31 @@ fn a_topic_of_setup_or_the_url_is_refused_without_an_id() {
     let answer = answer(&out).unwrap();
     assert_eq!((&answer["code"], &answer["topic"]), (&"ACL_DENIED".into(), &"chat.x".into()));
     assert!(answer.get("id").is_none());
+}
+
+#[test]
+fn no_answer_is_large_however_large_the_frame() {
+    let huge = "\\u0001".repeat(10_000);
+    let most = "\\u0001".repeat(255);
+    let id = "x".repeat(128);
+    for frame in [
+        format!(r#"{{"type":"subscribe","topic":"{huge}"}}"#),
+        format!(r#"{{"type":"subscribe","topic":"{most}","id":"{id}"}}"#),
+        format!(r#"{{"type":"publish","topic":"{huge}"}}"#),
+        format!(r#"{{"type":"{huge}","topic":"{most}","id":"{id}"}}"#),
+        format!(r#"{{"{huge}":1,}}"#),
+    ] {
+        let mut out = Vec::new();
+        assert_eq!(known().command(&frame, NONE, 0, &policy(), &mut out), Decision::Answered);
+        assert!((1..4096).contains(&out.len()), "{}", out.len());
+    }
+    refused(
+        &mut known(),
+        &format!(r#"{{"id":1,"type":"subscribe","topic":"{huge}"}}"#),
+        NONE,
+        "TOPIC_INVALID",
+        None,
+    );
 }
 
 #[test]

@@ -1,0 +1,131 @@
+//! The gateway under test with its NATS server, and the pace at which it is fed.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::{
+    SERVER_CORE, pinned,
+    readers::{Look, Readers, Shape, body},
+    support::{DEADLINE, Gateway, NatsClient, NatsServer, RawSocket, Resource},
+};
+
+/// A gateway on the server's core, fed by a NATS server on the generator's.
+pub(crate) struct Bed {
+    /// The gateway.
+    pub(crate) gateway: Gateway,
+    /// The server.
+    pub(crate) nats: NatsServer,
+    /// Publishes.
+    pub(crate) outside: NatsClient,
+}
+
+impl Bed {
+    /// Starts both.
+    pub(crate) fn start() -> Self {
+        let nats = NatsServer::start();
+        // The longest pause between pings: they are not what is measured.
+        let resource = Resource::open().on(&nats).set("heartbeatSeconds", json!(300));
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("gateway.yaml");
+        fs::write(&file, resource.yaml()).unwrap();
+        let mut command = pinned(SERVER_CORE, env!("CARGO_BIN_EXE_topic-gateway"));
+        command.args(["dev", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "-f"]).arg(file);
+        let gateway = Gateway::from(&mut command, directory);
+        gateway.wait_for_metric("topicgateway_backbone_connected", &[], 1.0);
+        let outside = nats.client();
+        Self { gateway, nats, outside }
+    }
+
+    /// A socket that is subscribed.
+    pub(crate) fn subscriber(&self, topic: &str) -> RawSocket {
+        subscriber(self.gateway.address, topic)
+    }
+
+    /// What a frame of this topic looks like.
+    pub(crate) fn shape(&mut self, topic: &str) -> Shape {
+        let mut socket = self.subscriber(topic);
+        self.outside.publish(topic, body(0, Duration::ZERO));
+        self.outside.flush();
+        let (_, payload) = socket.read().unwrap();
+        Shape::of(&payload)
+    }
+
+    /// Readers of these topics, `count` in all, spread evenly.
+    pub(crate) fn readers(&mut self, topics: &[&str], count: usize, look: Look) -> Readers {
+        let shapes = topics.iter().map(|topic| self.shape(topic)).collect();
+        let mut readers = Readers::new(shapes, look);
+        for n in 0..count {
+            let topic = n % topics.len();
+            readers.add(self.subscriber(topics[topic]).socket, topic);
+        }
+        readers
+    }
+
+    /// CPU time of the gateway, all threads.
+    pub(crate) fn cpu(&self) -> Duration {
+        cpu(self.gateway.process.id())
+    }
+
+    /// Bytes of memory that the gateway has written to itself (no files, no kernel memory).
+    pub(crate) fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.gateway.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+}
+
+fn subscriber(address: SocketAddr, topic: &str) -> RawSocket {
+    let mut socket = RawSocket::open(address);
+    socket.text(&json!({"type": "subscribe", "topic": topic}).to_string());
+    assert_eq!(socket.json()["type"], "subscribed");
+    socket
+}
+
+/// CPU time of a process, all threads, from the scheduler's own account (nanoseconds, not ticks).
+pub(crate) fn cpu(process: u32) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let nanos = tasks.filter_map(|task| {
+        let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanos.sum())
+}
+
+/// Calls `send` so many times at this pace, whatever becomes of it (an open loop), while everything that arrives is
+/// read; ends when `expected` messages have arrived.
+pub(crate) fn drive(
+    readers: &mut Readers,
+    times: u32,
+    every: Duration,
+    expected: u64,
+    mut send: impl FnMut(Duration),
+) {
+    let began = readers.now();
+    let wanted = readers.messages() + expected;
+    let mut done = 0;
+    let mut end = Instant::now() + DEADLINE;
+    while readers.messages() < wanted {
+        let due = began + every * done;
+        let mut wait = Duration::from_millis(100);
+        if done < times {
+            let now = readers.now();
+            if now >= due {
+                send(due);
+                done += 1;
+                end = Instant::now() + DEADLINE;
+                continue;
+            }
+            wait = due.saturating_sub(now);
+        }
+        readers.read(wait);
+        assert_eq!(readers.ended, 0, "subscribers were closed");
+        assert!(Instant::now() < end, "{} of {wanted} messages arrived: the run is void", readers.messages());
+    }
+    assert_eq!(readers.messages(), wanted, "more messages than were sent");
+}

@@ -1,0 +1,165 @@
+//! The figures that the bars are set for.
+
+use std::time::Duration;
+
+use crate::{
+    floor::Floor,
+    generator::{Bed, cpu, drive},
+    readers::{Look, Readers, body},
+    support::{NatsClient, RawSocket},
+};
+
+const SUBSCRIBERS: usize = 1_000;
+const BURST: u8 = 16;
+const TOPIC: &str = "bench.hot";
+
+/// One figure with its bar.
+struct Figure {
+    text: String,
+    good: bool,
+}
+
+/// Measures everything and prints it, ratios first; `false` if a bar is missed.
+pub(crate) fn run(quick: bool) -> bool {
+    let rounds = if quick { 2 } else { 3 };
+    let seconds = if quick { 1 } else { 3 };
+    let mut raw = Vec::new();
+    let figures = [
+        delivery(1, rounds, seconds, &mut raw),
+        delivery(BURST, rounds, seconds, &mut raw),
+        idle(if quick { 2_000 } else { 8_000 }, &mut raw),
+        slow(rounds, seconds, &mut raw),
+    ];
+    for Figure { text, good } in figures.iter().flat_map(|figures| figures.iter()) {
+        println!("{} {text}", if *good { "ok    " } else { "MISSED" });
+    }
+    println!("\nraw");
+    for line in raw {
+        println!("  {line}");
+    }
+    figures.iter().flatten().all(|figure| figure.good)
+}
+
+/// CPU per delivery against the floor, A B A B.
+fn delivery(burst: u8, rounds: usize, seconds: u32, raw: &mut Vec<String>) -> Vec<Figure> {
+    let mut bed = Bed::start();
+    let mut readers = bed.readers(&[TOPIC], SUBSCRIBERS, Look::Count);
+    let shape = bed.shape(TOPIC);
+    // The subscriber that showed the shape is gone; what it made the others receive is read before the run.
+    settle(&mut readers);
+    let mut floor = Floor::start(&shape.sample, SUBSCRIBERS);
+    let mut floor_readers = Readers::new(vec![shape], Look::Count);
+    for _ in 0..SUBSCRIBERS {
+        floor_readers.add(std::net::TcpStream::connect(floor.address).unwrap(), 0);
+    }
+    floor.ready();
+    let (per_second, every) = if burst == 1 { (50, 20) } else { (20, 50) };
+    let (times, every) = (per_second * seconds, Duration::from_millis(every));
+    let deliveries = u64::from(times) * u64::from(burst) * SUBSCRIBERS as u64;
+    let mut ratios = Vec::new();
+    // One round more, which warms up and does not count.
+    for round in 0..=rounds {
+        let before = bed.cpu();
+        drive(&mut readers, times, every, deliveries, |at| publish(&mut bed.outside, burst, at));
+        let ours = bed.cpu().saturating_sub(before);
+        let before = cpu(floor.process.id());
+        drive(&mut floor_readers, times, every, deliveries, |_| floor.send(burst));
+        let least = cpu(floor.process.id()).saturating_sub(before);
+        if round > 0 {
+            let each = |time: Duration| time.as_nanos() as f64 / deliveries as f64;
+            raw.push(format!(
+                "bursts of {burst}: gateway {:.0} ns, floor {:.0} ns per delivery",
+                each(ours),
+                each(least)
+            ));
+            ratios.push(ours.as_secs_f64() / least.as_secs_f64());
+        }
+    }
+    let ratio = median(&mut ratios);
+    let shown = ratios.iter().map(|ratio| format!("{ratio:.3}")).collect::<Vec<_>>().join(" ");
+    let text = format!(
+        "CPU per delivery, 1 topic x {SUBSCRIBERS}, bursts of {burst}: {ratio:.3} x floor (bar 1.25; rounds {shown})"
+    );
+    vec![Figure { text, good: ratio <= 1.25 }]
+}
+
+fn publish(outside: &mut NatsClient, count: u8, at: Duration) {
+    for _ in 0..count {
+        outside.publish(TOPIC, body(0, at));
+    }
+    outside.send();
+}
+
+/// Memory of a connection that is subscribed and receives nothing.
+fn idle(connections: usize, raw: &mut Vec<String>) -> Vec<Figure> {
+    let bed = Bed::start();
+    let warm: Vec<RawSocket> = (0..1_000).map(|_| bed.subscriber(TOPIC)).collect();
+    let before = bed.memory();
+    let more: Vec<RawSocket> = (0..connections).map(|_| bed.subscriber(TOPIC)).collect();
+    let after = bed.memory();
+    raw.push(format!("{} connections: {before} bytes; {} more: {after} bytes", warm.len(), more.len()));
+    let each = after.saturating_sub(before) / connections as u64;
+    vec![Figure { text: format!("idle subscribed connection: {each} bytes (bar 1024)"), good: each <= 1024 }]
+}
+
+/// 10 of 50 readers stop: what the others notice, A B A B.
+fn slow(rounds: usize, seconds: u32, raw: &mut Vec<String>) -> Vec<Figure> {
+    let (mut ratios, mut growth) = (Vec::new(), 0);
+    for _ in 0..rounds {
+        let (alone, _) = percentile_99(0, seconds);
+        let (beside, more) = percentile_99(10, seconds);
+        raw.push(format!(
+            "p99 of 40 readers: {alone} us alone, {beside} us beside 10 that stopped (+{more} bytes)"
+        ));
+        ratios.push(f64::from(beside) / f64::from(alone));
+        growth = growth.max(more);
+    }
+    let ratio = median(&mut ratios);
+    vec![
+        Figure {
+            text: format!("10 of 50 readers stop: p99 of the others {ratio:.2} x (bar 1.3)"),
+            good: ratio <= 1.3,
+        },
+        Figure {
+            // One topic's window is 1 MiB, however many are slow.
+            text: format!("10 of 50 readers stop: memory grows by {} KiB (bar 4096)", growth / 1024),
+            good: growth <= 4 << 20,
+        },
+    ]
+}
+
+/// 99th percentile of 40 readers' latency in microseconds at 4 000 messages a second, and how memory grew.
+fn percentile_99(stopped: usize, seconds: u32) -> (u32, u64) {
+    let mut bed = Bed::start();
+    let mut readers = bed.readers(&[TOPIC], 40, Look::Latency);
+    let idle: Vec<RawSocket> = (0..stopped).map(|_| bed.subscriber(TOPIC)).collect();
+    settle(&mut readers);
+    let run = |readers: &mut Readers, bed: &mut Bed, seconds: u32| {
+        let times = 1_000 * seconds;
+        let deliveries = u64::from(times) * 4 * 40;
+        drive(readers, times, Duration::from_millis(1), deliveries, |at| publish(&mut bed.outside, 4, at));
+    };
+    run(&mut readers, &mut bed, 1);
+    let before = bed.memory();
+    readers.latencies.clear();
+    run(&mut readers, &mut bed, seconds);
+    let more = bed.memory().saturating_sub(before);
+    drop(idle);
+    let latencies = &mut readers.latencies;
+    latencies.sort_unstable();
+    (latencies[latencies.len() * 99 / 100], more)
+}
+
+/// Reads what is still on its way.
+fn settle(readers: &mut Readers) {
+    let mut seen = u64::MAX;
+    while seen != readers.messages() {
+        seen = readers.messages();
+        readers.read(Duration::from_millis(200));
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

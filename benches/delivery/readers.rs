@@ -1,0 +1,192 @@
+//! Many sockets read by one thread, cheaply: frames of a known length are counted, numbers and times in them looked
+//! at only where asked.
+
+use std::{
+    io::{ErrorKind, Read},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use mio::{Events, Interest, Poll, Token};
+
+/// Length of a message's body, as in the measurements that the bars come from.
+const BODY: usize = 216;
+/// Digits of a number or time.
+const DIGITS: usize = 16;
+
+/// A message's body: a number, a time in nanoseconds, and filling.
+pub(crate) fn body(number: u64, time: Duration) -> String {
+    let nanos = time.as_nanos() as u64;
+    let start = format!(r#"{{"n":"{number:016}","t":"{nanos:016}","x":""#);
+    format!(r#"{start}{}"}}"#, "x".repeat(BODY - start.len() - 2))
+}
+
+/// What a frame of a topic looks like: only the digits differ from one to the next.
+#[derive(Debug, Clone)]
+pub(crate) struct Shape {
+    /// A whole frame.
+    pub(crate) sample: Vec<u8>,
+    number_at: usize,
+    time_at: usize,
+}
+
+impl Shape {
+    /// From a frame seen on a socket (payload; the header is that of an unmasked text frame).
+    pub(crate) fn of(payload: &[u8]) -> Self {
+        let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
+        let sample = [&[0x81, 126], &length[..], payload].concat();
+        let find =
+            |key: &[u8]| sample.windows(key.len()).position(|window| window == key).unwrap() + key.len();
+        let (number_at, time_at) = (find(b"\"n\":\""), find(b"\"t\":\""));
+        Self { sample, number_at, time_at }
+    }
+
+    fn len(&self) -> usize {
+        self.sample.len()
+    }
+}
+
+/// What to make of the frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Nothing: bytes are counted.
+    Count,
+    /// Each socket's numbers must go 0, 1, 2, …
+    Order,
+    /// Time since the frame's time is noted.
+    Latency,
+}
+
+struct Reader {
+    socket: mio::net::TcpStream,
+    topic: usize,
+    /// The beginning of a frame; shorter than one.
+    carry: Vec<u8>,
+    next: u64,
+}
+
+/// All sockets.
+pub(crate) struct Readers {
+    poll: Poll,
+    events: Events,
+    sockets: Vec<Reader>,
+    shapes: Vec<Shape>,
+    buffer: Vec<u8>,
+    look: Look,
+    began: Instant,
+    /// Bytes received, per topic.
+    pub(crate) bytes: Vec<u64>,
+    /// Noted latencies, in microseconds.
+    pub(crate) latencies: Vec<u32>,
+    /// Sockets that ended.
+    pub(crate) ended: usize,
+}
+
+impl Readers {
+    /// Reads frames of these shapes, one per topic.
+    pub(crate) fn new(shapes: Vec<Shape>, look: Look) -> Self {
+        let (poll, events) = (Poll::new().unwrap(), Events::with_capacity(4096));
+        let (bytes, buffer) = (vec![0; shapes.len()], vec![0; 256 * 1024]);
+        let (sockets, latencies, began) = (Vec::new(), Vec::new(), Instant::now());
+        Self { poll, events, sockets, shapes, buffer, look, began, bytes, latencies, ended: 0 }
+    }
+
+    /// Takes over a socket that is subscribed to a topic (by its index).
+    pub(crate) fn add(&mut self, socket: TcpStream, topic: usize) {
+        socket.set_nonblocking(true).unwrap();
+        let mut socket = mio::net::TcpStream::from_std(socket);
+        let token = Token(self.sockets.len());
+        self.poll.registry().register(&mut socket, token, Interest::READABLE).unwrap();
+        self.sockets.push(Reader { socket, topic, carry: Vec::new(), next: 0 });
+    }
+
+    /// The clock that bodies carry.
+    pub(crate) fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Messages received, over all topics.
+    pub(crate) fn messages(&self) -> u64 {
+        self.bytes.iter().zip(&self.shapes).map(|(bytes, shape)| bytes / shape.len() as u64).sum()
+    }
+
+    /// Messages that every subscriber of a topic has got, on average.
+    pub(crate) fn depth(&self, topic: usize) -> u64 {
+        let subscribers = self.sockets.iter().filter(|reader| reader.topic == topic).count() as u64;
+        self.bytes[topic] / self.shapes[topic].len() as u64 / subscribers
+    }
+
+    /// Reads what there is, waiting at most so long for something.
+    pub(crate) fn read(&mut self, wait: Duration) {
+        self.poll.poll(&mut self.events, Some(wait)).unwrap();
+        for event in &self.events {
+            let reader = &mut self.sockets[event.token().0];
+            let shape = &self.shapes[reader.topic];
+            loop {
+                match reader.socket.read(&mut self.buffer) {
+                    Ok(0) => {
+                        self.ended += 1;
+                        break;
+                    }
+                    Ok(count) => {
+                        self.bytes[reader.topic] += count as u64;
+                        let chunk = &self.buffer[..count];
+                        match self.look {
+                            Look::Count => {}
+                            Look::Order => reader.frames(chunk, shape, |next, frame| {
+                                assert_eq!(
+                                    digits(frame, shape.number_at),
+                                    *next,
+                                    "a message is missing or out of order"
+                                );
+                                *next += 1;
+                            }),
+                            Look::Latency => {
+                                let (now, noted) = (self.began.elapsed(), &mut self.latencies);
+                                reader.frames(chunk, shape, |_, frame| {
+                                    let sent = Duration::from_nanos(digits(frame, shape.time_at));
+                                    noted.push(now.saturating_sub(sent).as_micros() as u32);
+                                });
+                            }
+                        }
+                        if count < self.buffer.len() {
+                            break;
+                        }
+                    }
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) => panic!("a subscriber was cut off: {error}"),
+                }
+            }
+        }
+    }
+}
+
+impl Reader {
+    /// Cuts a chunk into frames.
+    fn frames(&mut self, mut chunk: &[u8], shape: &Shape, mut each: impl FnMut(&mut u64, &[u8])) {
+        let length = shape.len();
+        if !self.carry.is_empty() {
+            let missing = (length - self.carry.len()).min(chunk.len());
+            let (head, rest) = chunk.split_at(missing);
+            self.carry.extend_from_slice(head);
+            chunk = rest;
+            if self.carry.len() < length {
+                return;
+            }
+            each(&mut self.next, &self.carry);
+            self.carry.clear();
+        }
+        let whole = chunk.chunks_exact(length);
+        self.carry.extend_from_slice(whole.remainder());
+        for frame in whole {
+            each(&mut self.next, frame);
+        }
+    }
+}
+
+fn digits(frame: &[u8], at: usize) -> u64 {
+    frame[at..at + DIGITS].iter().fold(0, |number, digit| {
+        assert!(digit.is_ascii_digit(), "not a message frame: {:?}", String::from_utf8_lossy(frame));
+        number * 10 + u64::from(digit - b'0')
+    })
+}

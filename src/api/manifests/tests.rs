@@ -1,0 +1,172 @@
+//! Bad files with the exact findings, and good ones.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::api::{Anonymous, SecretKeyRef, SlowConsumer};
+
+mod bad;
+
+const HEAD: &str = "apiVersion: topicgateway.io/v1alpha1\nkind: TopicGateway\nmetadata: {name: a}\n";
+
+fn parse(text: &str) -> Result<Manifests, Findings> {
+    Manifests::parse(&[("a.yaml".into(), text.into())])
+}
+
+/// The findings without the file's name.
+fn findings(text: &str) -> Vec<String> {
+    let found = parse(text).unwrap_err();
+    found.iter().map(|finding| finding.to_string().replacen("a.yaml:", "", 1)).collect()
+}
+
+#[test]
+fn the_built_in_resource_lets_everybody_on_this_host_do_everything() {
+    let Manifests { gateway, notes, .. } = builtin().unwrap();
+    let spec = gateway.spec;
+    assert_eq!(notes, Vec::<String>::new());
+    assert!(spec.backbone.memory.is_some());
+    assert_eq!(spec.listeners.allowed_origins, ["http://localhost:*", "http://127.0.0.1:*"]);
+    assert_eq!(spec.authentication.anonymous, Anonymous::Allow);
+    let rule = &spec.authorization[0];
+    assert_eq!(
+        (rule.users.join(","), rule.subscribe[0].as_str(), rule.publish[0].as_str()),
+        ("*".into(), ">", ">")
+    );
+    assert_eq!((spec.drain.window_seconds, spec.heartbeat_seconds), (2, 25));
+}
+
+#[test]
+fn the_examples_are_valid_and_without_notes() {
+    for (name, text) in [
+        ("memory.yaml", include_str!("../../../examples/memory.yaml")),
+        ("nats.yaml", include_str!("../../../examples/nats.yaml")),
+    ] {
+        let manifests = Manifests::parse(&[(name.into(), text.into())]).unwrap();
+        assert_eq!(manifests.notes, Vec::<String>::new(), "{name}");
+        assert!(!manifests.gateway.spec.topics.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn every_default_is_put_in() {
+    let spec = parse(&format!(
+        "{HEAD}spec: {{backbone: {{memory: {{}}}}, drain: {{}}, metrics: {{}}, topics: [{{pattern: a}}]}}"
+    ))
+    .unwrap()
+    .gateway
+    .spec;
+    assert_eq!(spec.limits, crate::api::Limits::default());
+    assert_eq!(spec.listeners, crate::api::Listeners::default());
+    assert_eq!((spec.drain.window_seconds, spec.metrics.max_topic_series), (30, 500));
+    assert_eq!(spec.topics[0].slow_consumer, SlowConsumer::Disconnect);
+}
+
+#[test]
+fn secrets_may_stand_in_another_file_and_in_base64() {
+    let gateway = format!(
+        "{HEAD}spec: {{backbone: {{nats: {{servers: [nats://n], tokenSecretRef: {{name: s, key: t}}}}}}}}"
+    );
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {t: c2VjcmV0, u: 'YQ=='}\nstringData: {u: b}\n";
+    let files = [("g.yaml".into(), gateway), ("s.yaml".into(), secret.to_string())];
+    let secrets = Manifests::parse(&files).unwrap().secrets;
+    let key = |key: &str| SecretKeyRef { name: "s".into(), key: key.into() };
+    assert_eq!(secrets.key(&key("t")), Ok(&b"secret"[..]));
+    assert_eq!(secrets.key(&key("u")), Ok(&b"b"[..]), "stringData wins, as in a cluster");
+}
+
+#[test]
+fn other_kinds_are_noted_and_left_aside() {
+    let more = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n---\napiVersion: apps/v1\nkind: Deployment\n";
+    let text =
+        format!("{HEAD}spec: {{backbone: {{memory: {{}}}}, authentication: {{jwt: [{ISSUER}]}}}}\n{more}");
+    let secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {k: v}\n";
+    assert_eq!(
+        parse(&[&text, secret].concat()).unwrap().notes,
+        ["a.yaml:6: ConfigMap \"c\" is not used here", "a.yaml:10: Deployment \"\" is not used here"]
+    );
+}
+
+const ISSUER: &str = "{issuer: i, algorithms: [HS256], secretRef: {name: s, key: k}}";
+
+#[test]
+fn what_is_valid_but_hardly_meant_is_noted() {
+    let notes = |spec: &str| parse(&format!("{HEAD}spec:\n{spec}")).unwrap().notes;
+    assert_eq!(
+        notes("  backbone: {memory: {}}\n  authentication: {anonymous: Deny}\n"),
+        ["a.yaml:6: spec.authentication: nobody can connect; add an issuer to jwt, or set anonymous: Allow"]
+    );
+    assert_eq!(
+        notes("  backbone: {memory: {}}\n  authentication: {anonymous: Allow}\n"),
+        ["a.yaml:4: spec.authorization: nobody may subscribe or publish; add a rule"]
+    );
+    assert_eq!(
+        notes(concat!(
+            "  backbone: {nats: {servers: [nats://n], subjects: [acme.prices.>], subjectPrefix: acme}}\n",
+            "  authentication: {anonymous: Allow}\n",
+            "  authorization:\n  - subscribe: [prices.btc, risk.btc]\n",
+            "  topics:\n  - pattern: prices.>\n  - pattern: prices.btc\n",
+        )),
+        [
+            "a.yaml:11: spec.topics[1]: is never reached, an earlier pattern covers it; move it up",
+            "a.yaml:8: spec.authorization[0].subscribe[1]: reaches nothing, backbone.nats.subjects offers no such topic; add it there",
+        ]
+    );
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: 1234567, b: hunter2!}\nstringData: {c: 7654321, 'h u': x}\n";
+    let found = findings(text).join("\n");
+    assert_eq!(found.lines().count(), 5, "{found}");
+    for value in ["1234567", "hunter2", "7654321"] {
+        assert!(!found.contains(value), "{found}");
+    }
+}
+
+fn any_node() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        Just("spec".to_string()),
+        Just("backbone".into()),
+        Just("nats".into()),
+        Just("limits".into()),
+        Just("kind".into()),
+        Just("TopicGateway".into()),
+        Just("Secret".into()),
+        Just("v1".into()),
+        Just("topicgateway.io/v1alpha1".into()),
+        Just("_INBOX.a".into()),
+        Just("a.>".into()),
+        Just("apiVersion".into()),
+        Just("metadata".into()),
+        Just("creationTimestamp".into()),
+        Just("-1".into()),
+        Just("~".into()),
+        "\\PC{0,8}".prop_map(|text| serde_json::json!(text).to_string()),
+    ];
+    word.prop_recursive(5, 40, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(|items| format!("[{}]", items.join(", "))),
+            prop::collection::vec((inner.clone(), inner), 0..5).prop_map(|fields| {
+                let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+                format!("{{{}}}", fields.join(", "))
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "(\\PC|\n)*") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn no_document_makes_the_parser_panic(node in any_node()) {
+        for text in [node.clone(), format!("{HEAD}spec: {node}"), format!("{HEAD}spec: {{backbone: {{memory: {{}}}}, topics: [{{pattern: {node}}}]}}"),
+            format!("apiVersion: v1\nkind: Secret\nmetadata: {node}\ndata: {node}")] {
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What the schemas of several fields share: CEL rules, patterns of names, the schema of a topic pattern.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+use crate::api::topic::{MAX_TOPIC_BYTES, Pattern};
+
+/// A CEL rule; the message says what is wrong and, after a semicolon, what to do.
+pub(super) fn rule(rule: &str, message: &str) -> Value {
+    json!({ "rule": rule, "message": message })
+}
+
+/// Name of a Secret: a DNS subdomain (RFC 1123).
+pub(in crate::api) const SECRET_NAME: &str =
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+/// Key of a Secret; never `.` or anything that begins with `..`, for it becomes a file name.
+pub(in crate::api) const SECRET_KEY: &str = r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$";
+/// Address of a NATS server, without user or password.
+pub(super) const NATS_SERVER: &str =
+    r"^(nats|tls)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?)(:[0-9]{1,5})?$";
+/// Whole tokens without wildcards, or nothing; a dot at the end may stand.
+pub(super) const SUBJECT_PREFIX: &str = r"^([A-Za-z0-9_:/@=~+%-]+(\.[A-Za-z0-9_:/@=~+%-]+){0,13}\.?)?$";
+/// An origin, with `*` for any subdomain or any port, or `*` for all.
+pub(super) const ORIGIN: &str =
+    r"^(\*|https?://(\*\.)?(\[[0-9a-f:.]+\]|[a-z0-9]([-a-z0-9._]*[a-z0-9])?)(:([0-9]{1,5}|\*))?)$";
+
+/// The grammar of [`Pattern`] but for `_INBOX`, which a rule refuses: at most 16 tokens.
+const TOPIC_PATTERN: &str =
+    r"^(>|([A-Za-z0-9_:/@=~+%-]+|\*)(\.([A-Za-z0-9_:/@=~+%-]+|\*)){0,14}(\.([A-Za-z0-9_:/@=~+%-]+|\*|>))?)$";
+
+/// What to do about a text that does not match one of the patterns of the schema.
+pub(in crate::api) fn pattern_hint(pattern: &str, text: &str) -> String {
+    match pattern {
+        NATS_SERVER => "write nats://host:port or tls://host:port, with user and password in a Secret".into(),
+        ORIGIN => {
+            "write scheme://host or scheme://host:port in lower case, as https://app.example.com".into()
+        }
+        SUBJECT_PREFIX => "write whole tokens divided by '.', without wildcards".into(),
+        TOPIC_PATTERN => text.parse::<Pattern>().err().map_or_else(String::new, |error| error.to_string()),
+        SECRET_KEY => "use letters, digits, '-', '_' and '.'".into(),
+        _ => "use lower-case letters, digits, '-' and '.', with a letter or digit at both ends".into(),
+    }
+}
+
+impl JsonSchema for Pattern {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Pattern".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "Tokens of letters, digits and _ - : / @ = ~ + %, divided by '.'; \
+                '*' stands for one whole token, '>' at the end for all that follow.",
+            "minLength": 1,
+            "maxLength": MAX_TOPIC_BYTES,
+            "pattern": TOPIC_PATTERN,
+            "x-kubernetes-validations": [rule(
+                "self != '_INBOX' && !self.startsWith('_INBOX.')",
+                "subjects that begin with _INBOX belong to NATS itself; name topics of your own",
+            )],
+        })
+    }
+}

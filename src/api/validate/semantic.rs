@@ -1,0 +1,133 @@
+//! What a schema cannot say: references that lead nowhere, patterns that never match.
+
+use super::finding::Report;
+use crate::api::{
+    Anonymous, Pattern, SecretKeyRef, SecretRef, Secrets, TopicGatewaySpec, validate::schema::Checked,
+};
+
+/// One key of a Secret that the resource needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretReference {
+    /// The field that refers to it, as `spec.authentication.jwt[0].secretRef`.
+    pub field: String,
+    /// The Secret and the key.
+    pub key: SecretKeyRef,
+}
+
+impl TopicGatewaySpec {
+    /// Every key of every Secret the resource refers to, in the order of its fields.
+    pub fn secret_references(&self) -> Vec<SecretReference> {
+        let mut found = Vec::new();
+        if let Some(nats) = &self.backbone.nats {
+            let field = |name: &str| format!("spec.backbone.nats.{name}");
+            one(&mut found, field("credentialsSecretRef"), nats.credentials_secret_ref.as_ref());
+            one(&mut found, field("nkeySecretRef"), nats.nkey_secret_ref.as_ref());
+            one(&mut found, field("tokenSecretRef"), nats.token_secret_ref.as_ref());
+            let login = nats.user_password_secret_ref.as_ref();
+            whole(&mut found, &field("userPasswordSecretRef"), login, ["username", "password"]);
+            if let Some(tls) = &nats.tls {
+                let own = tls.client_certificate_secret_ref.as_ref();
+                one(&mut found, field("tls.caSecretRef"), tls.ca_secret_ref.as_ref());
+                whole(&mut found, &field("tls.clientCertificateSecretRef"), own, ["tls.crt", "tls.key"]);
+            }
+        }
+        for (n, issuer) in self.authentication.jwt.iter().enumerate() {
+            let field = |name: &str| format!("spec.authentication.jwt[{n}].{name}");
+            one(&mut found, field("jwksSecretRef"), issuer.jwks_secret_ref.as_ref());
+            one(&mut found, field("publicKeySecretRef"), issuer.public_key_secret_ref.as_ref());
+            one(&mut found, field("secretRef"), issuer.secret_ref.as_ref());
+        }
+        found
+    }
+}
+
+fn one(found: &mut Vec<SecretReference>, field: String, reference: Option<&SecretKeyRef>) {
+    found.extend(reference.map(|key| SecretReference { field, key: key.clone() }));
+}
+
+fn whole(found: &mut Vec<SecretReference>, field: &str, reference: Option<&SecretRef>, keys: [&str; 2]) {
+    for key in keys {
+        let key = reference.map(|secret| SecretKeyRef { name: secret.name.clone(), key: key.into() });
+        one(found, field.into(), key.as_ref());
+    }
+}
+
+/// Every reference must lead to a key of a Secret that is there.
+pub(in crate::api) fn check_references(
+    spec: &TopicGatewaySpec,
+    secrets: &Secrets,
+    checked: &Checked,
+    file: &str,
+    report: &mut Report,
+) {
+    let mut last = None;
+    for reference in spec.secret_references() {
+        if let Err(error) = secrets.key(&reference.key) {
+            let wrong = (reference.field, error.to_string());
+            if last.as_ref() != Some(&wrong) {
+                report.add(file, checked.line(&wrong.0), &wrong.0, wrong.1.as_str());
+            }
+            last = Some(wrong);
+        }
+    }
+}
+
+/// Every subject must hold something below the prefix, or it could never become a topic.
+pub(in crate::api) fn check_subjects(
+    spec: &TopicGatewaySpec,
+    checked: &Checked,
+    file: &str,
+    report: &mut Report,
+) {
+    let Some(nats) = &spec.backbone.nats else { return };
+    let prefix = nats.subject_prefix.trim_end_matches('.');
+    for (n, subject) in nats.subjects.iter().enumerate() {
+        if subject.below(prefix).is_none() {
+            let field = format!("spec.backbone.nats.subjects[{n}]");
+            let message = format!(
+                "{:?} has no topic below subjectPrefix {prefix:?}; write the whole subject, as \"{prefix}.>\"",
+                subject.as_str()
+            );
+            report.add(file, checked.line(&field), &field, message);
+        }
+    }
+}
+
+/// What is valid but hardly meant: field and remark.
+pub(in crate::api) fn notes(spec: &TopicGatewaySpec) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut note = |field: String, message: &str| found.push((field, message.to_string()));
+    let anonymous = spec.authentication.anonymous == Anonymous::Allow;
+    if spec.authentication.jwt.is_empty() && !anonymous {
+        note(
+            "spec.authentication".into(),
+            "nobody can connect; add an issuer to jwt, or set anonymous: Allow",
+        );
+    } else if spec.authentication.jwt.is_empty() && spec.authorization.is_empty() {
+        note("spec.authorization".into(), "nobody may subscribe or publish; add a rule");
+    }
+    for (n, rule) in spec.topics.iter().enumerate() {
+        if spec.topics[..n].iter().any(|earlier| earlier.pattern.covers(&rule.pattern)) {
+            note(format!("spec.topics[{n}]"), "is never reached, an earlier pattern covers it; move it up");
+        }
+    }
+    if let Some(nats) = &spec.backbone.nats {
+        let prefix = nats.subject_prefix.trim_end_matches('.');
+        let offered: Vec<Pattern> =
+            nats.subjects.iter().filter_map(|subject| subject.below(prefix)).collect();
+        for (n, rule) in spec.authorization.iter().enumerate() {
+            for (name, granted) in [("subscribe", &rule.subscribe), ("publish", &rule.publish)] {
+                for (m, pattern) in granted.iter().enumerate() {
+                    if !offered.iter().any(|offer| offer.overlaps(pattern)) {
+                        let field = format!("spec.authorization[{n}].{name}[{m}]");
+                        note(
+                            field,
+                            "reaches nothing, backbone.nats.subjects offers no such topic; add it there",
+                        );
+                    }
+                }
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,73 @@
+//! `topic-gateway check`.
+
+use std::fmt::Write;
+
+use super::{Failure, manifest, print};
+use crate::api::Manifests;
+
+/// Say whether a resource is valid, by the rules a cluster has
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A file may hold several documents: the TopicGateway and the Secrets it refers to.
+Files given together are read as one; they hold one TopicGateway.
+
+Examples:
+  topic-gateway check -f gateway.yaml
+  topic-gateway check -f gateway.yaml -f secrets.yaml
+  helm template charts/my-app | topic-gateway check -f -
+
+Exit codes: 0 valid, 64 not valid; each finding is FILE:LINE: FIELD: WHAT IS WRONG; WHAT TO DO")]
+pub(super) struct Args {
+    /// A file to read, `-` for standard input; may be given several times
+    #[arg(short, long = "file", value_name = "FILE", required = true)]
+    files: Vec<String>,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let manifests = manifest::load(&args.files)?;
+    print(&report(&args.files, &manifests))
+}
+
+/// A line for the files and one for each note.
+fn report(files: &[String], manifests: &Manifests) -> String {
+    let metadata = &manifests.gateway.metadata;
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let backbone = match &manifests.gateway.spec.backbone.nats {
+        Some(nats) => format!("NATS at {}", nats.servers.join(", ")),
+        None => "topics in memory".into(),
+    };
+    let place = metadata.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    let names: Vec<&str> = files.iter().map(|file| manifest::name(file)).collect();
+    let mut text = format!("{}: ok, TopicGateway {place}{name}, {backbone}\n", names.join(", "));
+    for note in &manifests.notes {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "note: {note}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_valid_file_is_summed_up_with_its_notes() {
+        let text = "apiVersion: topicgateway.io/v1alpha1\nkind: TopicGateway\nmetadata: {name: m, namespace: prices}\n\
+            spec: {backbone: {nats: {servers: [nats://a, nats://b]}}}\n";
+        let manifests = Manifests::parse(&[("a.yaml".into(), text.into())]).unwrap();
+        assert_eq!(
+            report(&["a.yaml".into()], &manifests),
+            "a.yaml: ok, TopicGateway prices/m, NATS at nats://a, nats://b\n\
+             note: a.yaml:4: spec.authentication: nobody can connect; add an issuer to jwt, or set anonymous: Allow\n"
+        );
+    }
+
+    #[test]
+    fn the_built_in_resource_has_its_topics_in_memory() {
+        let manifests = crate::api::builtin().unwrap();
+        assert_eq!(
+            report(&["-".into()], &manifests),
+            "standard input: ok, TopicGateway dev, topics in memory\n"
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! What `sub` and `pub` share: how to reach a gateway, and what to make of its answers.
+
+mod address;
+#[cfg(test)]
+pub(super) mod fake;
+mod frame;
+
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+
+use futures_util::SinkExt;
+use serde_json::json;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Error, Message},
+};
+
+pub(super) use frame::{Event, Frame, listen, tame};
+
+use super::Failure;
+
+pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Longest wait for a connection, and for an answer to a command.
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+/// Id of the `setup` command; other commands count from 1.
+pub(super) const SETUP: u64 = 0;
+/// Longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// Options that say which gateway to talk to, and as whom.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Connection {
+    /// Address of the gateway; http(s):// is taken for ws(s)://, and /ws is added where there is no path
+    #[arg(long, env = "TOPIC_GATEWAY_URL", default_value = "ws://127.0.0.1:8080/ws", value_name = "URL")]
+    pub url: String,
+    /// Token to authenticate with; other users of this machine can see it: prefer --token-file
+    #[arg(long, env = "TOPIC_GATEWAY_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub token: Option<Token>,
+    /// File that holds the token; counts before --token
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Print the gateway's frames as they are, one a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A token. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Token(String);
+
+impl FromStr for Token {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.trim().into()))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// A gateway, and who we are to it.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    /// `ws://` or `wss://`; holds no secret.
+    pub(super) url: String,
+    token: Option<Token>,
+}
+
+impl Connection {
+    /// Checks the options and reads the token's file.
+    pub(super) fn target(&self) -> Result<Target, Failure> {
+        let url = address::websocket(&self.url)?;
+        let Some(path) = &self.token_file else { return Ok(Target { url, token: self.token.clone() }) };
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::usage(format!("cannot read the token from {}: {error}", path.display()))
+        })?;
+        Ok(Target { url, token: Some(Token(text.trim().into())) })
+    }
+}
+
+impl Target {
+    /// Opens a connection.
+    pub(super) async fn connect(&self) -> Result<Socket, Failure> {
+        let url = &self.url;
+        let why = match timeout(PATIENCE, connect_async(url.as_str())).await {
+            Ok(Ok((socket, _))) => return Ok(socket),
+            Ok(Err(Error::Http(response))) => return Err(frame::declined(url, &response)),
+            Ok(Err(Error::Io(error))) => error.to_string(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+        };
+        Err(Failure::unavailable(format!(
+            "cannot reach a gateway at {url}: {why}; start one with `topic-gateway dev`, or name another with --url"
+        )))
+    }
+
+    /// Authenticates and subscribes to the topics. The token travels here and nowhere else.
+    pub(super) async fn set_up(&self, socket: &mut Socket, topics: &[String]) -> Result<(), Error> {
+        let mut setup = json!({"type": "setup", "id": SETUP, "topics": topics});
+        if let Some(Token(token)) = &self.token {
+            setup["token"] = token.as_str().into();
+        }
+        socket.send(Message::text(setup.to_string())).await
+    }
+}
+
+/// Runs a command on a small runtime of its own. Does not wait for a read from the terminal that is under way.
+pub(super) fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::internal(format!("cannot start the runtime: {error}")))?;
+    let result = runtime.block_on(command);
+    runtime.shutdown_background();
+    result
+}
+
+/// The pause before the attempt after `failures` in a row: 250 ms, doubled each time up to 15 s, and shortened by
+/// up to half at random (`chance` from 0 to 1) so that clients do not come back at once.
+pub(super) fn pause(failures: u32, chance: f64) -> Duration {
+    let full = Duration::from_millis(250).saturating_mul(1 << failures.min(16)).min(LONGEST_PAUSE);
+    full.mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(url: &str) -> Connection {
+        Connection { url: url.into(), token: None, token_file: None, json: false }
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_bound_and_are_cut_by_half_at_most() {
+        let millis = |failures, chance| pause(failures, chance).as_millis();
+        assert_eq!(
+            [millis(0, 0.0), millis(1, 0.0), millis(3, 0.0), millis(99, 0.0)],
+            [250, 500, 2000, 15_000]
+        );
+        assert_eq!([millis(0, 1.0), millis(99, 0.5)], [125, 11_250]);
+    }
+
+    #[test]
+    fn a_token_file_counts_before_the_token_and_loses_its_line_end() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "from-file\n").unwrap();
+        let token = Some(Token("from-option".into()));
+        let both = Connection { token, token_file: Some(file.path().into()), ..options("ws://gw") };
+        assert_eq!(both.target().unwrap().token, Some(Token("from-file".into())));
+    }
+
+    #[test]
+    fn a_token_file_that_is_not_there_is_bad_usage_and_named() {
+        let failure =
+            Connection { token_file: Some("/no/such".into()), ..options("ws://gw") }.target().unwrap_err();
+        assert_eq!(failure.code, 64);
+        assert!(failure.message.contains("/no/such"), "{failure}");
+    }
+
+    #[test]
+    fn a_token_is_not_printed() {
+        let secret = Connection { token: Some(Token("hush".into())), ..options("ws://gw") };
+        assert!(!format!("{secret:?} {:?}", secret.target().unwrap()).contains("hush"));
+    }
+
+    #[tokio::test]
+    async fn where_nobody_listens_the_failure_names_the_address_and_the_next_action() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let failure = options(&format!("http://{free}")).target().unwrap().connect().await.unwrap_err();
+        assert_eq!(failure.code, 69);
+        assert!(failure.message.contains(&format!("ws://{free}/ws")), "{failure}");
+        assert!(failure.message.contains("topic-gateway dev"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_tls_address_is_spoken_to_with_tls() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = options(&format!("https://{}", listener.local_addr().unwrap())).target().unwrap();
+        let first_byte = async {
+            let (mut peer, _) = listener.accept().await.unwrap();
+            tokio::io::AsyncReadExt::read_u8(&mut peer).await.unwrap()
+        };
+        let (connected, first_byte) = tokio::join!(target.connect(), first_byte);
+        assert_eq!(first_byte, 22, "a TLS handshake record");
+        assert_eq!(connected.unwrap_err().code, 69);
+    }
+}

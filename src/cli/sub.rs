@@ -1,0 +1,228 @@
+//! `topic-gateway sub`: prints what arrives on topics.
+
+mod view;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    time::Duration,
+};
+
+use futures_util::SinkExt;
+use serde_json::json;
+use tokio::{
+    select, signal,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::{
+    Failure,
+    client::{self, Connection, Event, Frame, Socket, Target},
+};
+use crate::api::Filter;
+use view::View;
+
+/// Longest wait for a connection to take our close.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Arguments of `sub`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  topic-gateway sub prices.btc
+  topic-gateway sub 'prices.*' news --url https://gateway.example.com --token-file token.jwt
+  topic-gateway sub prices.btc --count 1 --json | jq .data
+
+Prints a line per message: topic, number in the topic (or -), data. Gaps, errors and reconnects are told on
+standard error. Ends with Ctrl-C, after --count messages, or when no topic is left that may be read.")]
+pub(super) struct Args {
+    /// Topics, or patterns with * (one token) and > (the rest)
+    #[arg(required = true, value_name = "TOPIC")]
+    pub topics: Vec<String>,
+    /// End after so many messages
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// Which gateway, and as whom.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// Runs the command until Ctrl-C, the last message asked for, or a failure that waiting does not mend.
+pub(super) fn run(args: Args) -> Result<(), Failure> {
+    let target = args.connection.target()?;
+    for topic in &args.topics {
+        topic.parse::<Filter>().map_err(|error| Failure::usage(format!("topic {topic:?}: {error}")))?;
+    }
+    let colour =
+        io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let view = View::new(io::stdout().lock(), io::stderr(), args.connection.json, colour);
+    let mut follower = Follower { target, view, wanted: args.topics, left: args.count, failures: 0 };
+    client::block_on(async {
+        select! {
+            result = follower.follow() => result,
+            _ = signal::ctrl_c() => Ok(()),
+        }
+    })
+}
+
+/// Why a connection is over, where that is no failure.
+enum End {
+    /// Everything asked for is printed, or nobody reads any more.
+    Done,
+    /// Connect again, not before this moment.
+    Lost { why: String, not_before: Option<Instant> },
+}
+
+struct Follower<O, E> {
+    target: Target,
+    view: View<O, E>,
+    /// Topics that have not been refused for good.
+    wanted: Vec<String>,
+    /// Messages still to print.
+    left: Option<u64>,
+    /// Attempts to connect since the gateway last was ready.
+    failures: u32,
+}
+
+impl<O: Write, E: Write> Follower<O, E> {
+    async fn follow(&mut self) -> Result<(), Failure> {
+        let mut socket = self.target.connect().await?;
+        loop {
+            let end = self.stay(&mut socket).await?;
+            // Answers the gateway's close, or says ours; the gateway may be gone already. The old connection ends
+            // before the next begins.
+            let _ = timeout(FAREWELL, socket.close(None)).await;
+            drop(socket);
+            socket = match end {
+                End::Done => return Ok(()),
+                End::Lost { why, not_before } => self.come_back(&why, not_before).await,
+            };
+        }
+    }
+
+    /// Connects again, however long that takes.
+    async fn come_back(&mut self, why: &str, not_before: Option<Instant>) -> Socket {
+        let mut why = why.to_owned();
+        let mut not_before = not_before;
+        loop {
+            let pause = match not_before.take() {
+                Some(moment) => moment.saturating_duration_since(Instant::now()),
+                None => client::pause(self.failures, rand::random()),
+            };
+            self.view.say(&format!("{why}; connecting again in {:.1} s", pause.as_secs_f64()));
+            sleep(pause).await;
+            self.failures += 1;
+            match self.target.connect().await {
+                Ok(socket) => return socket,
+                Err(failure) => why = failure.message,
+            }
+        }
+    }
+
+    /// Uses one connection until it ends.
+    async fn stay(&mut self, socket: &mut Socket) -> Result<End, Failure> {
+        let mut silence = client::PATIENCE;
+        let mut leave_at = None;
+        let mut retry = Retry::default();
+        if let Err(error) = self.target.set_up(socket, &self.wanted).await {
+            return Ok(lost(&error));
+        }
+        loop {
+            let event = select! {
+                event = client::listen(socket, silence) => event,
+                () = at(leave_at) => return Ok(End::Lost { why: "leaving this gateway".into(), not_before: leave_at }),
+                () = at(retry.at) => match subscribe(socket, std::mem::take(&mut retry.topics)).await {
+                    Ok(()) => { retry.at = None; continue }
+                    Err(error) => return Ok(lost(&error)),
+                },
+            };
+            let (frame, text) = match event {
+                Event::Frame(frame, text) => (frame, text),
+                Event::Closed { code: 4401 | 4403, why } => {
+                    return Err(Failure::unavailable(format!("{why}; give another token with --token-file")));
+                }
+                Event::Closed { why, .. } => return Ok(End::Lost { why, not_before: leave_at }),
+            };
+            if self.view.frame(&frame, &text).is_err() {
+                return Ok(End::Done);
+            }
+            match frame.kind.as_str() {
+                "ready" => {
+                    self.failures = 0;
+                    // A ping may take its time, and its answer; three periods of silence are a dead connection.
+                    let beat = frame.heartbeat_seconds.unwrap_or(0).clamp(5, 3600);
+                    silence = Duration::from_secs(beat * 3);
+                }
+                "message" if self.counted() => return Ok(End::Done),
+                "draining" => {
+                    let wait = Duration::from_millis(frame.reconnect_after_ms.unwrap_or(0).min(3_600_000));
+                    leave_at = Some(Instant::now() + wait);
+                }
+                "error" => self.refused(&frame, &mut retry)?,
+                _ => {}
+            }
+        }
+    }
+
+    /// Counts a message; `true` for the last.
+    fn counted(&mut self) -> bool {
+        self.left = self.left.map(|left| left - 1);
+        self.left == Some(0)
+    }
+
+    fn refused(&mut self, frame: &Frame, retry: &mut Retry) -> Result<(), Failure> {
+        match &frame.topic {
+            Some(topic) if frame.retryable => retry.later(topic),
+            Some(topic) => {
+                self.wanted.retain(|wanted| wanted != topic);
+                if self.wanted.is_empty() {
+                    return Err(frame.failure());
+                }
+            }
+            None if frame.retryable => {}
+            None => return Err(frame.failure()),
+        }
+        Ok(())
+    }
+}
+
+/// Topics the gateway could not serve for now; at most those asked for.
+#[derive(Default)]
+struct Retry {
+    topics: Vec<String>,
+    at: Option<Instant>,
+    times: u32,
+}
+
+impl Retry {
+    fn later(&mut self, topic: &str) {
+        if !self.topics.iter().any(|known| known == topic) {
+            self.topics.push(topic.into());
+        }
+        if self.at.is_none() {
+            self.at = Some(Instant::now() + client::pause(self.times, rand::random()));
+            self.times += 1;
+        }
+    }
+}
+
+async fn subscribe(socket: &mut Socket, topics: Vec<String>) -> Result<(), Error> {
+    for topic in topics {
+        socket.feed(Message::text(json!({"type": "subscribe", "topic": topic}).to_string())).await?;
+    }
+    socket.flush().await
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn lost(error: &Error) -> End {
+    End::Lost { why: format!("the connection was lost: {error}"), not_before: None }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+use std::fs;
+
+use clap::Parser;
+
+use super::*;
+
+const NOW: u64 = 1_700_000_000;
+const SECRET: &str = "a secret of 32 bytes for testing";
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    args: Args,
+}
+
+/// Runs a command line on a directory with the files `secret` and `short`; standard output and the note, or the error.
+fn run_on(
+    directory: &tempfile::TempDir,
+    line: &[&str],
+    stdin: &str,
+) -> (String, Result<Option<String>, Failure>) {
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    fs::write(path("secret"), SECRET).unwrap();
+    fs::write(path("short"), "short").unwrap();
+    fs::write(path("empty"), "").unwrap();
+    fs::write(path("rsa.pem"), include_str!("../../gateway/access/fixtures/rsa.pem")).unwrap();
+    let line = line.iter().map(|word| word.strip_prefix('@').map_or_else(|| (*word).into(), path));
+    let args = Line::try_parse_from(["token".to_owned()].into_iter().chain(line)).unwrap().args;
+    let mut stdout = Vec::new();
+    let result = answer(args, NOW, stdin.as_bytes(), &mut stdout);
+    (String::from_utf8(stdout).unwrap(), result)
+}
+
+fn command(line: &[&str], stdin: &str) -> (String, Result<Option<String>, Failure>) {
+    run_on(&tempfile::tempdir().unwrap(), line, stdin)
+}
+
+fn mint(more: &[&str]) -> String {
+    let line = [&["mint", "--secret-file", "@secret", "--issuer", "home", "--user", "ann"], more].concat();
+    let (token, note) = command(&line, "");
+    assert_eq!(note, Ok(None));
+    token
+}
+
+fn check(more: &[&str], token: &str) -> (String, Result<Option<String>, Failure>) {
+    command(&[&["check", "--secret-file", "@secret", "--issuer", "home"], more].concat(), token)
+}
+
+fn refusal(result: Result<Option<String>, Failure>) -> String {
+    let failure = result.unwrap_err();
+    assert_eq!(failure.code, 64);
+    failure.message
+}
+
+#[test]
+fn a_minted_token_is_one_line_and_says_what_was_asked_for() {
+    let token = mint(&[
+        "--audience",
+        "market",
+        "--ttl",
+        "10m",
+        "--claim",
+        "tier=gold",
+        "--claim",
+        "roles=[\"a\"]",
+        "--subscribe",
+        "prices.>",
+        "--publish",
+        "orders.*",
+        "--algorithm",
+        "HS512",
+    ]);
+    assert_eq!(token.lines().count(), 1);
+    let (claims, verdict) = check(&["--audience", "market"], &token);
+    assert_eq!(verdict, Ok(Some("valid: user \"ann\", for another 600 s".into())));
+    let claims: serde_json::Value = serde_json::from_str(&claims).unwrap();
+    assert_eq!(
+        claims,
+        serde_json::json!({
+            "iss": "home", "aud": "market", "sub": "ann", "iat": NOW, "exp": NOW + 600, "tier": "gold", "roles": ["a"],
+            "topics": {"subscribe": ["prices.>"], "publish": ["orders.*"]},
+        })
+    );
+}
+
+#[test]
+fn a_minted_token_ends_in_an_hour_and_may_have_several_audiences_and_another_user_claim() {
+    let token = mint(&["--audience", "a", "--audience", "b", "--user-claim", "email"]);
+    let (claims, verdict) = check(&["--audience", "b", "--user-claim", "email"], &token);
+    assert_eq!(verdict, Ok(Some("valid: user \"ann\", for another 3600 s".into())));
+    assert!(claims.contains("\"email\": \"ann\""), "{claims}");
+}
+
+#[test]
+fn a_token_may_be_an_argument() {
+    let token = mint(&[]);
+    assert!(check(&[token.trim()], "").1.is_ok());
+}
+
+#[test]
+fn a_refused_token_is_shown_and_the_reason_told() {
+    let (claims, verdict) = check(&["--audience", "market"], &mint(&[]));
+    assert!(claims.contains("\"sub\": \"ann\""), "{claims}");
+    assert_eq!(
+        refusal(verdict),
+        "a gateway refuses this token: the token is not meant for this gateway (aud)"
+    );
+    let (claims, verdict) = check(&[], "no token\n");
+    assert_eq!(claims, "");
+    assert!(refusal(verdict).contains("malformed"));
+}
+
+#[test]
+fn what_no_gateway_would_accept_is_not_minted() {
+    for (more, why) in [
+        (&["--user", "anonymous"][..], "\"anonymous\""),
+        (&["--user", ""], "names no user"),
+        (&["--user", "ann", "--algorithm", "RS256"], "no key that fits"),
+        (&["--user", "ann", "--claim", "exp=1"], "--claim exp"),
+        (&["--user", "ann", "--claim", "a=1", "--claim", "a=2"], "--claim a"),
+    ] {
+        let line = [&["mint", "--secret-file", "@secret", "--issuer", "home"], more].concat();
+        let (token, result) = command(&line, "");
+        let told = refusal(result);
+        assert!(token.is_empty() && told.contains(why), "{told}");
+    }
+}
+
+#[test]
+fn a_token_that_is_not_valid_yet_can_be_minted() {
+    let token = mint(&["--claim", "nbf=1800000000"]);
+    assert!(refusal(check(&[], &token).1).contains("not valid yet"));
+}
+
+#[test]
+fn a_short_secret_is_warned_of_and_an_unfit_one_refused() {
+    let with = |key: &[&str]| command(&[&["mint", "--issuer", "home", "--user", "ann"], key].concat(), "").1;
+    assert!(with(&["--secret-file", "@short"]).unwrap().unwrap().contains("5 bytes"));
+    for (key, why) in [
+        (["--secret-file", "@empty"], "is empty"),
+        (["--secret-file", "@rsa.pem"], "PEM"),
+        (["--secret-file", "@nowhere"], "cannot read"),
+        (["--secret-env", "TOPIC_GATEWAY_TEST_NOT_SET"], "TOPIC_GATEWAY_TEST_NOT_SET is not set"),
+        (["--public-key-file", "@rsa.pem"], "only a shared secret"),
+        (["--jwks-file", "@secret"], "JWKS"),
+    ] {
+        let told = refusal(with(&key));
+        assert!(told.contains(why) && !told.contains(SECRET), "{told}");
+    }
+}
+
+#[test]
+fn a_secret_may_come_from_the_environment() {
+    // A variable that is set wherever tests run; its value does not matter.
+    let (token, result) = command(&["mint", "--secret-env", "PATH", "--issuer", "home", "--user", "ann"], "");
+    assert!(result.is_ok());
+    let (_, verdict) = command(&["check", "--secret-env", "PATH", "--issuer", "home"], &token);
+    assert!(verdict.is_ok());
+    assert!(refusal(check(&[], &token).1).contains("signature"));
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused_by_the_command_line() {
+    let good = ["token", "mint", "--issuer", "home", "--user", "ann", "--secret-file", "x"];
+    let parses = |more: &[&str]| Line::try_parse_from([&good, more].concat()).is_ok();
+    assert!(parses(&[]));
+    for more in [
+        &["--ttl", "0"][..],
+        &["--ttl", "h"],
+        &["--ttl", "99999999999999999d"],
+        &["--ttl", "1w"],
+        &["--claim", "x"],
+        &["--claim", "=x"],
+        &["--subscribe", "a..b"],
+        &["--algorithm", "none"],
+        &["--secret-env", "Y"],
+    ] {
+        assert!(!parses(more), "{more:?}");
+    }
+    for (text, seconds) in [("90", 90), ("90s", 90), ("2m", 120), ("2h", 7200), ("2d", 172_800)] {
+        assert_eq!(super::mint::seconds(text), Ok(seconds));
+    }
+}

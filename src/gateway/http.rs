@@ -1,0 +1,124 @@
+//! The public port: upgrades to WebSocket and a few small HTTP answers.
+//!
+//! A connection is HTTP until its upgrade; then its socket leaves tokio and lives on a shard. Nothing here runs
+//! once per message. The path of a request may be logged, its query never: it may hold a token.
+
+pub mod admin;
+
+mod accept;
+mod answer;
+mod demo;
+mod origin;
+mod placement;
+mod token;
+mod upgrade;
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+    time::Instant,
+};
+
+use axum::{Json, Router, extract::State, routing::get};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use accept::serve;
+pub use origin::{OriginError, Origins};
+pub use placement::Placement;
+
+use super::{access::Identity, limits::Admission, shard::PublishAnswer};
+use crate::api::Topic;
+
+/// Who a token belongs to, or why it is refused. Without a token: the anonymous user, or `None` where the policy
+/// admits nobody without a token.
+pub type Identify = Box<dyn Fn(Option<&str>) -> Result<Option<Arc<Identity>>, String> + Send + Sync>;
+
+/// Publishes a message of this user under this id; the user's right to do so has been checked.
+pub type Publish =
+    Box<dyn Fn(Arc<str>, Topic, Arc<str>, Bytes) -> BoxFuture<'static, PublishAnswer> + Send + Sync>;
+
+/// What the public port needs of the rest of the gateway.
+pub struct Front {
+    /// Lets connections in, or not.
+    pub admission: Arc<Admission>,
+    /// Web pages that may connect.
+    pub origins: Origins,
+    /// Checks tokens. Runs within the upgrade: it must not block.
+    pub identify: Identify,
+    /// For `/demo/publish`.
+    pub publish: Publish,
+    /// For `/stats`.
+    pub stats: Box<dyn Fn() -> Stats + Send + Sync>,
+    /// Takes the upgraded connections.
+    pub placement: Placement,
+    /// Whether `/demo/publish` is there.
+    pub demo: bool,
+    /// Counts connections that could not be accepted (no open files left, say).
+    pub accept_errors: AtomicU64,
+}
+
+/// What `GET /stats` tells of this gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// Open WebSocket connections.
+    pub connections: u64,
+    /// Topics and patterns with a subscriber.
+    pub topics: u64,
+    /// Subscriptions of all connections.
+    pub subscriptions: u64,
+}
+
+/// What every handler has at hand.
+#[derive(Clone)]
+struct App {
+    front: Arc<Front>,
+    /// Owns the tasks that wait for an upgrade.
+    tasks: TaskTracker,
+    /// Ended: nobody is let in any more.
+    cancel: CancellationToken,
+    /// Zero of the seconds that admission counts in.
+    started: Instant,
+}
+
+const WELCOME: &str = "topic-gateway
+
+GET /ws                WebSocket, many topics: send {\"type\":\"setup\",\"topics\":[\"prices.btc\"]}
+GET /ws/sub/{topic}    WebSocket, one topic
+GET /stats             connections, topics and subscriptions of this gateway
+
+On the command line: topic-gateway sub prices.btc
+";
+
+fn router(app: App) -> Router {
+    let mut router = Router::new()
+        .route("/", get(|| async { WELCOME }))
+        .route("/ws", get(upgrade::many))
+        .route("/ws/sub/{*topic}", get(upgrade::one))
+        .route("/stats", get(stats));
+    if app.front.demo {
+        router = router.route("/demo/publish/{*topic}", get(demo::publish));
+    }
+    router.fallback(answer::not_found).method_not_allowed_fallback(answer::method_not_allowed).with_state(app)
+}
+
+async fn stats(State(app): State<App>) -> Json<Stats> {
+    Json((app.front.stats)())
+}
+
+impl fmt::Debug for Front {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Front")
+            .field("admission", &self.admission)
+            .field("origins", &self.origins)
+            .field("placement", &self.placement)
+            .field("demo", &self.demo)
+            .field("accept_errors", &self.accept_errors)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! `GET /demo/publish/{topic}?k=v`: publish from the address bar of a browser. Only in dev mode.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::{App, answer};
+use crate::{
+    api::{Seq, Topic},
+    gateway::shard::PublishAnswer,
+};
+
+type Pairs = Vec<(String, String)>;
+
+/// Publishes as the user `anonymous`, under its grants.
+pub(super) async fn publish(
+    State(app): State<App>,
+    Path(topic): Path<String>,
+    Query(pairs): Query<Pairs>,
+) -> Response {
+    let topic: Topic = match topic.parse() {
+        Ok(topic) => topic,
+        Err(error) => return answer::error(StatusCode::BAD_REQUEST, "TOPIC_INVALID", error.to_string()),
+    };
+    let Ok(Some(anonymous)) = (app.front.identify)(None) else {
+        let message = "this gateway takes no anonymous clients: set authentication.anonymous to Allow";
+        return answer::error(StatusCode::UNAUTHORIZED, "AUTH_REQUIRED", message);
+    };
+    if !anonymous.grants.may_publish(&topic) {
+        let message =
+            format!("anonymous may not publish to {topic}: add a rule to authorization that allows it");
+        return answer::error(StatusCode::FORBIDDEN, "ACL_DENIED", message);
+    }
+    let (message_id, body) = match split(pairs) {
+        Ok(parts) => parts,
+        Err(error) => return answer::error(StatusCode::BAD_REQUEST, "BAD_REQUEST", error.to_string()),
+    };
+    let result = (app.front.publish)(anonymous.user.clone(), topic, message_id.clone(), body).await;
+    respond(&message_id, result)
+}
+
+/// The message's id (`messageId`, or a random one) and the payload, which is a JSON object of the other
+/// parameters: JSON numbers, `true`, `false` and `null` stand as such, anything else becomes a string.
+/// Of a name given twice the last counts.
+fn split(pairs: Pairs) -> serde_json::Result<(Arc<str>, Bytes)> {
+    let mut message_id = None;
+    let mut payload = BTreeMap::new();
+    for (name, value) in pairs {
+        if name == "messageId" {
+            message_id = Some(value.into());
+        } else {
+            payload.insert(name, json(&value)?);
+        }
+    }
+    let message_id = message_id.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()).into());
+    Ok((message_id, serde_json::to_vec(&payload)?.into()))
+}
+
+fn json(value: &str) -> serde_json::Result<Box<RawValue>> {
+    let number =
+        value.starts_with(|c: char| c == '-' || c.is_ascii_digit()) && !value.ends_with(char::is_whitespace);
+    if number || matches!(value, "true" | "false" | "null") {
+        // As raw text, so that a long number keeps all its digits.
+        if let Ok(raw) = RawValue::from_string(value.to_owned()) {
+            return Ok(raw);
+        }
+    }
+    to_raw_value(value)
+}
+
+/// What `ack` carries.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Receipt<'a> {
+    message_id: &'a str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq_no: Option<Seq>,
+}
+
+fn respond(message_id: &str, answer: PublishAnswer) -> Response {
+    let (status, seq_no) = match answer {
+        PublishAnswer::Accepted(seq) => ("ok", seq),
+        PublishAnswer::Duplicate(seq) => ("duplicate", seq),
+        PublishAnswer::Unavailable(why) => return answer::unavailable("BACKBONE_UNAVAILABLE", why, 1),
+        PublishAnswer::Limited(why) => {
+            return answer::error(StatusCode::TOO_MANY_REQUESTS, "LIMIT_EXCEEDED", why);
+        }
+    };
+    Json(Receipt { message_id, status, seq_no }).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_become_json_as_the_table_says() {
+        for (value, expected) in [
+            ("12", "12"),
+            ("-0.5e3", "-0.5e3"),
+            ("123456789012345678901234567890", "123456789012345678901234567890"),
+            ("true", "true"),
+            ("null", "null"),
+            ("True", "\"True\""),
+            ("01", "\"01\""),
+            ("1 ", "\"1 \""),
+            ("1,2", "\"1,2\""),
+            ("-", "\"-\""),
+            ("[1]", "\"[1]\""),
+            ("", "\"\""),
+            ("a\"b", "\"a\\\"b\""),
+        ] {
+            assert_eq!(json(value).unwrap().get(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_message_id_is_no_part_of_the_payload() {
+        let pairs = [("bid", "1"), ("messageId", "m1"), ("bid", "2")];
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let (id, body) = split(pairs).unwrap();
+        assert_eq!((&*id, &body[..]), ("m1", &br#"{"bid":2}"#[..]));
+    }
+
+    #[test]
+    fn a_message_without_an_id_gets_one_of_its_own() {
+        assert_ne!(split(Vec::new()).unwrap().0, split(Vec::new()).unwrap().0);
+    }
+}

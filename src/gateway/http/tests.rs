@@ -1,0 +1,327 @@
+//! The real server on a real socket, up to the shard's inbox.
+
+use std::{net::SocketAddr, sync::Mutex, time::Duration};
+
+use futures_util::FutureExt;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tokio_tungstenite::{
+    client_async,
+    tungstenite::{client::IntoClientRequest, http::HeaderValue},
+};
+
+use super::*;
+use crate::{
+    api::Limits,
+    gateway::{
+        access::Grants,
+        shard::{Hello, Inbox, ShardEvent},
+    },
+};
+
+/// A running server with one shard that nobody empties but the test.
+struct Server {
+    address: SocketAddr,
+    inbox: Arc<Inbox>,
+    poll: mio::Poll,
+    front: Arc<Front>,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+}
+
+fn person(user: &str) -> Arc<Identity> {
+    let all: Vec<crate::api::Pattern> = vec!["open.>".parse().unwrap()];
+    let grants = Grants { subscribe: Vec::new(), publish: all.clone(), scope: all.into() };
+    Arc::new(Identity { user: user.into(), grants, expires_at: None })
+}
+
+/// Anonymous clients are admitted; of tokens only `good` is taken.
+fn identify(token: Option<&str>) -> Result<Option<Arc<Identity>>, String> {
+    match token {
+        None => Ok(Some(person("anonymous"))),
+        Some("good") => Ok(Some(person("ann"))),
+        Some(_) => Err("the token is not valid".into()),
+    }
+}
+
+fn front(limits: &Limits, inbox: Arc<Inbox>) -> Front {
+    Front {
+        admission: Admission::new(limits),
+        origins: Origins::parse(&["https://app.test"]).unwrap(),
+        identify: Box::new(identify),
+        publish: Box::new(|user, topic, id, body| {
+            assert_eq!((&*user, &body[..]), ("anonymous", &br#"{"bid":1.5,"by":"me"}"#[..]));
+            async move {
+                match (topic.as_str(), &*id) {
+                    ("open.down", _) => PublishAnswer::Unavailable("no backbone".into()),
+                    (_, "again") => PublishAnswer::Duplicate(Some(3)),
+                    _ => PublishAnswer::Accepted(Some(4)),
+                }
+            }
+            .boxed()
+        }),
+        stats: Box::new(|| Stats { connections: 1, topics: 2, subscriptions: 3 }),
+        placement: Placement::new(vec![inbox], |_| 0),
+        demo: true,
+        accept_errors: AtomicU64::new(0),
+    }
+}
+
+impl Server {
+    async fn start() -> Self {
+        Self::with(&Limits::default(), Duration::from_secs(10), |_| {}).await
+    }
+
+    async fn with(limits: &Limits, head: Duration, change: impl FnOnce(&mut Front)) -> Self {
+        let poll = mio::Poll::new().unwrap();
+        let inbox = Arc::new(Inbox::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap()));
+        let mut front = front(limits, inbox.clone());
+        change(&mut front);
+        let front = Arc::new(front);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
+        let (state, owner, end) = (front.clone(), tasks.clone(), cancel.clone());
+        let bounds = accept::Bounds { connections: 100, head, stay: Duration::from_mins(1) };
+        tasks.spawn(async move { accept::serve_within(bounds, listener, state, &owner, end).await });
+        Self { address, inbox, poll, front, tasks, cancel }
+    }
+
+    /// Sends the text and returns all that is answered until the server closes.
+    async fn raw(&self, request: &str) -> String {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(Duration::from_secs(20), socket.read_to_string(&mut answer)).await.unwrap().unwrap();
+        answer
+    }
+
+    async fn get(&self, path: &str) -> String {
+        self.raw(&format!("GET {path} HTTP/1.1\r\nHost: gw\r\nConnection: close\r\n\r\n")).await
+    }
+
+    /// Connects a WebSocket; the shard's side of it.
+    async fn upgrade(
+        &mut self,
+        path: &str,
+        header: Option<(&'static str, &'static str)>,
+    ) -> (Hello, TcpStream) {
+        let socket = TcpStream::connect(self.address).await.unwrap();
+        let mut request = format!("ws://gw{path}").into_client_request().unwrap();
+        if let Some((name, value)) = header {
+            request.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        let (websocket, _) = client_async(request, socket).await.unwrap();
+        (self.hello().await, websocket.into_inner())
+    }
+
+    /// The next connection in the inbox; the inbox wakes the poller.
+    async fn hello(&mut self) -> Hello {
+        let mut poll = std::mem::replace(&mut self.poll, mio::Poll::new().unwrap());
+        let (poll, woken) = tokio::task::spawn_blocking(move || {
+            let mut events = mio::Events::with_capacity(4);
+            poll.poll(&mut events, Some(Duration::from_secs(10))).unwrap();
+            let woken = !events.is_empty();
+            (poll, woken)
+        })
+        .await
+        .unwrap();
+        self.poll = poll;
+        assert!(woken, "the inbox did not wake its shard");
+        let mut events = Vec::new();
+        self.inbox.drain(&mut events);
+        match events.pop() {
+            Some(ShardEvent::Connect(hello)) => *hello,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: gw\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+
+#[tokio::test]
+async fn an_upgraded_connection_reaches_the_shard_with_its_seat_and_user() {
+    let mut server = Server::start().await;
+    let (hello, _client) = server.upgrade("/ws", None).await;
+    assert_eq!(hello.identity.as_ref().map(|who| &*who.user), Some("anonymous"));
+    assert_eq!((&hello.refused, hello.close, &hello.topic), (&None, None, &None));
+    assert_eq!(server.front.admission.connections(), 1);
+    drop(hello);
+    assert_eq!(server.front.admission.connections(), 0);
+}
+
+#[tokio::test]
+async fn the_sockets_ends_are_joined_and_the_shards_end_does_not_block() {
+    use std::io::{ErrorKind, Read, Write};
+    let mut server = Server::start().await;
+    let (mut hello, mut client) = server.upgrade("/ws", None).await;
+    assert_eq!(hello.socket.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert!(hello.socket.nodelay().unwrap());
+    hello.socket.write_all(b"hi").unwrap();
+    let mut heard = [0; 2];
+    client.read_exact(&mut heard).await.unwrap();
+    assert_eq!(&heard, b"hi");
+}
+
+#[tokio::test]
+async fn bytes_sent_behind_the_request_are_handed_over() {
+    let mut server = Server::start().await;
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(format!("{HANDSHAKE}early").as_bytes()).await.unwrap();
+    assert_eq!(&server.hello().await.early[..], b"early");
+}
+
+#[tokio::test]
+async fn the_topic_in_the_path_is_decoded() {
+    let mut server = Server::start().await;
+    for (path, topic) in [
+        ("/ws/sub/prices.btc", "prices.btc"),
+        ("/ws/sub/a%2Fb/c", "a/b/c"),
+        ("/ws/sub/a%25b?access_token=good", "a%b"),
+        ("/ws/sub/prices.%2A", "prices.*"),
+    ] {
+        assert_eq!(server.upgrade(path, None).await.0.topic.as_deref(), Some(topic), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_in_header_or_query_names_the_user_or_is_refused() {
+    let mut server = Server::start().await;
+    for (path, header, user, refused) in [
+        ("/ws", Some(("authorization", "Bearer good")), Some("ann"), false),
+        ("/ws?access_token=good", None, Some("ann"), false),
+        ("/ws?access_token=bad", None, None, true),
+    ] {
+        let (hello, _client) = server.upgrade(path, header).await;
+        assert_eq!(hello.identity.as_ref().map(|who| &*who.user), user, "{path}");
+        assert_eq!(hello.refused.is_some(), refused, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_is_upgraded_only_to_be_told_why_not() {
+    let mut server = Server::start().await;
+    for (origin, close) in [("https://app.test", None), ("https://evil.test", Some(4403))] {
+        let (hello, _client) = server.upgrade("/ws", Some(("origin", origin))).await;
+        assert_eq!(hello.close.map(|(code, _)| code), close, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn at_the_limit_the_answer_is_503_with_retry_after() {
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let mut server = Server::with(&limits, Duration::from_secs(10), |_| {}).await;
+    let (_held, _client) = server.upgrade("/ws", None).await;
+    let answer = server.raw(&HANDSHAKE.replace("Upgrade\r\n", "Upgrade, close\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 5"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_page_is_told_that_this_is_a_websocket() {
+    let answer = Server::start().await.get("/ws").await;
+    assert!(answer.starts_with("HTTP/1.1 426") && answer.contains("sec-websocket-version: 13"), "{answer}");
+}
+
+#[tokio::test]
+async fn small_answers_are_as_the_table_says() {
+    let server = Server::start().await;
+    for (path, status, part) in [
+        ("/", 200, "/ws/sub/{topic}"),
+        ("/stats", 200, r#"{"connections":1,"topics":2,"subscriptions":3}"#),
+        ("/nothing", 404, r#""code":"NOT_FOUND""#),
+        ("/ws/sub/", 404, "NOT_FOUND"),
+        ("/ws/sub/%FF", 400, "TOPIC_INVALID"),
+        (
+            "/demo/publish/open.x?bid=1.5&by=me&messageId=m1",
+            200,
+            r#"{"messageId":"m1","status":"ok","seqNo":4}"#,
+        ),
+        ("/demo/publish/open.x?bid=1.5&by=me&messageId=again", 200, r#""status":"duplicate","seqNo":3"#),
+        ("/demo/publish/open.down?bid=1.5&by=me", 503, "retry-after: 1"),
+        ("/demo/publish/open..x", 400, "TOPIC_INVALID"),
+        ("/demo/publish/closed.x?a=1", 403, "ACL_DENIED"),
+    ] {
+        let answer = server.get(path).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(part),
+            "{path}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn demo_publish_is_not_there_outside_dev_mode() {
+    let server = Server::with(&Limits::default(), Duration::from_secs(10), |front| front.demo = false).await;
+    assert!(server.get("/demo/publish/open.x?bid=1.5&by=me").await.starts_with("HTTP/1.1 404"));
+}
+
+#[tokio::test]
+async fn another_method_is_refused_with_what_is_allowed() {
+    let request = "POST /stats HTTP/1.1\r\nHost: gw\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let answer = Server::start().await.raw(request).await;
+    assert!(answer.starts_with("HTTP/1.1 405") && answer.contains("METHOD_NOT_ALLOWED"), "{answer}");
+    assert!(answer.contains("allow: GET"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_cut_off() {
+    let server = Server::with(&Limits::default(), Duration::from_millis(50), |_| {}).await;
+    let answer = server.raw("GET /stats HTTP/1.1\r\nHost: g").await;
+    assert!(!answer.contains("200 OK"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let answer = Server::start().await.get(&format!("/{}", "x".repeat(20_000))).await;
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+}
+
+#[tokio::test]
+async fn after_the_end_nothing_is_accepted_and_no_task_is_left() {
+    let server = Server::start().await;
+    let idle = TcpStream::connect(server.address).await.unwrap();
+    server.get("/stats").await;
+    server.cancel.cancel();
+    server.tasks.close();
+    timeout(Duration::from_secs(10), server.tasks.wait()).await.unwrap();
+    assert!(TcpStream::connect(server.address).await.is_err());
+    drop(idle);
+}
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_token_does_not_reach_the_log() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    tracing::info!("the log is heard");
+    let mut server = Server::start().await;
+    server.upgrade("/ws?access_token=good", None).await;
+    server.upgrade("/ws?access_token=hush", None).await;
+    server.get("/ws?access_token=hush").await;
+    let told = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(told.contains("the log is heard"));
+    assert!(!told.contains("hush") && !told.contains("access_token"), "{told}");
+}

@@ -1,0 +1,171 @@
+//! One contiguous piece of a log, and the buffers that go round between the logs of a shard.
+
+use std::sync::Arc;
+
+use crate::api::Seq;
+
+/// Bytes after which a log begins a new chunk.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// Most buffers a pool keeps: 64 × 64 KiB = 4 MiB per shard.
+const POOL_BUFFERS: usize = 64;
+
+/// What the log knows of a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Number of the message in its topic, where known.
+    pub seq: Option<Seq>,
+    /// `false`: an announcement, not a message.
+    pub message: bool,
+    /// The concrete topic, in the log of a pattern.
+    pub topic: Option<Arc<str>>,
+    /// Second of arrival.
+    pub second: u32,
+}
+
+#[derive(Debug)]
+struct Frame {
+    /// Offset of its end in the chunk.
+    end: u32,
+    mark: Mark,
+}
+
+/// Frames one behind the other, at most 64 KiB unless a single frame is larger.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    start: u64,
+    bytes: Vec<u8>,
+    frames: Vec<Frame>,
+}
+
+impl Chunk {
+    pub(super) fn new(start: u64, pool: &mut Pool) -> Self {
+        let (bytes, frames) = pool.free.pop().unwrap_or_default();
+        Self { start, bytes, frames }
+    }
+
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.bytes.len() + bytes <= CHUNK_BYTES
+    }
+
+    pub(super) fn push(&mut self, frame: &[u8], mark: Mark) {
+        self.bytes.extend_from_slice(frame);
+        let end = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        self.frames.push(Frame { end, mark });
+    }
+
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    pub(super) fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+
+    /// The bytes of this chunk within `[from, to)`.
+    pub(super) fn slice(&self, from: u64, to: u64) -> &[u8] {
+        &self.bytes[self.offset(from)..self.offset(to)]
+    }
+
+    pub(super) fn boundary(&self, position: u64) -> u64 {
+        let offset = self.offset(position);
+        if offset == 0 {
+            return self.start;
+        }
+        let index = self.frames.partition_point(|frame| (frame.end as usize) < offset);
+        self.frames.get(index).map_or(self.end(), |frame| self.start + u64::from(frame.end))
+    }
+
+    pub(super) fn messages(&self, from: u64, to: u64) -> u64 {
+        self.range(from, to).iter().filter(|frame| frame.mark.message).count() as u64
+    }
+
+    pub(super) fn sequences(&self, from: u64, to: u64) -> Option<(Seq, Seq)> {
+        let mut known = self.range(from, to).iter().filter_map(|frame| frame.mark.seq);
+        let first = known.next()?;
+        Some((first, known.next_back().unwrap_or(first)))
+    }
+
+    pub(super) fn frame(&self, position: u64) -> Option<(u64, Option<&Arc<str>>)> {
+        let offset = self.offset(position);
+        let index = self.frames.partition_point(|frame| (frame.end as usize) <= offset);
+        let frame = self.frames.get(index)?;
+        Some((self.start + u64::from(frame.end), frame.mark.topic.as_ref()))
+    }
+
+    /// Start of the newest message in this chunk.
+    pub(super) fn newest(&self) -> Option<u64> {
+        let index = self.frames.iter().rposition(|frame| frame.mark.message)?;
+        Some(self.frame_start(index))
+    }
+
+    /// Start of the last frame, message or not.
+    pub(super) fn last_start(&self) -> u64 {
+        self.frame_start(self.frames.len().saturating_sub(1))
+    }
+
+    /// Start of the first frame that arrived in this second or later.
+    pub(super) fn first_younger(&self, second: u32) -> Option<u64> {
+        let index = self.frames.partition_point(|frame| frame.mark.second < second);
+        (index < self.frames.len()).then(|| self.frame_start(index))
+    }
+
+    /// Gives back memory where less than half is used.
+    pub(super) fn settle(&mut self) {
+        if self.bytes.capacity() > 2 * self.bytes.len() + 1024 {
+            self.bytes.shrink_to_fit();
+            self.frames.shrink_to_fit();
+        }
+    }
+
+    fn frame_start(&self, index: usize) -> u64 {
+        self.start + index.checked_sub(1).map_or(0, |before| u64::from(self.frames[before].end))
+    }
+
+    /// Frames that end within `(from, to]`.
+    fn range(&self, from: u64, to: u64) -> &[Frame] {
+        let (from, to) = (self.offset(from), self.offset(to));
+        let first = self.frames.partition_point(|frame| (frame.end as usize) <= from);
+        let last = self.frames.partition_point(|frame| (frame.end as usize) <= to);
+        &self.frames[first..last]
+    }
+
+    fn offset(&self, position: u64) -> usize {
+        usize::try_from(position.saturating_sub(self.start)).unwrap_or(usize::MAX).min(self.bytes.len())
+    }
+}
+
+/// Buffers for chunks, used again by whichever log is filled next (at most 64 of at most 64 KiB), and the sum
+/// of the bytes that all logs of a shard keep.
+#[derive(Debug, Default)]
+pub struct Pool {
+    free: Vec<(Vec<u8>, Vec<Frame>)>,
+    bytes: u64,
+}
+
+impl Pool {
+    /// Bytes kept by all logs that use this pool.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn give(&mut self, mut chunk: Chunk) {
+        if self.free.len() < POOL_BUFFERS && chunk.bytes.capacity() <= 2 * CHUNK_BYTES {
+            chunk.bytes.clear();
+            chunk.frames.clear();
+            self.free.push((chunk.bytes, chunk.frames));
+        }
+    }
+
+    pub(super) fn kept(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
+    pub(super) fn released(&mut self, bytes: u64) {
+        self.bytes -= bytes;
+    }
+
+    /// Gives the free buffers back to the system; for a shard that has been quiet.
+    pub fn shrink(&mut self) {
+        self.free = Vec::new();
+    }
+}

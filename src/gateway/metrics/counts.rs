@@ -1,0 +1,222 @@
+//! Counters of one shard: plain atomics that only this shard writes, on cache lines of their own.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+
+use super::{exposition::Exposition, names};
+use crate::api::SlowConsumer;
+
+/// Values of the label `policy`, in the order of [`SlowConsumer`].
+const POLICIES: [&str; 3] = ["Disconnect", "DropOldest", "Conflate"];
+/// Values of the label `reason`, as they stand in the `gap` frame.
+const GAP_REASONS: [&str; 3] = ["expired", "backbone", "dropped"];
+/// Close codes with a series of their own: the protocol's, and what RFC 6455 § 7.4.1 calls a close without a code
+/// (1005) and without a close frame (1006). Clients may send any code: the rest is `other`.
+const CLOSE_CODES: [(u16, &str); 15] = [
+    (1000, "1000"),
+    (1001, "1001"),
+    (1002, "1002"),
+    (1003, "1003"),
+    (1005, "1005"),
+    (1006, "1006"),
+    (1007, "1007"),
+    (1009, "1009"),
+    (1012, "1012"),
+    (1013, "1013"),
+    (4401, "4401"),
+    (4403, "4403"),
+    (4408, "4408"),
+    (4409, "4409"),
+    (4429, "4429"),
+];
+/// Error codes of the protocol.
+const ERROR_CODES: [&str; 9] = [
+    "BAD_REQUEST",
+    "AUTH_REQUIRED",
+    "AUTH_FAILED",
+    "ACL_DENIED",
+    "TOPIC_INVALID",
+    "SESSION_EXPIRED",
+    "LIMIT_EXCEEDED",
+    "HISTORY_UNAVAILABLE",
+    "BACKBONE_UNAVAILABLE",
+];
+/// Label of what is in none of the tables.
+const OTHER: &str = "other";
+
+/// What one shard (or the control plane) counts. A shard adds up its turn first and calls these once.
+///
+/// Aligned to two cache lines, which processors fetch in pairs, so that no two shards write to the same one.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct ShardCounts {
+    connections: AtomicI64,
+    delivered: AtomicU64,
+    delivered_bytes: AtomicU64,
+    log_bytes: AtomicI64,
+    lagging: AtomicI64,
+    slow_consumers: [AtomicU64; POLICIES.len()],
+    gaps: [AtomicU64; GAP_REASONS.len() + 1],
+    closed: [AtomicU64; CLOSE_CODES.len() + 1],
+    errors: [AtomicU64; ERROR_CODES.len() + 1],
+}
+
+impl ShardCounts {
+    /// A connection begins to be served.
+    pub fn connection_opened(&self) {
+        self.connections.fetch_add(1, Relaxed);
+    }
+
+    /// Connections that are open.
+    pub fn connections(&self) -> u64 {
+        gauge(&self.connections)
+    }
+
+    /// A connection that was opened has ended with this WebSocket close code.
+    pub fn connection_closed(&self, code: u16) {
+        self.connections.fetch_sub(1, Relaxed);
+        self.closed(code);
+    }
+
+    /// A client was turned away with this close code before its connection was counted as open.
+    pub fn closed(&self, code: u16) {
+        let index = CLOSE_CODES.iter().position(|(known, _)| *known == code).unwrap_or(CLOSE_CODES.len());
+        self.closed[index].fetch_add(1, Relaxed);
+    }
+
+    /// Messages were written to sockets: so many, of so many bytes.
+    pub fn delivered(&self, messages: u64, bytes: u64) {
+        self.delivered.fetch_add(messages, Relaxed);
+        self.delivered_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// The logs of this shard's topics hold so many bytes now.
+    pub fn set_log_bytes(&self, bytes: i64) {
+        self.log_bytes.store(bytes, Relaxed);
+    }
+
+    /// So many more (or, negative, fewer) subscribers are behind.
+    pub fn lagging_changed(&self, delta: i64) {
+        self.lagging.fetch_add(delta, Relaxed);
+    }
+
+    /// A subscriber fell out of its topic's window.
+    pub fn slow_consumer(&self, policy: SlowConsumer) {
+        let index = match policy {
+            SlowConsumer::Disconnect => 0,
+            SlowConsumer::DropOldest => 1,
+            SlowConsumer::Conflate => 2,
+        };
+        self.slow_consumers[index].fetch_add(1, Relaxed);
+    }
+
+    /// So many gaps with this `reason` were announced.
+    pub fn gap(&self, reason: &str, gaps: u64) {
+        self.gaps[place(&GAP_REASONS, reason)].fetch_add(gaps, Relaxed);
+    }
+
+    /// An error with this code was answered.
+    pub fn error(&self, code: &str) {
+        self.errors[place(&ERROR_CODES, code)].fetch_add(1, Relaxed);
+    }
+
+    /// Adds these counts to what is shown. Known labels are shown from 0 on, so that a rate sees the first event.
+    pub(super) fn show(&self, page: &mut Exposition) {
+        page.add(&names::CONNECTIONS, &["websocket"], gauge(&self.connections));
+        page.add(&names::MESSAGES_DELIVERED, &[], self.delivered.load(Relaxed));
+        page.add(&names::MESSAGES_DELIVERED_BYTES, &[], self.delivered_bytes.load(Relaxed));
+        page.add(&names::LOG_BYTES, &[], gauge(&self.log_bytes));
+        page.add(&names::LAGGING_SUBSCRIBERS, &[], gauge(&self.lagging));
+        for (label, count) in POLICIES.iter().zip(&self.slow_consumers) {
+            page.add(&names::SLOW_CONSUMER, &[label], count.load(Relaxed));
+        }
+        let codes = CLOSE_CODES.map(|(_, label)| label);
+        for (metric, labels, counts) in [
+            (&names::GAPS, &GAP_REASONS[..], &self.gaps[..]),
+            (&names::CLOSED, &codes, &self.closed),
+            (&names::ERRORS, &ERROR_CODES, &self.errors),
+        ] {
+            for (label, count) in labels.iter().chain([&OTHER]).zip(counts) {
+                page.add(metric, &[label], count.load(Relaxed));
+            }
+        }
+    }
+}
+
+/// Place in the table; behind its end for what is not in it.
+fn place(table: &[&str], value: &str) -> usize {
+    table.iter().position(|known| *known == value).unwrap_or(table.len())
+}
+
+/// A scrape may see a decrement on its way before its increment: never below 0.
+fn gauge(value: &AtomicI64) -> u64 {
+    u64::try_from(value.load(Relaxed)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(counts: &ShardCounts) -> String {
+        let mut page = Exposition::default();
+        counts.show(&mut page);
+        page.text(Vec::new()).unwrap()
+    }
+
+    fn has(text: &str, line: &str) {
+        assert!(text.lines().any(|l| l == line), "no line {line:?} in\n{text}");
+    }
+
+    #[test]
+    fn each_event_moves_its_own_series() {
+        let counts = ShardCounts::default();
+        counts.connection_opened();
+        counts.connection_opened();
+        counts.connection_closed(4409);
+        counts.closed(4403);
+        counts.delivered(3, 300);
+        counts.set_log_bytes(77);
+        counts.lagging_changed(5);
+        counts.lagging_changed(-1);
+        counts.slow_consumer(SlowConsumer::Disconnect);
+        counts.slow_consumer(SlowConsumer::Conflate);
+        counts.slow_consumer(SlowConsumer::Conflate);
+        counts.gap("dropped", 6);
+        counts.error("ACL_DENIED");
+        let text = shown(&counts);
+        for line in [
+            "topicgateway_connections{transport=\"websocket\"} 1",
+            "topicgateway_closed_total{code=\"4409\"} 1",
+            "topicgateway_closed_total{code=\"4403\"} 1",
+            "topicgateway_closed_total{code=\"1000\"} 0",
+            "topicgateway_messages_delivered_total 3",
+            "topicgateway_messages_delivered_bytes_total 300",
+            "topicgateway_log_bytes 77",
+            "topicgateway_lagging_subscribers 4",
+            "topicgateway_slow_consumer_total{policy=\"Disconnect\"} 1",
+            "topicgateway_slow_consumer_total{policy=\"DropOldest\"} 0",
+            "topicgateway_slow_consumer_total{policy=\"Conflate\"} 2",
+            "topicgateway_gaps_total{reason=\"dropped\"} 6",
+            "topicgateway_gaps_total{reason=\"expired\"} 0",
+            "topicgateway_errors_total{code=\"ACL_DENIED\"} 1",
+        ] {
+            has(&text, line);
+        }
+    }
+
+    #[test]
+    fn what_no_table_knows_is_counted_as_other() {
+        let counts = ShardCounts::default();
+        counts.closed(3999);
+        counts.error("NEW_CODE");
+        counts.gap("new", 2);
+        let text = shown(&counts);
+        has(&text, "topicgateway_closed_total{code=\"other\"} 1");
+        has(&text, "topicgateway_errors_total{code=\"other\"} 1");
+        has(&text, "topicgateway_gaps_total{reason=\"other\"} 2");
+    }
+
+    #[test]
+    fn two_shards_never_share_a_cache_line() {
+        assert_eq!(align_of::<ShardCounts>(), 128);
+    }
+}

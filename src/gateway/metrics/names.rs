@@ -1,0 +1,132 @@
+//! Every metric of the gateway: its name, type, labels and help. `docs/metrics.md` says what to do when one moves.
+
+use prometheus::proto::MetricType;
+
+/// A metric, as Prometheus knows it. Names and labels are an interface: dashboards and alerts are built on them.
+#[derive(Debug)]
+pub struct Definition {
+    /// The name.
+    pub name: &'static str,
+    /// Counter or gauge.
+    pub kind: MetricType,
+    /// Names of the labels, in the order in which their values are given.
+    pub labels: &'static [&'static str],
+    /// One sentence for the `# HELP` line.
+    pub help: &'static str,
+}
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Definition {
+    Definition { name, kind: MetricType::COUNTER, labels, help }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Definition {
+    Definition { name, kind: MetricType::GAUGE, labels, help }
+}
+
+/// Value of the label `topic` under which topics without a series of their own are summed up.
+pub const OTHER_TOPIC: &str = "__other__";
+
+/// Subscribers per topic.
+pub static TOPIC_SUBSCRIBERS: Definition = gauge(
+    "topicgateway_topic_subscribers",
+    &["topic"],
+    "Subscribers of a topic or pattern; what is above the limit of series is summed up in __other__.",
+);
+/// Sub-sockets.
+pub static TOPICS: Definition =
+    gauge("topicgateway_topics", &[], "Topics and patterns with at least one subscriber.");
+/// Subscriptions of all connections.
+pub static SUBSCRIPTIONS: Definition =
+    gauge("topicgateway_subscriptions", &[], "Subscriptions of all connections.");
+/// How many topics have a series of their own.
+pub static TOPIC_SERIES: Definition = gauge(
+    "topicgateway_topic_series",
+    &["state"],
+    "Topics with a series of their own (exported) and without (folded into a label or __other__).",
+);
+/// Open connections.
+pub static CONNECTIONS: Definition =
+    gauge("topicgateway_connections", &["transport"], "Open connections of clients.");
+/// Messages from the backbone.
+pub static MESSAGES_RECEIVED: Definition =
+    counter("topicgateway_messages_received_total", &[], "Messages received from the backbone.");
+/// Messages to clients.
+pub static MESSAGES_DELIVERED: Definition = counter(
+    "topicgateway_messages_delivered_total",
+    &[],
+    "Messages written to sockets, once per subscriber.",
+);
+/// Bytes of messages to clients.
+pub static MESSAGES_DELIVERED_BYTES: Definition =
+    counter("topicgateway_messages_delivered_bytes_total", &[], "Bytes of the messages written to sockets.");
+/// Publishes of clients.
+pub static PUBLISH: Definition = counter(
+    "topicgateway_publish_total",
+    &["result"],
+    "Messages published by clients, by what became of them.",
+);
+/// Memory of the topic logs.
+pub static LOG_BYTES: Definition =
+    gauge("topicgateway_log_bytes", &[], "Bytes held in the logs of all topics.");
+/// Subscribers that are behind.
+pub static LAGGING_SUBSCRIBERS: Definition = gauge(
+    "topicgateway_lagging_subscribers",
+    &[],
+    "Subscribers whose socket does not take what is ready for them.",
+);
+/// Subscribers that fell out of a window.
+pub static SLOW_CONSUMER: Definition = counter(
+    "topicgateway_slow_consumer_total",
+    &["policy"],
+    "Subscribers that fell out of their topic's window, by the policy applied.",
+);
+/// Announced gaps.
+pub static GAPS: Definition =
+    counter("topicgateway_gaps_total", &["reason"], "Gaps in a topic announced to subscribers, by reason.");
+/// Ended connections.
+pub static CLOSED: Definition =
+    counter("topicgateway_closed_total", &["code"], "Connections ended, by WebSocket close code.");
+/// Errors told to clients.
+pub static ERRORS: Definition =
+    counter("topicgateway_errors_total", &["code"], "Errors answered to clients, by error code.");
+/// Connection to the backbone.
+pub static BACKBONE_CONNECTED: Definition =
+    gauge("topicgateway_backbone_connected", &[], "1 while the backbone is connected, else 0.");
+/// Connections to the backbone that came back.
+pub static BACKBONE_RECONNECTS: Definition = counter(
+    "topicgateway_backbone_reconnects_total",
+    &[],
+    "How often a lost connection to the backbone came back.",
+);
+/// Generation of the configuration.
+pub static CONFIG_GENERATION: Definition = gauge(
+    "topicgateway_config_generation",
+    &[],
+    "Generation of the resource whose configuration is in force.",
+);
+/// What runs.
+pub static BUILD_INFO: Definition =
+    gauge("topicgateway_build_info", &["version"], "Always 1; the labels say which build runs.");
+
+/// All of them.
+pub static ALL: &[&Definition] = &[
+    &TOPIC_SUBSCRIBERS,
+    &TOPICS,
+    &SUBSCRIPTIONS,
+    &TOPIC_SERIES,
+    &CONNECTIONS,
+    &MESSAGES_RECEIVED,
+    &MESSAGES_DELIVERED,
+    &MESSAGES_DELIVERED_BYTES,
+    &PUBLISH,
+    &LOG_BYTES,
+    &LAGGING_SUBSCRIBERS,
+    &SLOW_CONSUMER,
+    &GAPS,
+    &CLOSED,
+    &ERRORS,
+    &BACKBONE_CONNECTED,
+    &BACKBONE_RECONNECTS,
+    &CONFIG_GENERATION,
+    &BUILD_INFO,
+];

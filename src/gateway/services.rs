@@ -1,0 +1,67 @@
+//! The task that answers what shards ask: checks tokens and publishes messages.
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::gateway::{
+    access::Access,
+    publisher::Publisher,
+    shard::{Inbox, Request, ShardEvent},
+};
+
+/// Answers requests until the last shard is gone (then what is under way is answered first) or `cancel` fires (then
+/// it is given up).
+///
+/// Tokens are checked in place: that takes microseconds. Publishes are handed to the backbone in the order they come
+/// and wait for their confirmation side by side, as many as the publisher lets wait.
+pub async fn run(
+    mut requests: mpsc::Receiver<Request>,
+    access: Arc<Access>,
+    publisher: Publisher,
+    inboxes: Arc<[Arc<Inbox>]>,
+    cancel: CancellationToken,
+) {
+    let tell = |shard: usize, event| {
+        if let Some(inbox) = inboxes.get(shard) {
+            inbox.push(event);
+        }
+    };
+    let mut under_way = FuturesUnordered::new();
+    let mut open = true;
+    while open || !under_way.is_empty() {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => return,
+            // Before new requests, so that what is done makes room first.
+            Some((shard, event)) = under_way.next() => tell(shard, event),
+            request = requests.recv(), if open => match request {
+                None => open = false,
+                Some(Request::Authenticate { shard, connection, token }) => {
+                    let result = access.authenticate(&token, now()).map_err(|error| error.to_string());
+                    tell(shard, ShardEvent::Authenticated { connection, result });
+                }
+                Some(Request::Publish { shard, connection, id, user, topic, message_id, payload }) => {
+                    let outcome = publisher.publish(&user, topic.clone(), message_id.clone(), payload);
+                    under_way.push(async move {
+                        let answer = outcome.await;
+                        (shard, ShardEvent::Published { connection, id, topic, message_id, answer })
+                    });
+                }
+            },
+        }
+    }
+}
+
+/// Seconds since 1970 by the wall clock, which tokens are written in. A clock before 1970 reads as 0.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+#[cfg(test)]
+mod tests;

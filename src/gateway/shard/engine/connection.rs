@@ -1,0 +1,133 @@
+//! One connection: small while it is idle and keeps up, everything else is boxed and only there when needed.
+
+use std::collections::VecDeque;
+
+use crate::gateway::{
+    limits::Seat,
+    log::Missed,
+    protocol::{command::Id, session::Session},
+    shard::inbox::ConnectionId,
+    websocket::Decoder,
+};
+
+/// Bytes the gateway may owe a connection beside topic data; more closes it with 4429.
+pub(super) const OUTBOX_BYTES: usize = 64 * 1024;
+/// Publishes of one connection that may wait for the backbone; above it the connection is not read.
+pub(super) const IN_FLIGHT: u16 = 64;
+
+#[derive(Debug)]
+pub(super) struct Connection<S> {
+    pub(super) generation: u32,
+    pub(super) socket: S,
+    pub(super) phase: Phase,
+    pub(super) session: Session,
+    pub(super) decoder: Decoder,
+    pub(super) seat: Seat,
+    /// Whole frames owed beside topic data (answers, errors, pings), sent at a frame boundary. Its front may be
+    /// the rest of a frame. Bounded by [`OUTBOX_BYTES`].
+    pub(super) outbox: Vec<u8>,
+    /// There while the socket does not take what there is for it.
+    pub(super) lag: Option<Box<Lag>>,
+    /// Subscriptions in the order they began. Bounded by `limits.topicsPerConnection`.
+    pub(super) held: Vec<Held>,
+    /// Subscribes that wait for the backbone.
+    pub(super) waiting: u16,
+    /// Publishes that wait for the backbone; at most [`IN_FLIGHT`].
+    pub(super) in_flight: u16,
+    /// Two of the subscriptions may match the same topic: frames have to be looked at one by one.
+    pub(super) overlap: bool,
+    /// There while the connection is not read.
+    pub(super) pause: Option<Box<Pause>>,
+    /// `/ws/sub/{topic}`: subscribed as soon as the client may.
+    pub(super) topic: Option<Box<str>>,
+    /// Second of the next ping.
+    pub(super) ping_at: u32,
+    /// Second by which a pong must have come; 0: none is awaited.
+    pub(super) pong_by: u32,
+    /// Second by which the client must be authenticated, or its token renewed; 0: no end.
+    pub(super) ends_at: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    /// Last words are on their way; dropped at this second at the latest.
+    Closing(u32),
+}
+
+/// One subscription of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    /// Index of the sub-socket.
+    pub(super) socket: u32,
+    /// Place among its subscribers.
+    pub(super) place: u32,
+}
+
+/// What a connection that does not keep up has before it.
+#[derive(Debug, Default)]
+pub(super) struct Lag {
+    /// The rest of a frame whose beginning is sent and that has left its log: at most one frame.
+    pub(super) carry: Vec<u8>,
+    /// The sub-socket whose frame is half sent.
+    pub(super) current: Option<u32>,
+    /// Sub-sockets with something to send, in turn; each at most once.
+    pub(super) pending: VecDeque<u32>,
+    /// What was missed per sub-socket, to be announced before its next message; each at most once.
+    pub(super) missed: Vec<(u32, Missed)>,
+    /// The socket took something since the last ping.
+    pub(super) moved: bool,
+}
+
+/// What a connection that is not read has before it.
+#[derive(Debug, Default)]
+pub(super) struct Pause {
+    /// Read but not yet looked at: at most one read buffer.
+    pub(super) bytes: Vec<u8>,
+    /// A `setup` whose token is being checked.
+    pub(super) setup: Option<Setup>,
+}
+
+/// A `setup` under way.
+#[derive(Debug, Default)]
+pub(super) struct Setup {
+    pub(super) id: Option<Id>,
+    pub(super) topics: Vec<String>,
+}
+
+impl<S> Connection<S> {
+    pub(super) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    pub(super) fn id(&self, slot: usize) -> ConnectionId {
+        ConnectionId { slot: u32::try_from(slot).unwrap_or(u32::MAX), generation: self.generation }
+    }
+
+    pub(super) fn lag(&mut self) -> &mut Lag {
+        self.lag.get_or_insert_default()
+    }
+}
+
+impl Lag {
+    /// Notes that the sub-socket has something for this connection.
+    pub(super) fn wait_for(&mut self, socket: u32) {
+        if !self.pending.contains(&socket) {
+            self.pending.push_back(socket);
+        }
+    }
+
+    /// Notes what was missed, together with what was missed before.
+    pub(super) fn miss(&mut self, socket: u32, missed: Missed) {
+        match self.missed.iter_mut().find(|(own, _)| *own == socket) {
+            Some((_, before)) => *before = before.and(missed),
+            None => self.missed.push((socket, missed)),
+        }
+    }
+
+    /// Forgets a sub-socket that is no longer subscribed to.
+    pub(super) fn forget(&mut self, socket: u32) {
+        self.pending.retain(|own| *own != socket);
+        self.missed.retain(|(own, _)| *own != socket);
+    }
+}

@@ -1,0 +1,145 @@
+//! From an arrival to the sockets: append once, then one send per subscriber of all its new frames.
+
+use super::{
+    Control, Engine, Socket,
+    connection::Connection,
+    lagging::{Flow, Tally, send_log},
+    table::{Job, Table},
+};
+use crate::{
+    api::Filter,
+    gateway::{log::Mark, shard::inbox::Arrival},
+};
+
+impl<S: Socket, C: Control> Engine<S, C> {
+    /// Puts a message at the end of its sub-socket's log, if anybody here reads it.
+    pub(super) fn append(&mut self, arrival: &Arrival) {
+        let Some(index) = self.table.find(&arrival.key) else { return };
+        let Some(socket) = self.table.get(index) else { return };
+        if socket.subscribers.is_empty() {
+            return;
+        }
+        // Those who keep up must never fall out of the window because much came at once.
+        if socket.log.bytes() + arrival.frame.len() as u64 > self.settings.window.bytes {
+            self.hand_out_now(index);
+            self.enforce_window(index);
+        }
+        let second = self.now.second();
+        let Some(socket) = self.table.get_mut(index) else { return };
+        let topic = (arrival.key != arrival.topic).then(|| arrival.topic.clone());
+        let mark = Mark { seq: arrival.seq, message: arrival.message, topic, second };
+        socket.log.append(&arrival.frame, mark, &mut self.pool);
+        if let Some(seq) = arrival.seq {
+            socket.seq = socket.seq.max(seq);
+        }
+        self.queue(index);
+    }
+
+    /// Queues a hand-out, or another round of the one under way.
+    fn queue(&mut self, index: u32) {
+        let Some(socket) = self.table.get_mut(index) else { return };
+        match &mut socket.job {
+            Some(job) => job.again = true,
+            None => {
+                // Whoever was last begins the next round: nobody is always last.
+                let next = socket.rotation();
+                socket.job = Some(Job { left: socket.subscribers.len(), next, again: false });
+                self.jobs.push_back(index);
+            }
+        }
+    }
+
+    /// Hands out everything the sub-socket has, whatever else waits.
+    fn hand_out_now(&mut self, index: u32) {
+        while self.table.get(index).is_some_and(|socket| socket.job.is_some()) {
+            self.hand_out(index, usize::MAX);
+        }
+        self.jobs.retain(|own| *own != index);
+    }
+
+    /// Goes on with one hand-out for at most `writes` sends; returns how many are left.
+    pub(super) fn hand_out(&mut self, index: u32, writes: usize) -> usize {
+        let mut left = writes;
+        while left > 0 {
+            let Some((place, slot)) = self.next_subscriber(index) else {
+                self.end_round(index);
+                break;
+            };
+            match self.feed(index, place, slot as usize) {
+                Flow::Idle => {}
+                Flow::Sent | Flow::Blocked => left -= 1,
+                Flow::Broken => self.lost(slot as usize),
+            }
+        }
+        left
+    }
+
+    /// The next subscriber of the round under way.
+    fn next_subscriber(&mut self, index: u32) -> Option<(u32, u32)> {
+        let socket = self.table.get_mut(index)?;
+        let job = socket.job.as_mut()?;
+        if job.left == 0 || socket.subscribers.is_empty() {
+            return None;
+        }
+        job.left -= 1;
+        let place = job.next % socket.subscribers.len();
+        job.next = place + 1;
+        Some((u32::try_from(place).unwrap_or(u32::MAX), socket.subscribers[place].connection))
+    }
+
+    /// All have been looked at: once more if something came meanwhile, else the log is let go.
+    fn end_round(&mut self, index: u32) {
+        let Some(socket) = self.table.get_mut(index) else { return };
+        let Some(job) = socket.job.take() else { return };
+        if job.again {
+            socket.job = Some(Job { left: socket.subscribers.len(), next: job.next, again: false });
+        } else if socket.behind == 0 {
+            socket.log.clear(&mut self.pool);
+        } else {
+            socket.log.settle();
+        }
+    }
+
+    /// Sends one subscriber what is new to it.
+    fn feed(&mut self, index: u32, place: u32, slot: usize) -> Flow {
+        if self.pay(slot) == Flow::Broken {
+            return Flow::Broken;
+        }
+        let Some(connection) = self.connections.get_mut(slot) else { return Flow::Idle };
+        let skip = skipped(&self.table, connection, index);
+        let Some(socket) = self.table.get_mut(index) else { return Flow::Idle };
+        let head = socket.log.head();
+        let Some(subscriber) = socket.subscribers.get_mut(place as usize) else { return Flow::Idle };
+        if subscriber.behind || subscriber.cursor == head {
+            return Flow::Idle;
+        }
+        let mut tally = Tally::default();
+        let flow = if connection.lag.is_some() {
+            Flow::Blocked
+        } else {
+            let (log, own) = (&socket.log, socket.filter.as_str());
+            send_log(&mut connection.socket, log, own, &mut subscriber.cursor, head, &skip, &mut tally)
+        };
+        if flow == Flow::Blocked {
+            let half = subscriber.cursor != socket.log.boundary(subscriber.cursor);
+            subscriber.behind = true;
+            socket.behind += 1;
+            self.counts.lagging_changed(1);
+            let lag = connection.lag();
+            lag.current = lag.current.or(half.then_some(index));
+            lag.wait_for(index);
+        }
+        self.counts.delivered(tally.messages, tally.bytes);
+        flow
+    }
+}
+
+/// What earlier subscriptions of the same connection already bring: a message is sent once, however many of its
+/// subscriptions match. The earliest has every frame that came since, so it alone decides.
+pub(super) fn skipped<S>(table: &Table, connection: &Connection<S>, index: u32) -> Vec<Filter> {
+    if !connection.overlap {
+        return Vec::new();
+    }
+    let earlier = connection.held.iter().take_while(|held| held.socket != index);
+    earlier.filter_map(|held| table.get(held.socket).map(|socket| socket.filter.clone())).collect()
+}

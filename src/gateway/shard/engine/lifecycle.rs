@@ -1,0 +1,232 @@
+//! How connections begin, live and end: greeting, heartbeat, deadlines, close, drain.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Control, Engine, Socket,
+    connection::{Connection, Phase},
+};
+use crate::gateway::{
+    access::Identity,
+    drain,
+    protocol::{ErrorCode, event, session::Session},
+    shard::inbox::Greeting,
+    websocket::{self, CloseCode, Decoder},
+};
+
+/// Seconds a client has to authenticate.
+const SETUP_SECONDS: u32 = 10;
+/// Seconds a client has to answer a ping.
+const PONG_SECONDS: u32 = 10;
+/// Seconds that last words and the client's own close may take.
+const CLOSING_SECONDS: u32 = 5;
+
+impl<S: Socket, C: Control> Engine<S, C> {
+    /// The slot the next connection will have, so that its socket can be registered before.
+    pub fn next_slot(&self) -> usize {
+        self.connections.vacant_key()
+    }
+
+    /// Takes a connection over.
+    pub fn connect(&mut self, socket: S, greeting: Greeting) {
+        self.generation = self.generation.wrapping_add(1);
+        let second = self.now.second();
+        let Greeting { early, seat, identity, refused, close, topic } = greeting;
+        let slot = self.connections.vacant_key();
+        self.connections.insert(Connection {
+            generation: self.generation,
+            socket,
+            phase: Phase::Open,
+            session: Session::new(None, &self.settings.session),
+            decoder: Decoder::default(),
+            seat,
+            outbox: Vec::new(),
+            lag: None,
+            held: Vec::new(),
+            waiting: 0,
+            in_flight: 0,
+            overlap: false,
+            pause: None,
+            topic: topic.map(Into::into),
+            ping_at: second + 1 + spread(slot, self.settings.heartbeat_seconds),
+            pong_by: 0,
+            ends_at: second + SETUP_SECONDS,
+        });
+        self.counts.connection_opened();
+        if let Some((code, reason)) = close {
+            self.close(slot, code, reason);
+        } else if self.draining.is_some() {
+            self.close(slot, CloseCode::Drain, CloseCode::Drain.reason());
+        } else {
+            self.greet(slot, identity, refused.as_deref());
+            self.received(slot, &mut early.to_vec());
+        }
+    }
+
+    fn greet(&mut self, slot: usize, identity: Option<Arc<Identity>>, refused: Option<&str>) {
+        if let Some(message) = refused {
+            self.error(slot, None, ErrorCode::AuthFailed, message, None);
+        }
+        if let Some(identity) = identity
+            && self.adopt(slot, identity)
+        {
+            self.subscribe_from_url(slot);
+        }
+    }
+
+    /// Says last words and ends every subscription; the socket is let go once they are sent.
+    pub(super) fn close(&mut self, slot: usize, code: CloseCode, reason: &str) {
+        if self.begin_closing(slot, code.code()) {
+            let Some(connection) = self.connections.get_mut(slot) else { return };
+            websocket::close(&mut connection.outbox, code, reason);
+            connection.socket.make_room();
+            if connection.lag.is_some() {
+                // With more room the last words may go now, though the client does not read.
+                self.writable(slot);
+            }
+            self.owing.push(slot);
+        }
+    }
+
+    /// The client has sent a close: it gets one back.
+    pub(super) fn closed_by_client(&mut self, slot: usize, code: Option<u16>) {
+        if self.begin_closing(slot, code.unwrap_or(1005))
+            && let Some(connection) = self.connections.get_mut(slot)
+        {
+            websocket::close(&mut connection.outbox, CloseCode::Normal, "");
+            self.owing.push(slot);
+        }
+    }
+
+    fn begin_closing(&mut self, slot: usize, code: u16) -> bool {
+        let Some(connection) = self.connections.get_mut(slot).filter(|connection| connection.is_open())
+        else {
+            return false;
+        };
+        connection.phase = Phase::Closing(self.now.second() + CLOSING_SECONDS);
+        if connection.pause.take().is_some() {
+            self.unread.push(slot);
+        }
+        self.counts.connection_closed(code);
+        self.leave_all(slot);
+        true
+    }
+
+    fn leave_all(&mut self, slot: usize) {
+        while let Some(held) =
+            self.connections.get(slot).and_then(|connection| connection.held.last().copied())
+        {
+            self.detach(slot, held.socket);
+        }
+    }
+
+    /// Last words are sent: nothing more will be written, what the client still sends is thrown away.
+    pub(super) fn finish_closing(&mut self, slot: usize) {
+        if let Some(connection) = self.connections.get_mut(slot)
+            && !connection.is_open()
+            && connection.outbox.is_empty()
+            && connection.lag.is_none()
+        {
+            connection.socket.finish();
+        }
+    }
+
+    /// The connection broke without a close.
+    pub(super) fn lost(&mut self, slot: usize) {
+        self.begin_closing(slot, 1006);
+        self.connections.try_remove(slot);
+    }
+
+    /// The client has ended its side, or the socket has failed.
+    pub fn ended(&mut self, slot: usize) {
+        self.lost(slot);
+    }
+
+    /// Looks after every connection: to be called four times a second; each call looks at a quarter of them, and
+    /// at the windows of all sub-sockets that somebody is behind in.
+    pub fn tick(&mut self, count: usize) {
+        let second = self.now.second();
+        let mut slot = count % 4;
+        while slot < self.connections.capacity() {
+            self.look_after(slot, second);
+            slot += 4;
+        }
+        for index in self.table.indices(|socket| socket.behind > 0) {
+            self.enforce_window(index);
+        }
+        if self.pool.bytes() == 0 {
+            self.pool.shrink();
+        }
+    }
+
+    fn look_after(&mut self, slot: usize, second: u32) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        if let Phase::Closing(until) = connection.phase {
+            if second >= until {
+                self.lost(slot);
+            }
+            return;
+        }
+        if connection.ends_at != 0 && second >= connection.ends_at {
+            let reason = if connection.session.identity().is_some() {
+                "the token has expired: connect with a new one"
+            } else {
+                "not authenticated in time: send setup within 10 seconds"
+            };
+            self.close(slot, CloseCode::Unauthenticated, reason);
+        } else if connection.pong_by != 0 && second >= connection.pong_by {
+            // A slow reader that does read is alive: its pong is behind what it has not read yet.
+            if connection.lag.as_mut().is_some_and(|lag| std::mem::take(&mut lag.moved)) {
+                connection.pong_by = second + PONG_SECONDS;
+            } else {
+                self.close(slot, CloseCode::NoPong, CloseCode::NoPong.reason());
+            }
+        } else if second >= connection.ping_at {
+            connection.ping_at = second + self.settings.heartbeat_seconds;
+            if connection.pong_by == 0 {
+                connection.pong_by = second + PONG_SECONDS;
+                connection.outbox.extend_from_slice(websocket::PING);
+                self.owing.push(slot);
+            }
+        }
+    }
+
+    /// Tells everybody to go elsewhere, and plans when whoever stays is closed.
+    pub(super) fn drain(&mut self, window: Duration) {
+        let slots: Vec<_> =
+            self.connections.iter().filter(|(_, c)| c.is_open()).map(|(slot, _)| slot).collect();
+        let plan = drain::plan(slots.len(), window, rand::random());
+        let mut due = Vec::with_capacity(slots.len());
+        for (slot, at) in slots.into_iter().zip(plan) {
+            let ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
+            let connection = &mut self.connections[slot];
+            event::draining(&mut connection.outbox, ms);
+            due.push((self.now.ms + ms, connection.id(slot)));
+            self.owing.push(slot);
+        }
+        due.reverse();
+        self.draining = Some(due);
+    }
+
+    /// Closes those whose time has come. Returns the milliseconds until the next one's.
+    pub fn close_due(&mut self) -> Option<u64> {
+        loop {
+            let (at, id) = *self.draining.as_ref()?.last()?;
+            if at > self.now.ms {
+                return Some(at - self.now.ms);
+            }
+            if let Some(due) = &mut self.draining {
+                due.pop();
+            }
+            if let Some(slot) = self.slot(id) {
+                self.close(slot, CloseCode::Drain, CloseCode::Drain.reason());
+            }
+        }
+    }
+}
+
+/// Spreads the pings of connections over the period (Knuth's multiplicative hash).
+fn spread(slot: usize, period: u32) -> u32 {
+    let scrambled = (slot as u64 + 1).wrapping_mul(2_654_435_761) >> 8;
+    u32::try_from(scrambled % u64::from(period.max(1))).unwrap_or(0)
+}

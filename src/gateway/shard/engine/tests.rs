@@ -1,0 +1,285 @@
+//! The engine driven by hand: sockets that take as much as a test lets them, a control plane that is a list.
+
+mod keeping_up;
+mod lagging;
+mod life;
+mod random;
+
+use std::{
+    cell::RefCell,
+    io::{self, IoSlice},
+    rc::Rc,
+    sync::Arc,
+};
+
+use super::{Control, Engine, Moment, Socket};
+use crate::{
+    api::{Limits, Pattern, TopicGatewaySpec},
+    gateway::{
+        access::{Grants, Identity},
+        backbone::InterestChange,
+        limits::Admission,
+        metrics::ShardCounts,
+        protocol::{body, event},
+        shard::{Arrival, Greeting, Request, Settings, ShardEvent},
+        topics::Registry,
+    },
+};
+
+/// What a test sees of a socket.
+#[derive(Debug, Default)]
+struct Wire {
+    /// Bytes it still takes.
+    room: usize,
+    sends: usize,
+    received: Vec<u8>,
+    finished: bool,
+    broken: bool,
+}
+
+#[derive(Debug, Clone)]
+struct FakeSocket(Rc<RefCell<Wire>>);
+
+impl Socket for FakeSocket {
+    fn send(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut wire = self.0.borrow_mut();
+        if wire.broken {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        wire.sends += 1;
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        let taken = bytes.len().min(wire.room);
+        wire.received.extend(&bytes[..taken]);
+        wire.room -= taken;
+        Ok(taken)
+    }
+
+    fn make_room(&mut self) {
+        self.0.borrow_mut().room += 10_000;
+    }
+
+    fn finish(&mut self) {
+        self.0.borrow_mut().finished = true;
+    }
+}
+
+/// What the shard has asked for.
+#[derive(Debug, Default, Clone)]
+struct Asked(Rc<RefCell<(Vec<InterestChange>, Vec<Request>)>>);
+
+impl Control for Asked {
+    fn interest(&mut self, change: InterestChange) -> Result<(), InterestChange> {
+        self.0.borrow_mut().0.push(change);
+        Ok(())
+    }
+
+    fn request(&mut self, request: Request) -> Result<(), Request> {
+        self.0.borrow_mut().1.push(request);
+        Ok(())
+    }
+}
+
+/// A frame as the client sees it: JSON text, or the opcode of a control frame and its payload.
+#[derive(Debug, Clone, PartialEq)]
+enum Seen {
+    Json(serde_json::Value),
+    Control(u8, Vec<u8>),
+}
+
+struct Client {
+    slot: usize,
+    wire: Rc<RefCell<Wire>>,
+    read: usize,
+}
+
+impl Client {
+    /// The whole frames that have come since the last look.
+    fn frames(&mut self) -> Vec<Seen> {
+        let wire = self.wire.borrow();
+        let mut seen = Vec::new();
+        while let Some((frame, end)) = parse(&wire.received[self.read..]) {
+            seen.push(frame);
+            self.read += end;
+        }
+        seen
+    }
+
+    /// `type` of each JSON frame since the last look, with `topic` and `data` where there are any.
+    fn summary(&mut self) -> Vec<String> {
+        let text = |frame: Seen| match frame {
+            Seen::Json(json) => {
+                let parts =
+                    ["type", "topic", "code", "seqNo", "fromSeq", "toSeq", "reason", "data", "status"];
+                let parts = parts.iter().filter_map(|part| json.get(part));
+                parts
+                    .map(|part| part.as_str().map_or(part.to_string(), Into::into))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            }
+            Seen::Control(8, payload) => {
+                let (code, reason) = payload.split_at(2);
+                let code = u16::from_be_bytes([code[0], code[1]]);
+                assert!(code == 1000 || !reason.is_empty(), "a close has a reason");
+                format!("close {code}")
+            }
+            Seen::Control(opcode, _) => format!("control {opcode}"),
+        };
+        self.frames().into_iter().map(text).collect()
+    }
+
+    fn let_through(&self, bytes: usize) {
+        self.wire.borrow_mut().room = bytes;
+    }
+}
+
+fn parse(bytes: &[u8]) -> Option<(Seen, usize)> {
+    let (&first, &second) = (bytes.first()?, bytes.get(1)?);
+    assert_eq!(second & 0x80, 0, "server frames are not masked");
+    assert_eq!(first & 0x70, 0, "no reserved bits");
+    let (len, start) = match second {
+        126 => (usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)), 4),
+        127 => (usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?, 10),
+        short => (usize::from(short), 2),
+    };
+    let payload = bytes.get(start..start + len)?;
+    let seen = match first {
+        0x81 => Seen::Json(serde_json::from_slice(payload).expect("text frames hold JSON")),
+        control => Seen::Control(control & 0x0f, payload.to_vec()),
+    };
+    Some((seen, start + len))
+}
+
+fn masked(text: &str) -> Vec<u8> {
+    let mut frame = vec![0x81];
+    match text.len() {
+        short @ 0..126 => frame.push(0x80 | u8::try_from(short).unwrap()),
+        long => {
+            frame.push(0x80 | 126);
+            frame.extend(u16::try_from(long).unwrap().to_be_bytes());
+        }
+    }
+    frame.extend([1, 2, 3, 4]);
+    frame.extend(text.bytes().zip([1, 2, 3, 4].iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame
+}
+
+struct Bench {
+    engine: Engine<FakeSocket, Asked>,
+    asked: Asked,
+    admission: Arc<Admission>,
+    registry: Arc<Registry>,
+    counts: Arc<ShardCounts>,
+    moment: Moment,
+    seqs: std::collections::HashMap<String, u64>,
+}
+
+fn identity(user: &str, patterns: &[&str]) -> Arc<Identity> {
+    let patterns: Vec<Pattern> = patterns.iter().map(|text| text.parse().unwrap()).collect();
+    let grants =
+        Grants { subscribe: patterns.clone(), publish: patterns, scope: vec![">".parse().unwrap()].into() };
+    Arc::new(Identity { user: user.into(), grants, expires_at: None })
+}
+
+impl Bench {
+    fn new(spec: &str) -> Self {
+        let spec: TopicGatewaySpec = serde_json::from_str(spec).unwrap();
+        let (asked, registry, counts) = (Asked::default(), Registry::new(), Arc::new(ShardCounts::default()));
+        let settings = Arc::new(Settings::new(&spec));
+        let engine = Engine::new(0, settings, asked.clone(), counts.clone(), registry.clone());
+        let admission = Admission::new(&Limits { connections_per_user: 2, ..Limits::default() });
+        let (moment, seqs) = (Moment { ms: 0, unix: 1_000_000 }, std::collections::HashMap::new());
+        Self { engine, asked, admission, registry, counts, moment, seqs }
+    }
+
+    fn usual() -> Self {
+        Self::new(r#"{"backbone":{"memory":{}}}"#)
+    }
+
+    /// Without pings.
+    fn unhurried() -> Self {
+        Self::new(r#"{"backbone":{"memory":{}},"heartbeatSeconds":86400}"#)
+    }
+
+    fn greeting(&self, identity: Option<Arc<Identity>>) -> Greeting {
+        let seat = self.admission.admit(self.moment.ms).unwrap();
+        Greeting { early: bytes::Bytes::new(), seat, identity, refused: None, close: None, topic: None }
+    }
+
+    fn connect_with(&mut self, greeting: Greeting) -> Client {
+        let wire = Rc::new(RefCell::new(Wire { room: usize::MAX / 2, ..Wire::default() }));
+        let slot = self.engine.next_slot();
+        self.engine.connect(FakeSocket(wire.clone()), greeting);
+        Client { slot, wire, read: 0 }
+    }
+
+    /// A client that may everything, each a user of its own.
+    fn client(&mut self) -> Client {
+        let user = format!("user-{}", self.engine.connections());
+        let greeting = self.greeting(Some(identity(&user, &[">"])));
+        self.connect_with(greeting)
+    }
+
+    /// A client that is subscribed and has seen the answer.
+    fn subscriber(&mut self, topics: &[&str]) -> Client {
+        let mut client = self.client();
+        for topic in topics {
+            self.send(&client, &format!(r#"{{"type":"subscribe","topic":"{topic}"}}"#));
+        }
+        self.settle();
+        client.frames();
+        client
+    }
+
+    fn send(&mut self, client: &Client, text: &str) {
+        self.engine.received(client.slot, &mut masked(text));
+    }
+
+    /// Answers what the shard asks of the backbone, and hands out until nothing is left.
+    fn settle(&mut self) {
+        loop {
+            let changes = std::mem::take(&mut self.asked.0.borrow_mut().0);
+            for change in changes.iter().filter(|change| change.wanted) {
+                let (filter, epoch) = (change.filter.clone(), change.epoch);
+                self.engine.event(ShardEvent::InForce { filter, epoch, seq: 0 });
+            }
+            if !self.engine.turn(4) && changes.is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// A message on a topic, for its sub-socket and those of the patterns.
+    fn arrive(&mut self, topic: &str, patterns: &[&str], data: &str) {
+        let seq = self.seqs.entry(topic.into()).or_default();
+        *seq += 1;
+        let body = format!("\"{data}\"");
+        let scan = body::scan(body.as_bytes());
+        let frame = event::message(topic, Some(*seq), Some(*seq - 1), None, body.as_bytes(), &scan);
+        let keys = std::iter::once(&topic).chain(patterns);
+        let arrivals = keys.map(|key| Arrival {
+            key: (*key).into(),
+            topic: topic.into(),
+            frame: frame.clone(),
+            seq: Some(*seq),
+            message: true,
+        });
+        self.engine.event(ShardEvent::Deliver(arrivals.collect()));
+    }
+
+    fn pass(&mut self, ms: u64) {
+        for _ in 0..ms / 250 {
+            self.moment.ms += 250;
+            self.moment.unix = 1_000_000 + self.moment.ms / 1000;
+            self.engine.at(self.moment);
+            for quarter in 0..4 {
+                self.engine.tick(quarter);
+            }
+            self.engine.close_due();
+            self.settle();
+        }
+    }
+
+    fn requests(&self) -> Vec<Request> {
+        std::mem::take(&mut self.asked.0.borrow_mut().1)
+    }
+}

@@ -1,0 +1,50 @@
+//! What the shards need of the resource.
+
+use crate::{
+    api::{Filter, Pattern, SlowConsumer, TopicGatewaySpec},
+    gateway::{log::Window, protocol::session::Policy},
+};
+
+/// The part of the resource that decides how a shard treats its connections.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Seconds between two pings to a client.
+    pub heartbeat_seconds: u32,
+    /// Bytes of one message from a client.
+    pub message_bytes: usize,
+    /// What a log keeps for those who are behind.
+    pub window: Window,
+    /// Limits of one connection.
+    pub session: Policy,
+    /// Slow-consumer policies; the first match wins.
+    pub rules: Vec<(Pattern, SlowConsumer)>,
+}
+
+impl Settings {
+    /// The settings a resource asks for. Values are those its schema lets through.
+    pub fn new(spec: &TopicGatewaySpec) -> Self {
+        let limits = &spec.limits;
+        let natural = |value: i32| u32::try_from(value).unwrap_or(0);
+        Self {
+            heartbeat_seconds: natural(spec.heartbeat_seconds).max(1),
+            message_bytes: natural(limits.message_bytes) as usize,
+            window: Window {
+                bytes: natural(limits.window_bytes).into(),
+                seconds: natural(limits.window_seconds),
+            },
+            session: Policy {
+                topics_per_connection: natural(limits.topics_per_connection),
+                publish_per_second: natural(limits.publish_per_second),
+                subscribe_per_second: natural(limits.subscribe_per_second),
+                message_bytes: natural(limits.message_bytes) as usize,
+            },
+            rules: spec.topics.iter().map(|rule| (rule.pattern.clone(), rule.slow_consumer)).collect(),
+        }
+    }
+
+    /// What happens to a subscriber of this topic (or pattern, as a whole) that falls out of the window.
+    pub fn policy(&self, filter: &Filter) -> SlowConsumer {
+        let rule = self.rules.iter().find(|(pattern, _)| pattern.matches_str(filter.as_str()));
+        rule.map_or_else(SlowConsumer::default, |(_, policy)| *policy)
+    }
+}

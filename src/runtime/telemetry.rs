@@ -1,0 +1,127 @@
+//! Logs: plain lines on a terminal, JSON elsewhere, to stderr. `RUST_LOG` chooses what is said.
+
+use std::{
+    env,
+    io::{self, IsTerminal},
+};
+
+use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter, util::SubscriberInitExt};
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people; with colours where stderr is a terminal and `NO_COLOR` is not set.
+    Plain,
+    /// One JSON object per line, for collectors.
+    Json,
+}
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `RUST_LOG` is not a list of directives.
+    #[error(
+        "RUST_LOG={text} is not a log filter ({reason}): write for example RUST_LOG=info,topic_gateway=debug"
+    )]
+    Filter {
+        /// What it says.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Only one can be in a process.
+    #[error("logging was set up before")]
+    Twice,
+}
+
+impl Format {
+    /// [`Format::Plain`] where stderr is a terminal, else [`Format::Json`].
+    pub fn detect() -> Self {
+        if io::stderr().is_terminal() { Self::Plain } else { Self::Json }
+    }
+}
+
+/// Sets up logging for the process, at `info` unless `RUST_LOG` says otherwise.
+pub fn init(format: Format) -> Result<(), Error> {
+    let filter = filter(&env::var("RUST_LOG").unwrap_or_default())?;
+    let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let subscriber = subscriber(format, filter, colours, io::stderr);
+    subscriber.try_init().map_err(|_| Error::Twice)
+}
+
+fn filter(text: &str) -> Result<EnvFilter, Error> {
+    EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .parse(text)
+        .map_err(|error| Error::Filter { text: text.to_owned(), reason: error.to_string() })
+}
+
+fn subscriber<W>(
+    format: Format,
+    filter: EnvFilter,
+    colours: bool,
+    writer: W,
+) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    match format {
+        Format::Plain => Box::new(builder.with_target(false).with_ansi(colours).finish()),
+        Format::Json => Box::new(builder.json().flatten_event(true).finish()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// What `log` writes in this format under this filter.
+    fn written(format: Format, directives: &str, log: impl FnOnce()) -> String {
+        #[derive(Clone, Default)]
+        struct Sink(Arc<Mutex<Vec<u8>>>);
+        impl io::Write for Sink {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let subscriber = subscriber(format, filter(directives).unwrap(), false, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, log);
+        String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn info_is_said_and_debug_is_not_by_default() {
+        let text = written(Format::Plain, "", || {
+            tracing::info!(port = 8080, "Serving.");
+            tracing::debug!("Detail.");
+        });
+        assert!(text.trim_end().ends_with("INFO Serving. port=8080"), "{text:?}");
+        assert_eq!(text.lines().count(), 1);
+    }
+
+    #[test]
+    fn json_is_one_object_per_line_with_the_fields_beside_the_message() {
+        let text = written(Format::Json, "debug", || tracing::debug!(port = 8080, "Serving."));
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&line["message"], &line["port"], &line["level"]),
+            (&"Serving.".into(), &8080.into(), &"DEBUG".into())
+        );
+    }
+
+    #[test]
+    fn a_wrong_filter_is_named_with_what_to_write_instead() {
+        let message = filter("gateway=loud").unwrap_err().to_string();
+        assert!(message.starts_with("RUST_LOG=gateway=loud is not a log filter ("), "{message}");
+    }
+}

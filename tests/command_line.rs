@@ -1,0 +1,213 @@
+//! The commands a person types: what they print, and the code they end with.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Client, Gateway, Issuer, Process, Resource, command};
+
+/// Exit code, standard output and standard error of a command that ends by itself.
+#[track_caller]
+fn run(command: &mut Command) -> (i32, String, String) {
+    let mut process = Process::spawn(command);
+    let status = process.wait();
+    (status.code().expect("an exit code"), process.stdout(), process.stderr())
+}
+
+fn url(gateway: &Gateway) -> String {
+    gateway.url("/ws")
+}
+
+#[test]
+fn sub_prints_what_pub_publishes() {
+    let gateway = Gateway::start(&Resource::open());
+    let mut sub =
+        Process::spawn(&mut command(["sub", "prices.*", "news", "--count", "2", "--url", &url(&gateway)]));
+    gateway.wait_for_metric("topicgateway_subscriptions", &[], 2.0);
+    let publish =
+        |topic: &str, payload: &str| run(&mut command(["pub", topic, payload, "--url", &url(&gateway)]));
+    assert_eq!(publish("prices.btc", r#"{"bid": 1.50}"#), (0, "ok 1\n".into(), String::new()));
+    assert_eq!(publish("news", "hello"), (0, "ok 1\n".into(), String::new()));
+    assert!(sub.wait().success());
+    assert_eq!(sub.stdout(), "prices.btc 1 {\"bid\": 1.50}\nnews 1 \"hello\"\n");
+}
+
+#[test]
+fn sub_prints_whole_frames_with_json() {
+    let gateway = Gateway::start(&Resource::open());
+    let mut sub =
+        Process::spawn(&mut command(["sub", "a", "--json", "--count", "1", "--url", &url(&gateway)]));
+    gateway.wait_for_metric("topicgateway_subscriptions", &[], 1.0);
+    run(&mut command(["pub", "a", "1", "--message-id", "m", "--url", &url(&gateway)]));
+    assert!(sub.wait().success());
+    let text = sub.stdout();
+    let frames: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect();
+    let kinds: Vec<_> = frames.iter().map(|frame| frame["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["ready", "subscribed", "message"]);
+    assert_eq!((&frames[2]["messageId"], &frames[2]["data"]), (&json!("m"), &json!(1)));
+}
+
+#[test]
+fn pub_sends_each_line_of_standard_input() {
+    let gateway = Gateway::start(&Resource::open());
+    let mut publish = Process::spawn(&mut command(["pub", "a", "-", "--url", &url(&gateway)]));
+    publish.input("1\n{\"x\":2}\n\nthree\n");
+    assert!(publish.wait().success());
+    assert_eq!(publish.stdout(), "ok 1\nok 2\nok 3\n");
+}
+
+#[test]
+fn pub_says_that_a_message_id_was_there_before() {
+    let gateway = Gateway::start(&Resource::open());
+    let publish = || run(&mut command(["pub", "a", "1", "--message-id", "m", "--url", &url(&gateway)]));
+    assert_eq!(publish().1, "ok 1\n");
+    assert_eq!(publish().1, "duplicate 1\n");
+}
+
+#[tokio::test]
+async fn a_client_shows_the_token_it_is_given_in_a_file() {
+    let issuer = Issuer::shared();
+    let gateway = Gateway::start(&Resource::with_tokens(&issuer));
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("token");
+    let token = issuer.token(json!({}));
+    fs::write(&file, format!("{token}\n")).unwrap();
+    let with = run(command(["pub", "a", "1", "--url", &url(&gateway), "--token-file"]).arg(&file));
+    assert_eq!((with.0, with.1.as_str()), (0, "ok 1\n"), "{with:?}");
+    let without = run(&mut command(["pub", "a", "1", "--url", &url(&gateway), "--retries", "0"]));
+    assert_eq!(without.0, 69, "{without:?}");
+    assert!(without.2.contains("AUTH_REQUIRED") || without.2.contains("token"), "{without:?}");
+    fs::write(&file, issuer.token(json!({"aud": "shop"}))).unwrap();
+    let refused = run(command(["sub", "a", "--url", &url(&gateway), "--token-file"]).arg(&file));
+    assert_eq!(refused.0, 69, "{refused:?}");
+    assert!(!format!("{refused:?}").contains("eyJ"), "the token was printed");
+}
+
+#[test]
+fn a_gateway_that_is_not_there_is_said_in_one_sentence_with_69() {
+    for arguments in [["sub", "a"].as_slice(), &["pub", "a", "1", "--retries", "0"]] {
+        let (code, out, told) = run(command(arguments).args(["--url", "ws://127.0.0.1:1/ws"]));
+        assert_eq!((code, out.as_str()), (69, ""), "{told}");
+        assert!(told.contains("127.0.0.1:1"), "{told}");
+        assert!(!told.contains("panicked") && !told.contains("backtrace"), "{told}");
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_64_and_says_what_is_wrong() {
+    for (arguments, word) in [
+        (["sub", "a..b"].as_slice(), "a..b"),
+        (&["sub"], "TOPIC"),
+        (&["pub", "a.*", "1"], "a.*"),
+        (&["dev", "--no-such-flag"], "--no-such-flag"),
+        (&["dev", "--listen", "nonsense"], "nonsense"),
+        (&["dev", "-f", "/no/such/file.yaml"], "/no/such/file.yaml"),
+        (&["check", "-f", "/no/such/file.yaml"], "/no/such/file.yaml"),
+        (&["no-such-command"], "no-such-command"),
+    ] {
+        let (code, out, told) = run(&mut command(arguments));
+        assert_eq!((code, out.as_str()), (64, ""), "{arguments:?}: {told}");
+        assert!(told.contains(word), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
+fn help_and_version_end_with_0() {
+    for arguments in [["--help"].as_slice(), &["--version"], &["dev", "--help"], &["sub", "--help"]] {
+        let (code, out, told) = run(&mut command(arguments));
+        assert_eq!((code, told.as_str()), (0, ""), "{arguments:?}");
+        assert!(!out.is_empty());
+    }
+}
+
+#[test]
+fn a_port_in_use_is_said_with_its_address() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for [used, free] in [["--listen", "--admin"], ["--admin", "--listen"]] {
+        let (code, _, told) = run(&mut command(["dev", used, &address, free, "127.0.0.1:0"]));
+        assert!(code == 64 || code == 69, "{code}: {told}");
+        assert!(told.contains(&address), "{told}");
+    }
+}
+
+#[test]
+fn crd_prints_what_the_repository_holds() {
+    let (code, printed, _) = run(&mut command(["crd"]));
+    assert_eq!(code, 0);
+    assert!(printed.contains("kind: CustomResourceDefinition"), "{printed}");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+    let held = fs::read_dir(&folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+    assert!(
+        held.into_iter().any(|text| text == printed),
+        "crds/ differs: print it anew with `topic-gateway crd`"
+    );
+}
+
+#[test]
+fn check_says_that_a_resource_is_valid() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("gateway.yaml");
+    fs::write(&file, Resource::with_tokens(&Issuer::rsa()).yaml()).unwrap();
+    let (code, out, told) = run(command(["check", "-f"]).arg(&file));
+    assert_eq!(code, 0, "{told}");
+    assert!(format!("{out}{told}").contains("valid"), "{out}{told}");
+}
+
+#[tokio::test]
+async fn a_minted_token_is_accepted_by_the_gateway_and_by_check() {
+    let secret = "a-secret-of-more-than-32-bytes-for-tests";
+    let issuer = Issuer::keyed("https://trial.example", secret.into());
+    let gateway = Gateway::start(&issuer.admitted(Resource::closed()));
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("secret");
+    fs::write(&file, secret).unwrap();
+    let key = ["--issuer", "https://trial.example", "--secret-file", file.to_str().unwrap()];
+    let wanted = ["--audience", "market", "--user", "ann", "--subscribe", "prices.>"];
+    let (code, token, told) = run(command(["token", "mint"]).args(key).args(wanted));
+    assert_eq!(code, 0, "{told}");
+    let mut client = Client::connect(&gateway.url("/ws")).await;
+    client.send(json!({"type": "setup", "token": token.trim(), "topics": ["prices.btc"]})).await;
+    assert_eq!(client.expect("ready").await["userId"], "ann");
+    client.expect("subscribed").await;
+    let check = |token: &str| {
+        let mut process =
+            Process::spawn(command(["token", "check"]).args(key).args(["--audience", "market"]));
+        process.input(token);
+        let code = process.wait().code();
+        (code, process.stdout(), process.stderr())
+    };
+    let (code, claims, told) = check(&token);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(claims.contains("ann"), "{claims}");
+    let (code, _, told) = check(&issuer.token(json!({"aud": "shop"})));
+    assert_ne!(code, Some(0));
+    assert!(told.contains("aud"), "{told}");
+}
+
+#[test]
+fn gateway_serves_from_a_gateway_config() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("config.yaml");
+    let config = json!({
+        "apiVersion": "topicgateway.io/v1alpha1",
+        "kind": "GatewayConfig",
+        "name": "market", "namespace": "prices", "generation": 7,
+        "secretsDirectory": directory.path(),
+        "spec": {
+            "backbone": {"memory": {}},
+            "authentication": {"anonymous": "Allow"},
+            "authorization": [{"subscribe": [">"], "publish": [">"]}],
+        },
+    });
+    fs::write(&file, config.to_string()).unwrap();
+    let gateway = Gateway::from(
+        command(["gateway", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--config"]).arg(&file),
+        directory,
+    );
+    gateway.wait_for_metric("topicgateway_config_generation", &[], 7.0);
+    assert_eq!(gateway.get("/demo/publish/a?x=1").status, 404, "the demo address is for dev alone");
+    assert_eq!(run(&mut command(["pub", "a", "1", "--url", &url(&gateway)])).1, "ok 1\n");
+}

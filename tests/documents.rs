@@ -1,0 +1,113 @@
+//! What the documents point at is there.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::support::command;
+
+/// Every Markdown file of the repository's own.
+fn documents() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [root.to_owned(), root.join("docs")];
+    let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+    let paths = files.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+}
+
+/// The anchor that a heading gets.
+fn anchor(heading: &str) -> String {
+    let kept = heading.to_lowercase();
+    let kept = kept.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+fn has_anchor(text: &str, wanted: &str) -> bool {
+    text.lines()
+        .filter(|line| line.starts_with('#'))
+        .any(|line| anchor(line.trim_matches(['#', ' '])) == wanted)
+}
+
+#[test]
+fn every_relative_link_leads_somewhere() {
+    let mut links = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for (_, rest) in text.match_indices("](").map(|(at, _)| text.split_at(at + 2)) {
+            let target = rest.split(')').next().unwrap();
+            if target.contains("://") {
+                continue;
+            }
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let path = if file.is_empty() { document.clone() } else { document.parent().unwrap().join(file) };
+            assert!(path.exists(), "{}: {target} does not exist", document.display());
+            if !heading.is_empty() {
+                let there = has_anchor(&fs::read_to_string(&path).unwrap(), heading);
+                assert!(there, "{}: {target} has no such heading", document.display());
+            }
+            links += 1;
+        }
+    }
+    assert!(links > 3, "no links were found: is the search still right?");
+}
+
+/// Each fenced block of this language.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("\n```{language}\n");
+    let starts = text.match_indices(&fence).map(|(at, found)| at + found.len());
+    starts.map(|start| text[start..].split("\n```").next().unwrap()).collect()
+}
+
+#[test]
+fn every_command_of_the_documents_is_one_the_program_has() {
+    let mut commands = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for line in blocks(&text, "sh").iter().flat_map(|block| block.lines()) {
+            let ours =
+                line.split_once("topic-gateway ").or_else(|| line.split_once("cargo run --release -- "));
+            let Some((_, rest)) = ours else { continue };
+            let name = rest.split_whitespace().next().unwrap();
+            let output = command([name, "--help"]).output().unwrap();
+            let place = document.display();
+            assert!(output.status.success(), "{place}: there is no command {name:?}");
+            let help = String::from_utf8(output.stdout).unwrap();
+            for flag in rest.split_whitespace().filter(|word| word.starts_with("--")) {
+                let flag = flag.split('=').next().unwrap();
+                assert!(help.contains(flag), "{place}: {name} has no option {flag}");
+            }
+            commands += 1;
+        }
+    }
+    assert!(commands > 3, "no commands were found: is the search still right?");
+}
+
+#[test]
+fn every_resource_in_the_documents_is_valid() {
+    let mut resources = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for yaml in blocks(&text, "yaml").iter().filter(|yaml| yaml.contains("kind: TopicGateway")) {
+            let directory = tempfile::TempDir::new().unwrap();
+            let file = directory.path().join("document.yaml");
+            fs::write(&file, yaml).unwrap();
+            let output = command(["check", "-f"]).arg(&file).output().unwrap();
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{}: {told}\n{yaml}", document.display());
+            resources += 1;
+        }
+    }
+    assert!(resources > 0, "no resource was found: is the search still right?");
+}
+
+#[test]
+fn every_metric_is_documented_where_metrics_are_documented() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let Ok(text) = fs::read_to_string(root.join("docs/metrics.md")) else { return };
+    let gateway = crate::support::Gateway::start(&crate::support::Resource::open());
+    let metrics = gateway.metrics();
+    let undocumented: Vec<_> =
+        metrics.names().filter(|name| name.starts_with("topicgateway_") && !text.contains(name)).collect();
+    assert!(undocumented.is_empty(), "{undocumented:?}");
+}

@@ -1,0 +1,94 @@
+//! The end of a gateway: told before, paced, and with exit code 0.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{Client, Gateway, Resource, wait_until};
+
+#[tokio::test]
+async fn sigterm_tells_everybody_when_to_come_back_and_closes_them_evenly_with_1012() {
+    let mut gateway = Gateway::start(&Resource::open().set("drain.windowSeconds", json!(3)));
+    let mut clients = Vec::new();
+    for _ in 0..30 {
+        clients.push(gateway.subscriber(&["a"]).await);
+    }
+    gateway.process.signal("TERM");
+    let begun = Instant::now();
+    let mut waits = Vec::new();
+    for client in &mut clients {
+        let draining = client.expect("draining").await;
+        waits.push(draining["reconnectAfterMs"].as_u64().unwrap_or_else(|| panic!("{draining}")));
+    }
+    waits.sort_unstable();
+    waits.dedup();
+    assert!(waits.len() > 10, "the times are to be spread: {waits:?}");
+    assert!(*waits.last().unwrap() <= 10_000, "{waits:?}");
+    wait_until("readiness is off or the gateway gone", || !gateway.ready());
+    let closing = clients.into_iter().map(|mut client| {
+        tokio::spawn(async move {
+            let (code, reason) = client.closed().await;
+            assert_eq!(code, 1012, "{reason}");
+            assert!(!reason.is_empty());
+            begun.elapsed()
+        })
+    });
+    let mut ends = Vec::new();
+    for task in closing.collect::<Vec<_>>() {
+        ends.push(task.await.unwrap());
+    }
+    ends.sort_unstable();
+    assert!(ends[29] < Duration::from_secs(6), "the last at {:?}", ends[29]);
+    assert!(ends[29] > ends[0] + Duration::from_secs(1), "all at once: {:?} to {:?}", ends[0], ends[29]);
+    assert!(gateway.process.wait().success());
+}
+
+#[tokio::test]
+async fn while_draining_nobody_new_is_let_in_and_messages_still_arrive() {
+    let mut gateway = Gateway::start(&Resource::open().set("drain.windowSeconds", json!(3)));
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        clients.push(gateway.subscriber(&["a"]).await);
+    }
+    gateway.process.signal("TERM");
+    for client in &mut clients {
+        client.expect("draining").await;
+    }
+    wait_until("new connections are refused", || {
+        std::net::TcpStream::connect(gateway.address).is_err() || gateway.get("/ws").status == 503
+    });
+    // Whoever is still there is served to the end.
+    let mut last = clients.pop().unwrap();
+    last.send(json!({"type": "publish", "topic": "a", "messageId": "m", "payload": 1})).await;
+    let mut kinds = Vec::new();
+    while let Some(kind) = last.next_kind().await {
+        kinds.push(kind);
+    }
+    kinds.sort();
+    assert!(
+        kinds.is_empty() || kinds == ["ack", "message"],
+        "both or, if its turn came before, none: {kinds:?}"
+    );
+    assert!(gateway.process.wait().success());
+}
+
+#[test]
+fn an_idle_gateway_ends_at_once_on_sigterm_and_on_ctrl_c() {
+    for signal in ["TERM", "INT"] {
+        let mut gateway = Gateway::start(&Resource::open());
+        let begun = Instant::now();
+        gateway.process.signal(signal);
+        assert!(gateway.process.wait().success(), "SIG{signal}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "SIG{signal}: {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn ctrl_c_closes_the_clients_in_good_order() {
+    let mut gateway = Gateway::start(&Resource::open().set("drain.windowSeconds", json!(1)));
+    let mut client = Client::connect(&gateway.url("/ws/sub/a")).await;
+    client.expect("subscribed").await;
+    gateway.process.signal("INT");
+    assert_eq!(client.closed().await.0, 1012);
+    assert!(gateway.process.wait().success());
+}

@@ -1,0 +1,31 @@
+//! Scenarios against the real binary, written as a client that knows only the protocol document would see it.
+//!
+//! One crate, so that it is linked once. Scenarios that need a real `nats-server` live under `nats`, so that
+//! `tests/run` can leave them out, and say so, where none can be built.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail by panicking")]
+#![allow(clippy::needless_pass_by_value, reason = "`json!({…})` reads best where it is given away")]
+
+#[path = "support/support.rs"]
+mod support;
+
+mod authentication;
+mod authorization;
+mod bad_frames;
+mod bad_resources;
+mod closing;
+mod command_line;
+mod documents;
+mod draining;
+mod errors;
+mod health;
+mod heartbeat;
+mod layout;
+mod limits;
+mod metrics;
+mod nats;
+mod origins;
+mod patterns;
+mod publishing;
+mod slow_consumers;
+mod subscribing;
+mod url_topics;

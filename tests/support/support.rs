@@ -1,0 +1,51 @@
+//! What scenarios and benches are written with: the real gateway, a real NATS server, and independent clients of
+//! both. Loaded by path from both, so that the modules below are looked for beside this file.
+
+mod client;
+mod gateway;
+mod http;
+mod metrics;
+mod nats_client;
+mod nats_server;
+mod process;
+mod raw;
+mod resource;
+mod token;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+pub(crate) use client::{Client, data_of};
+pub(crate) use gateway::{Gateway, command};
+pub(crate) use http::{Answer, get};
+pub(crate) use metrics::Metrics;
+pub(crate) use nats_client::NatsClient;
+pub(crate) use nats_server::NatsServer;
+pub(crate) use process::Process;
+pub(crate) use raw::{RawSocket, frame};
+pub(crate) use resource::Resource;
+pub(crate) use token::{Issuer, now};
+
+/// How long anything that should happen may take: far beyond what it takes, since machines may be busy.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Waits until `probe` gives something; panics after [`DEADLINE`] with `what` was waited for.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what}: not within {DEADLINE:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits until `condition` holds; panics after [`DEADLINE`] with `what` was waited for.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    wait_for(what, || condition().then_some(()));
+}
