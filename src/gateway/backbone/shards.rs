@@ -89,17 +89,33 @@ pub(super) async fn change(handle: &Handle, key: &str, shard: usize, epoch: u32,
     handle.interests.send(change).await.unwrap();
 }
 
+pub(super) type Answer = oneshot::Receiver<Result<Published, PublishError>>;
+
+/// Hands over a message to publish; the answer comes later.
+pub(super) async fn request(handle: &Handle, topic: &str, id: &str, body: impl Into<bytes::Bytes>) -> Answer {
+    let (reply, answer) = oneshot::channel();
+    let request =
+        PublishRequest { topic: topic.parse().unwrap(), message_id: id.into(), body: body.into(), reply };
+    handle.publishes.send(request).await.unwrap();
+    answer
+}
+
 pub(super) async fn publish(
     handle: &Handle,
     topic: &str,
     id: &str,
     body: impl Into<bytes::Bytes>,
 ) -> Result<Published, PublishError> {
-    let (reply, answer) = oneshot::channel();
-    let request =
-        PublishRequest { topic: topic.parse().unwrap(), message_id: id.into(), body: body.into(), reply };
-    handle.publishes.send(request).await.unwrap();
-    answer.await.unwrap()
+    request(handle, topic, id, body).await.await.unwrap()
+}
+
+/// Waits until the backbone has taken everything that was handed over.
+pub(super) async fn taken(handle: &Handle) {
+    while handle.interests.capacity() < handle.interests.max_capacity()
+        || handle.publishes.capacity() < handle.publishes.max_capacity()
+    {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The JSON of a frame: it begins behind the WebSocket header.

@@ -52,16 +52,14 @@ impl Task {
         }
         if again > 0 {
             Counts::add(&self.router.counts.reconnects, again);
-            self.barriers.join(Waiter::Announce);
+            self.barriers.join(Waiter::Announce(self.router.wanted(None)));
         }
-        match (self.link.connected, again) {
-            (true, 0) => tracing::info!("connected to NATS"),
-            (true, _) => {
-                tracing::info!("connected to NATS again; subscribers are told that messages may be missing")
-            }
-            (false, _) => {
-                tracing::warn!("the connection to NATS is lost; the gateway serves on and keeps trying")
-            }
+        if !self.link.connected {
+            tracing::warn!("the connection to NATS is lost; the gateway serves on and keeps trying");
+        } else if again == 0 {
+            tracing::info!("connected to NATS");
+        } else {
+            tracing::info!("connected to NATS again; subscribers are told that messages may be missing");
         }
         self.told.clear();
         self.status.send_modify(|status| {
@@ -148,11 +146,13 @@ impl Task {
     pub(super) fn announce_losses(&mut self) {
         let many = std::mem::take(&mut self.losses) >= MANY_LOSSES;
         let lossy = std::mem::take(&mut self.lossy);
-        if many {
-            self.router.announce(None);
+        // Feeds and the client's subscriptions are numbered alike, as each feed is subscribed to once.
+        let feed = |sid: &u64| Some(sid.saturating_sub(BARRIER_SID));
+        let losers = if many {
+            self.router.wanted(None)
         } else {
-            // Feeds and the client's subscriptions are numbered alike, as each feed is subscribed to once.
-            lossy.iter().for_each(|sid| self.router.announce(Some(sid.saturating_sub(BARRIER_SID))));
-        }
+            lossy.iter().flat_map(|sid| self.router.wanted(feed(sid))).collect()
+        };
+        self.router.announce(&losers);
     }
 }

@@ -81,10 +81,8 @@ impl Feeds {
     pub(super) async fn ready(&self) {
         poll_fn(|cx| {
             self.ready.task.register(cx.waker());
-            match self.ready.rung.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
-                true => Poll::Pending,
-                false => Poll::Ready(()),
-            }
+            let idle = self.ready.rung.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+            if idle { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
     }

@@ -79,7 +79,8 @@ fn credentials(
     secrets: &Secrets,
 ) -> Result<ConnectOptions, BackboneError> {
     if let Some(reference) = &spec.credentials_secret_ref {
-        let parsed = options.credentials(text(secrets, reference)?);
+        // The client only finds the seed where a line end stands behind it.
+        let parsed = options.credentials(&format!("{}\n", text(secrets, reference)?));
         return parsed.map_err(|_| value(reference, "is not a NATS credentials file (user JWT and seed)"));
     }
     if let Some(reference) = &spec.nkey_secret_ref {

@@ -73,18 +73,25 @@ impl Router {
         }
     }
 
-    /// Tells everybody who wants something from this feed, or from any, that messages may have been lost.
-    pub(super) fn announce(&mut self, feed: Option<FeedId>) {
-        for (filter, wanted) in self.interests.wanted(feed) {
-            Counts::add(&self.counts.gaps, 1);
-            let (key, mut frame) = (filter.shared(), Vec::new());
-            event::gap(&mut frame, key, None, None, GapReason::Backbone);
+    /// Who wants something from this feed now, or from any.
+    pub(super) fn wanted(&self, feed: Option<FeedId>) -> Vec<(Filter, Vec<Wanted>)> {
+        self.interests.wanted(feed).map(|(filter, wanted)| (filter.clone(), wanted.to_vec())).collect()
+    }
+
+    /// Tells these, as far as they still want it, that messages may have been lost.
+    pub(super) fn announce(&mut self, losers: &[(Filter, Vec<Wanted>)]) {
+        for (filter, wanted) in losers {
+            let mut frame = Vec::new();
+            event::gap(&mut frame, filter.as_str(), None, None, GapReason::Backbone);
             let frame = Bytes::from(frame);
-            for Wanted { shard, .. } in wanted {
-                let (key, topic) = (key.clone(), key.clone());
-                self.deliveries
-                    .push(*shard, Arrival { key, topic, frame: frame.clone(), seq: None, message: false });
+            let mut told = false;
+            for wanted in wanted.iter().filter(|wanted| self.interests.stands(filter, **wanted)) {
+                let (key, topic) = (filter.shared().clone(), filter.shared().clone());
+                let arrival = Arrival { key, topic, frame: frame.clone(), seq: None, message: false };
+                self.deliveries.push(wanted.shard, arrival);
+                told = true;
             }
+            Counts::add(&self.counts.gaps, u64::from(told));
         }
     }
 }

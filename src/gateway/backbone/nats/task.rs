@@ -25,7 +25,8 @@ use super::{
 use crate::{
     api::{Filter, Topic},
     gateway::backbone::{
-        Counts, InterestChange, PublishError, PublishRequest, Published, Status, interests::FeedId,
+        Counts, InterestChange, PublishError, PublishRequest, Published, Status,
+        interests::{FeedId, Wanted},
     },
 };
 
@@ -53,8 +54,8 @@ pub(super) enum Waiter {
     Interest(InterestChange),
     /// A publisher.
     Publish(Topic, oneshot::Sender<Result<Published, PublishError>>),
-    /// All keys are in force again after a reconnect: what was lost meanwhile is to be announced.
-    Announce,
+    /// Those who wanted something when the connection came back: they are told once it is in force again.
+    Announce(Vec<(Filter, Vec<Wanted>)>),
 }
 
 pub(super) struct Task {
@@ -199,7 +200,7 @@ impl Task {
                     // Nobody waits any more: the message is published all the same.
                     let _ = reply.send(Ok(Published { seq: None }));
                 }
-                Waiter::Announce => self.router.announce(None),
+                Waiter::Announce(losers) => self.router.announce(&losers),
             }
         }
     }
@@ -213,7 +214,7 @@ impl Task {
                     let _ = reply.send(Err(PublishError::Unavailable(reason)));
                 }
                 // Whether or not the subscriptions are in force, messages have been lost.
-                Waiter::Announce => self.router.announce(None),
+                Waiter::Announce(losers) => self.router.announce(&losers),
             }
         }
     }

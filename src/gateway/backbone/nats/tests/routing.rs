@@ -23,7 +23,8 @@ async fn a_topic_has_one_nats_subscription_from_its_first_shard_to_its_last() {
         assert_eq!(rig.want("prices.btc", shard).await, Ok(0));
         assert_eq!(server.subscriptions().await, ["prices.btc"], "in force means that the server has it");
     }
-    server.client().await.publish("prices.btc", r#"{"p":1}"#.into()).await.unwrap();
+    let client = server.client().await;
+    client.publish("prices.btc", r#"{"p":1}"#.into()).await.unwrap();
     for shard in 0..2 {
         let arrivals = rig.shards.arrivals(shard).await;
         assert_eq!((arrivals.len(), &*arrivals[0].key, arrivals[0].message), (1, "prices.btc", true));

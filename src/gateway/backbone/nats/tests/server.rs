@@ -50,9 +50,23 @@ impl Server {
         Self::with("", TempDir::new().unwrap()).await
     }
 
-    /// The process.
-    pub(super) fn id(&self) -> u32 {
-        self.child.id()
+    /// Halts the process, with its connections open; done when every thread of it stands still.
+    pub(super) fn pause(&self) {
+        self.signal("STOP");
+        let stopped = |thread: std::io::Result<std::fs::DirEntry>| {
+            let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap_or_default();
+            status.is_empty() || status.contains("State:\tT")
+        };
+        let end = Instant::now() + PATIENCE;
+        while !std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().all(stopped) {
+            assert!(Instant::now() < end, "nats-server does not stop");
+            std::thread::yield_now();
+        }
+    }
+
+    pub(super) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
+        assert!(status.unwrap().success());
     }
 
     pub(super) fn url(&self) -> String {
@@ -77,9 +91,7 @@ impl Server {
 
     /// The gateway's subscriptions as the server sees them, without the one of the barriers.
     pub(super) async fn subscriptions(&self) -> Vec<String> {
-        let connections = self.monitor("/connz?subs=1").await;
-        let gateway =
-            connections["connections"].as_array().unwrap().iter().find(|c| c["name"] == "topic-gateway");
+        let gateway = self.gateway().await;
         let list =
             gateway.and_then(|gateway| gateway["subscriptions_list"].as_array().cloned()).unwrap_or_default();
         let mut list: Vec<_> = list.iter().map(|subject| subject.as_str().unwrap().to_string()).collect();
@@ -99,6 +111,20 @@ impl Server {
             assert!(Instant::now() < end, "the server sees {seen:?}, not {expected:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Waits until the server has sent so many messages to the gateway.
+    pub(super) async fn has_sent(&self, messages: u64) {
+        let end = Instant::now() + PATIENCE;
+        while self.gateway().await.is_none_or(|gateway| gateway["out_msgs"].as_u64() < Some(messages)) {
+            assert!(Instant::now() < end, "the server has not sent {messages} messages");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn gateway(&self) -> Option<serde_json::Value> {
+        let connections = self.monitor("/connz?subs=1").await;
+        connections["connections"].as_array().unwrap().iter().find(|c| c["name"] == "topic-gateway").cloned()
     }
 
     async fn monitor(&self, path: &str) -> serde_json::Value {
