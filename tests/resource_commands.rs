@@ -26,7 +26,7 @@ fn text(bytes: &[u8]) -> String {
 fn a_valid_file_ends_with_0_and_one_line() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/nats.yaml");
     let output = run(&["check", "-f", example], "");
-    let said = format!("{example}: ok, TopicGateway prices/market, NATS at nats://localhost:4222\n");
+    let said = format!("{example}: valid, TopicGateway prices/market, NATS at nats://localhost:4222\n");
     assert_eq!(
         (output.status.code(), text(&output.stdout), text(&output.stderr)),
         (Some(0), said, String::new())

@@ -31,6 +31,8 @@ use crate::{
 const REQUESTS: usize = 16_384;
 /// Longest silence of a shard's thread before the pod is no longer alive.
 const SILENCE: Duration = Duration::from_secs(10);
+/// Clients wait this long for the backbone's first connection; then they are served without it.
+const FIRST_CONNECTION: Duration = Duration::from_secs(1);
 /// Time for last words and the backbone after the drain window.
 const MARGIN: Duration = Duration::from_secs(10);
 
@@ -113,8 +115,11 @@ impl Pod {
             shards.into_iter().enumerate().map(start).collect::<io::Result<Vec<_>>>()?.into();
 
         let front = front(spec, origins, access, publisher, &metrics, &inboxes, options.demo);
-        let (accepting, handed_over) = (accept.clone(), tasks.clone());
+        let (accepting, handed_over, mut status) = (accept.clone(), tasks.clone(), backbone.status);
         tasks.spawn(async move {
+            // Clients that come at once need not be refused only because NATS is a moment later.
+            let first = status.wait_for(|status| status.connected);
+            let _ = timeout(FIRST_CONNECTION, accepting.run_until_cancelled(first)).await;
             http::serve(options.public, Arc::new(front), &handed_over, accepting).await;
         });
         let watched = shards.clone();
