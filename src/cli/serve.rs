@@ -9,7 +9,7 @@ use crate::{
     api::{Secrets, TopicGatewaySpec},
     gateway::pod::{Options, Pod, StartError},
     runtime::{
-        open_files,
+        open_files::{self, Shares},
         signals::{Termination, terminated},
         telemetry,
     },
@@ -34,19 +34,26 @@ pub(super) fn serve(spec: &TopicGatewaySpec, secrets: &Secrets, serving: &Servin
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Failure::internal(format!("the system refuses a thread: {error}; raise its limits"))
     })?;
-    match open_files::raise() {
-        Ok(limit) => tracing::info!(limit, "Open files are limited to this many, and so are connections."),
-        Err(error) => tracing::warn!(%error, "The limit of open files could not be raised."),
-    }
-    runtime.block_on(until_the_end(spec, secrets, serving))
+    let files = open_files::raise().unwrap_or_else(|error| {
+        tracing::warn!(%error, "The limit of open files could not be raised.");
+        u64::MAX
+    });
+    let files = open_files::share(files);
+    tracing::info!(connections = files.connections, "Open files leave room for this many connections.");
+    runtime.block_on(until_the_end(spec, secrets, serving, files))
 }
 
-async fn until_the_end(spec: &TopicGatewaySpec, secrets: &Secrets, serving: &Serving) -> Result<(), Failure> {
+async fn until_the_end(
+    spec: &TopicGatewaySpec,
+    secrets: &Secrets,
+    serving: &Serving,
+    files: Shares,
+) -> Result<(), Failure> {
     let mut signals = terminated()
         .map_err(|error| Failure::internal(format!("signals cannot be received: {error}; start it again")))?;
     let (public, listen) = bind(serving.listen, "--listen").await?;
     let (admin, admin_address) = bind(serving.admin, "--admin").await?;
-    let options = Options { public, admin, demo: serving.demo, generation: serving.generation };
+    let options = Options { public, admin, demo: serving.demo, generation: serving.generation, files };
     let pod = Pod::start(spec, secrets, options).map_err(|error| match error {
         StartError::System(_) => Failure::internal(error.to_string()),
         wrong => Failure::usage(wrong.to_string()),
