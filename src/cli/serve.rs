@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 
 use super::{Failure, print};
 use crate::{
@@ -62,14 +62,15 @@ async fn until_the_end(
     print(&serving.hint.replace("{url}", &format!("ws://{listen}/ws")))?;
 
     let window = Duration::from_secs(u64::try_from(spec.drain.window_seconds).unwrap_or(0));
-    let window = match signals.next().await {
-        Termination::Terminate => window,
-        Termination::Interrupt => window.min(serving.patience),
+    let (window, patience) = match signals.next().await {
+        Termination::Terminate => (window, Duration::MAX),
+        // Half of it is left to those who do not answer their close.
+        Termination::Interrupt => (window.min(serving.patience / 2), serving.patience),
     };
     tracing::info!(seconds = window.as_secs(), "Draining: clients are told and closed one by one.");
     tokio::select! {
-        done = pod.drain(window) => {
-            if !done {
+        done = timeout(patience, pod.drain(window)) => {
+            if done != Ok(true) {
                 tracing::warn!("Some connections had to be cut.");
             }
         }
