@@ -5,17 +5,17 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{
     Json,
     extract::{Path, Query, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode, header::ORIGIN},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{App, answer};
+use super::{App, answer, upgrade::origin_allowed};
 use crate::{
     api::{Seq, Topic},
-    gateway::shard::PublishAnswer,
+    gateway::{protocol::body::MAX_MESSAGE_ID, shard::PublishAnswer},
 };
 
 type Pairs = Vec<(String, String)>;
@@ -25,7 +25,12 @@ pub(super) async fn publish(
     State(app): State<App>,
     Path(topic): Path<String>,
     Query(pairs): Query<Pairs>,
+    headers: HeaderMap,
 ) -> Response {
+    if from_elsewhere(&app, &headers) {
+        let message = "another site may not publish here: add its origin to listeners.allowedOrigins";
+        return answer::error(StatusCode::FORBIDDEN, "FORBIDDEN", message);
+    }
     let topic: Topic = match topic.parse() {
         Ok(topic) => topic,
         Err(error) => return answer::error(StatusCode::BAD_REQUEST, "TOPIC_INVALID", error.to_string()),
@@ -43,8 +48,21 @@ pub(super) async fn publish(
         Ok(parts) => parts,
         Err(error) => return answer::error(StatusCode::BAD_REQUEST, "BAD_REQUEST", error.to_string()),
     };
+    if !(1..=MAX_MESSAGE_ID).contains(&message_id.len()) {
+        let message = format!("`messageId` must have 1 to {MAX_MESSAGE_ID} bytes");
+        return answer::error(StatusCode::BAD_REQUEST, "BAD_REQUEST", message);
+    }
     let result = (app.front.publish)(anonymous.user.clone(), topic, message_id.clone(), body).await;
     respond(&message_id, result)
+}
+
+/// Whether a page of a site that is not allowed asks. A link or an image of any page can name this address; browsers
+/// send no `Origin` with those, but say that another site asks (Fetch Metadata § 2.3).
+fn from_elsewhere(app: &App, headers: &HeaderMap) -> bool {
+    if headers.contains_key(ORIGIN) {
+        return !origin_allowed(&app.front, headers);
+    }
+    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
 }
 
 /// The message's id (`messageId`, or a random one) and the payload, which is a JSON object of the other

@@ -244,12 +244,31 @@ async fn small_answers_are_as_the_table_says() {
         ("/demo/publish/open.down?bid=1.5&by=me", 503, "retry-after: 1"),
         ("/demo/publish/open..x", 400, "TOPIC_INVALID"),
         ("/demo/publish/closed.x?a=1", 403, "ACL_DENIED"),
+        ("/demo/publish/open.x?messageId=", 400, "`messageId` must have 1 to 256 bytes"),
     ] {
         let answer = server.get(path).await;
         assert!(
             answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(part),
             "{path}: {answer}"
         );
+    }
+}
+
+#[tokio::test]
+async fn demo_publish_refuses_pages_of_other_sites() {
+    let server = Server::start().await;
+    for (header, status) in [
+        ("Origin: https://app.test", 200),
+        ("Origin: https://app.test\r\nSec-Fetch-Site: cross-site", 200),
+        ("Origin: https://other.test", 403),
+        ("Sec-Fetch-Site: none", 200),
+        ("Sec-Fetch-Site: same-origin", 200),
+        ("Sec-Fetch-Site: cross-site", 403),
+    ] {
+        let path = "/demo/publish/open.x?bid=1.5&by=me";
+        let request = format!("GET {path} HTTP/1.1\r\nHost: gw\r\n{header}\r\nConnection: close\r\n\r\n");
+        let answer = server.raw(&request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{header}: {answer}");
     }
 }
 

@@ -119,7 +119,7 @@ impl Visitor {
 }
 
 /// Clients that are not browsers send no origin, and may.
-fn origin_allowed(front: &Front, headers: &HeaderMap) -> bool {
+pub(super) fn origin_allowed(front: &Front, headers: &HeaderMap) -> bool {
     headers
         .get_all(ORIGIN)
         .iter()
