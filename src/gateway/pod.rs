@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     thread::available_parallelism,
     time::{Duration, Instant},
 };
@@ -17,6 +20,7 @@ use super::{
     http::{self, Front, OriginError, Origins, Placement, Stats, admin},
     limits::Admission,
     metrics::{Metrics, names},
+    protocol::GapReason,
     publisher::{self, Publisher},
     services,
     shard::{Channels, Inbox, Running, Settings, Shard, ShardEvent},
@@ -142,14 +146,14 @@ impl Pod {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        let all_gone = timeout(window + MARGIN, gone).await.is_ok();
+        let clients_gone = timeout(window + MARGIN, gone).await.is_ok();
         self.control.cancel();
         self.tasks.close();
-        let all_done = timeout(MARGIN, self.tasks.wait()).await.is_ok();
+        let tasks_done = timeout(MARGIN, self.tasks.wait()).await.is_ok();
         self.admin.1.cancel();
         self.admin.0.close();
         self.admin.0.wait().await;
-        all_gone && all_done
+        clients_gone && tasks_done
     }
 }
 
@@ -170,6 +174,9 @@ fn start_backbone(
     }
 }
 
+/// One count of many.
+type Count<C> = fn(&C) -> &AtomicU64;
+
 /// Tells the metrics what other parts count.
 fn show(
     metrics: &Metrics,
@@ -178,24 +185,34 @@ fn show(
     backbone: &Handle,
     generation: i64,
 ) {
+    let counted: [(_, Count<backbone::Counts>); 6] = [
+        (&names::MESSAGES_RECEIVED, |counts| &counts.messages_received),
+        (&names::MESSAGES_RECEIVED_BYTES, |counts| &counts.bytes_received),
+        (&names::MESSAGES_NOT_JSON, |counts| &counts.not_json),
+        (&names::MESSAGES_IGNORED, |counts| &counts.ignored_subjects),
+        (&names::BACKBONE_DROPPED, |counts| &counts.dropped),
+        (&names::BACKBONE_ERRORS, |counts| &counts.server_errors),
+    ];
+    for (metric, read) in counted {
+        let own = counts.clone();
+        metrics.source(metric, &[], move || read(&own).load(Relaxed));
+    }
     let own = counts.clone();
-    metrics.source(&names::MESSAGES_RECEIVED, &[], move || own.messages_received.load(Relaxed));
-    let own = counts.clone();
-    metrics.source(&names::GAPS, &["backbone"], move || own.gaps.load(Relaxed));
+    metrics.source(&names::GAPS, &[GapReason::Backbone.as_str()], move || own.gaps.load(Relaxed));
     let (connected, reconnects) = (backbone.status.clone(), backbone.status.clone());
     metrics.source(&names::BACKBONE_CONNECTED, &[], move || connected.borrow().connected.into());
     metrics.source(&names::BACKBONE_RECONNECTS, &[], move || reconnects.borrow().reconnects);
     let generation = u64::try_from(generation).unwrap_or(0);
     metrics.source(&names::CONFIG_GENERATION, &[], move || generation);
-    let results: [(&'static str, fn(&publisher::Counts) -> u64); 4] = [
-        ("ok", |counts| counts.ok.load(Relaxed)),
-        ("duplicate", |counts| counts.duplicate.load(Relaxed)),
-        ("unavailable", |counts| counts.unavailable.load(Relaxed)),
-        ("refused", |counts| counts.refused.load(Relaxed)),
+    let results: [(_, Count<publisher::Counts>); 4] = [
+        ("ok", |counts| &counts.ok),
+        ("duplicate", |counts| &counts.duplicate),
+        ("unavailable", |counts| &counts.unavailable),
+        ("refused", |counts| &counts.refused),
     ];
     for (result, read) in results {
         let own = publisher.clone();
-        metrics.source(&names::PUBLISH, &[result], move || read(own.counts()));
+        metrics.source(&names::PUBLISH, &[result], move || read(own.counts()).load(Relaxed));
     }
 }
 
@@ -226,6 +243,9 @@ fn front(
 ) -> Front {
     let admission = Admission::new(&spec.limits);
     let (seats, shown, placed) = (admission.clone(), metrics.clone(), metrics.clone());
+    let accept_errors = Arc::new(AtomicU64::new(0));
+    let not_accepted = accept_errors.clone();
+    metrics.source(&names::ACCEPT_ERRORS, &[], move || not_accepted.load(Relaxed));
     Front {
         admission,
         origins,
@@ -242,7 +262,7 @@ fn front(
         }),
         placement: Placement::new(inboxes.to_vec(), move |shard| placed.shard(shard).connections()),
         demo,
-        accept_errors: 0.into(),
+        accept_errors,
     }
 }
 

@@ -41,7 +41,7 @@ async fn a_connection_that_comes_back_is_announced_as_a_gap_to_every_key() {
     assert_eq!(publish(&rig.handle, "a", "id", "1").await, Ok(Published { seq: None }));
     assert!(rig.shards.arrivals(0).await[0].message, "messages flow again");
     assert_eq!(*rig.handle.status.borrow(), Status { connected: true, reconnects: 1 });
-    assert_eq!((count(&rig.counts.reconnects), count(&rig.counts.gaps)), (1, 2));
+    assert_eq!(count(&rig.counts.gaps), 2);
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_server_that_comes_later_is_found_and_nothing_is_announced_as_lost() {
         assert_eq!(rig.want("a", 0).await, Ok(0));
         publish(&rig.handle, "a", "id", "1").await.unwrap();
         assert!(rig.shards.arrivals(0).await[0].message);
-        assert_eq!((count(&rig.counts.reconnects), count(&rig.counts.gaps)), (0, 0));
+        assert_eq!((rig.handle.status.borrow().reconnects, count(&rig.counts.gaps)), (0, 0));
         rig.end().await;
         server.stop();
     }
@@ -118,7 +118,7 @@ async fn a_flood_that_a_shard_does_not_take_is_announced_to_the_keys_it_hit() {
             break;
         }
     }
-    assert!(count(&rig.counts.slow_consumer_events) > 0);
+    assert!(count(&rig.counts.dropped) > 0);
 }
 
 #[tokio::test]
