@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     thread::available_parallelism,
     time::{Duration, Instant},
 };
@@ -145,11 +148,11 @@ impl Pod {
         let all_gone = timeout(window + MARGIN, gone).await.is_ok();
         self.control.cancel();
         self.tasks.close();
-        let all_done = timeout(MARGIN, self.tasks.wait()).await.is_ok();
+        let finished = timeout(MARGIN, self.tasks.wait()).await.is_ok();
         self.admin.1.cancel();
         self.admin.0.close();
         self.admin.0.wait().await;
-        all_gone && all_done
+        all_gone && finished
     }
 }
 
@@ -187,16 +190,14 @@ fn show(
     metrics.source(&names::BACKBONE_RECONNECTS, &[], move || reconnects.borrow().reconnects);
     let generation = u64::try_from(generation).unwrap_or(0);
     metrics.source(&names::CONFIG_GENERATION, &[], move || generation);
-    let results: [(&'static str, fn(&publisher::Counts) -> u64); 4] = [
-        ("ok", |counts| counts.ok.load(Relaxed)),
-        ("duplicate", |counts| counts.duplicate.load(Relaxed)),
-        ("unavailable", |counts| counts.unavailable.load(Relaxed)),
-        ("refused", |counts| counts.refused.load(Relaxed)),
-    ];
-    for (result, read) in results {
+    let show_result = |result, read: fn(&publisher::Counts) -> &AtomicU64| {
         let own = publisher.clone();
-        metrics.source(&names::PUBLISH, &[result], move || read(own.counts()));
-    }
+        metrics.source(&names::PUBLISH, &[result], move || read(own.counts()).load(Relaxed));
+    };
+    show_result("ok", |counts| &counts.ok);
+    show_result("duplicate", |counts| &counts.duplicate);
+    show_result("unavailable", |counts| &counts.unavailable);
+    show_result("refused", |counts| &counts.refused);
 }
 
 /// Keeps readiness in step with the backbone's connection.
