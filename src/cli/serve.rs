@@ -34,9 +34,9 @@ pub(super) fn serve(spec: &TopicGatewaySpec, secrets: &Secrets, serving: &Servin
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Failure::internal(format!("the system refuses a thread: {error}; raise its limits"))
     })?;
-    match open_files::raise() {
-        Ok(limit) => tracing::info!(limit, "Open files are limited to this many, and so are connections."),
-        Err(error) => tracing::warn!(%error, "The limit of open files could not be raised."),
+    // Says itself what it has reached.
+    if let Err(error) = open_files::raise() {
+        tracing::warn!(%error, "The limit of open files could not be raised: connections may be refused early.");
     }
     runtime.block_on(until_the_end(spec, secrets, serving))
 }
