@@ -146,14 +146,14 @@ impl Pod {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        let clients_gone = timeout(window + MARGIN, gone).await.is_ok();
+        let all_gone = timeout(window + MARGIN, gone).await.is_ok();
         self.control.cancel();
         self.tasks.close();
-        let tasks_done = timeout(MARGIN, self.tasks.wait()).await.is_ok();
+        let finished = timeout(MARGIN, self.tasks.wait()).await.is_ok();
         self.admin.1.cancel();
         self.admin.0.close();
         self.admin.0.wait().await;
-        clients_gone && tasks_done
+        all_gone && finished
     }
 }
 
@@ -174,9 +174,6 @@ fn start_backbone(
     }
 }
 
-/// One count of many.
-type Count<C> = fn(&C) -> &AtomicU64;
-
 /// Tells the metrics what other parts count.
 fn show(
     metrics: &Metrics,
@@ -185,18 +182,16 @@ fn show(
     backbone: &Handle,
     generation: i64,
 ) {
-    let counted: [(_, Count<backbone::Counts>); 6] = [
-        (&names::MESSAGES_RECEIVED, |counts| &counts.messages_received),
-        (&names::MESSAGES_RECEIVED_BYTES, |counts| &counts.bytes_received),
-        (&names::MESSAGES_NOT_JSON, |counts| &counts.not_json),
-        (&names::MESSAGES_IGNORED, |counts| &counts.ignored_subjects),
-        (&names::BACKBONE_DROPPED, |counts| &counts.dropped),
-        (&names::BACKBONE_ERRORS, |counts| &counts.server_errors),
-    ];
-    for (metric, read) in counted {
+    let show_count = |metric, read: fn(&backbone::Counts) -> &AtomicU64| {
         let own = counts.clone();
         metrics.source(metric, &[], move || read(&own).load(Relaxed));
-    }
+    };
+    show_count(&names::MESSAGES_RECEIVED, |counts| &counts.messages_received);
+    show_count(&names::MESSAGES_RECEIVED_BYTES, |counts| &counts.bytes_received);
+    show_count(&names::MESSAGES_NOT_JSON, |counts| &counts.not_json);
+    show_count(&names::MESSAGES_IGNORED, |counts| &counts.ignored_subjects);
+    show_count(&names::BACKBONE_DROPPED, |counts| &counts.dropped);
+    show_count(&names::BACKBONE_ERRORS, |counts| &counts.server_errors);
     let own = counts.clone();
     metrics.source(&names::GAPS, &[GapReason::Backbone.as_str()], move || own.gaps.load(Relaxed));
     let (connected, reconnects) = (backbone.status.clone(), backbone.status.clone());
@@ -204,16 +199,14 @@ fn show(
     metrics.source(&names::BACKBONE_RECONNECTS, &[], move || reconnects.borrow().reconnects);
     let generation = u64::try_from(generation).unwrap_or(0);
     metrics.source(&names::CONFIG_GENERATION, &[], move || generation);
-    let results: [(_, Count<publisher::Counts>); 4] = [
-        ("ok", |counts| &counts.ok),
-        ("duplicate", |counts| &counts.duplicate),
-        ("unavailable", |counts| &counts.unavailable),
-        ("refused", |counts| &counts.refused),
-    ];
-    for (result, read) in results {
+    let show_result = |result, read: fn(&publisher::Counts) -> &AtomicU64| {
         let own = publisher.clone();
         metrics.source(&names::PUBLISH, &[result], move || read(own.counts()).load(Relaxed));
-    }
+    };
+    show_result("ok", |counts| &counts.ok);
+    show_result("duplicate", |counts| &counts.duplicate);
+    show_result("unavailable", |counts| &counts.unavailable);
+    show_result("refused", |counts| &counts.refused);
 }
 
 /// Keeps readiness in step with the backbone's connection.
