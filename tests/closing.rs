@@ -24,6 +24,7 @@ fn a_close_without_a_code_is_answered_without_one_or_with_1000() {
     assert_eq!(head, 0x88);
     assert!(payload.is_empty() || payload[..2] == 1000_u16.to_be_bytes(), "{payload:?}");
     assert_eq!(socket.read(), None);
+    gateway.wait_for_metric("topicgateway_closed_total", &[("code", "1005")], 1.0);
 }
 
 #[tokio::test]

@@ -203,6 +203,22 @@ async fn a_minted_token_is_accepted_by_the_gateway_and_by_check() {
 }
 
 #[test]
+fn a_reader_that_has_gone_away_is_no_failure() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    // The secret is short, so that there is something to say on standard error too.
+    let mint = ["token", "mint", "--secret-env", "SECRET", "--issuer", "home", "--user", "ann"];
+    for arguments in [&mint[..], &["crd"]] {
+        let mut command = command(arguments);
+        command
+            .env("SECRET", "short")
+            .stdout(writer.try_clone().unwrap())
+            .stderr(writer.try_clone().unwrap());
+        assert_eq!(command.status().unwrap().code(), Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
 fn gateway_serves_from_a_gateway_config() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("config.yaml");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Client, Gateway, Resource, try_get, wait_until};
+use crate::support::{Client, Gateway, RawSocket, Resource, try_get, wait_until};
 
 #[tokio::test]
 async fn sigterm_tells_everybody_when_to_come_back_and_closes_them_evenly_with_1012() {
@@ -94,4 +94,14 @@ async fn ctrl_c_closes_the_clients_in_good_order() {
     gateway.process.signal("INT");
     assert_eq!(client.closed().await.0, 1012);
     assert!(gateway.process.wait().success());
+}
+
+#[test]
+fn ctrl_c_ends_within_two_seconds_though_a_client_does_not_answer_its_close() {
+    let mut gateway = Gateway::start(&Resource::open());
+    let _deaf = RawSocket::open(gateway.address);
+    let begun = Instant::now();
+    gateway.process.signal("INT");
+    assert!(gateway.process.wait().success());
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }

@@ -98,3 +98,30 @@ async fn the_largest_message_allowed_is_taken_and_delivered() {
     publisher.send_text(&frame(4097)).await;
     assert_eq!(publisher.closed().await.0, 1009);
 }
+
+#[tokio::test]
+async fn when_open_files_run_out_newcomers_get_503_while_health_and_the_feed_go_on() {
+    let serve = ["dev", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", r#"ulimit -n 200 && exec "$0" "$@""#, env!("CARGO_BIN_EXE_topic-gateway")])
+        .args(serve);
+    let gateway = Gateway::from(&mut command, tempfile::TempDir::new().unwrap());
+    let mut first = gateway.subscriber(&["a"]).await;
+    let mut others = Vec::new();
+    let refused = loop {
+        match Client::try_connect(&gateway.url("/ws"), &[]).await {
+            Ok(client) => others.push(client),
+            Err(refused) => break refused,
+        }
+        assert!(others.len() < 200, "more connections than files");
+    };
+    assert_eq!(refused.status, 503);
+    assert!(refused.retry_after.is_some());
+    assert_eq!(gateway.admin("/livez").status, 200);
+    // Nor do those take the last file who connect and say nothing.
+    let silent: Vec<_> = (0..100).map(|_| std::net::TcpStream::connect(gateway.address).unwrap()).collect();
+    assert_eq!(gateway.admin("/livez").status, 200);
+    first.publish("a", "m", json!(1)).await;
+    drop(silent);
+}

@@ -26,7 +26,7 @@ use crate::api::Topic;
 /// Longest silence while we wait for the next line. Where pings come more seldom, a new connection does no harm.
 const SILENCE: Duration = Duration::from_mins(2);
 
-/// Arguments of `pub`.
+/// Publish to a topic, and say what became of each message.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:

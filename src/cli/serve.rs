@@ -2,14 +2,14 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 
 use super::{Failure, print};
 use crate::{
     api::{Secrets, TopicGatewaySpec},
     gateway::pod::{Options, Pod, StartError},
     runtime::{
-        open_files,
+        open_files::{self, Shares},
         signals::{Termination, terminated},
         telemetry,
     },
@@ -34,19 +34,26 @@ pub(super) fn serve(spec: &TopicGatewaySpec, secrets: &Secrets, serving: &Servin
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Failure::internal(format!("the system refuses a thread: {error}; raise its limits"))
     })?;
-    // Says itself what it has reached.
-    if let Err(error) = open_files::raise() {
-        tracing::warn!(%error, "The limit of open files could not be raised: connections may be refused early.");
-    }
-    runtime.block_on(until_the_end(spec, secrets, serving))
+    let files = open_files::raise().unwrap_or_else(|error| {
+        tracing::warn!(%error, "The limit of open files could not be raised.");
+        u64::MAX
+    });
+    let files = open_files::share(files);
+    tracing::info!(connections = files.connections, "Open files leave room for this many connections.");
+    runtime.block_on(until_the_end(spec, secrets, serving, files))
 }
 
-async fn until_the_end(spec: &TopicGatewaySpec, secrets: &Secrets, serving: &Serving) -> Result<(), Failure> {
+async fn until_the_end(
+    spec: &TopicGatewaySpec,
+    secrets: &Secrets,
+    serving: &Serving,
+    files: Shares,
+) -> Result<(), Failure> {
     let mut signals = terminated()
         .map_err(|error| Failure::internal(format!("signals cannot be received: {error}; start it again")))?;
     let (public, listen) = bind(serving.listen, "--listen").await?;
     let (admin, admin_address) = bind(serving.admin, "--admin").await?;
-    let options = Options { public, admin, demo: serving.demo, generation: serving.generation };
+    let options = Options { public, admin, demo: serving.demo, generation: serving.generation, files };
     let pod = Pod::start(spec, secrets, options).map_err(|error| match error {
         StartError::System(_) => Failure::internal(error.to_string()),
         wrong => Failure::usage(wrong.to_string()),
@@ -57,14 +64,15 @@ async fn until_the_end(spec: &TopicGatewaySpec, secrets: &Secrets, serving: &Ser
     print(&serving.hint.replace("{url}", &format!("ws://{listen}/ws")).replace("{program}", &program))?;
 
     let window = Duration::from_secs(u64::try_from(spec.drain.window_seconds).unwrap_or(0));
-    let window = match signals.next().await {
-        Termination::Terminate => window,
-        Termination::Interrupt => window.min(serving.patience),
+    let (window, patience) = match signals.next().await {
+        Termination::Terminate => (window, Duration::MAX),
+        // Half of it is left to those who do not answer their close.
+        Termination::Interrupt => (window.min(serving.patience / 2), serving.patience),
     };
     tracing::info!(seconds = window.as_secs(), "Draining: clients are told and closed one by one.");
     tokio::select! {
-        done = pod.drain(window) => {
-            if !done {
+        done = timeout(patience, pod.drain(window)) => {
+            if done != Ok(true) {
                 tracing::warn!("Some connections had to be cut.");
             }
         }

@@ -25,7 +25,7 @@ use view::View;
 /// Longest wait for a connection to take our close.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Arguments of `sub`.
+/// Print what is published on topics.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -1,6 +1,6 @@
 //! `topic-gateway token`: makes tokens for trials, and says whether a gateway would accept a token.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 
 use clap::Subcommand;
 
@@ -45,7 +45,8 @@ enum Command {
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let note = answer(args, services::now(), io::stdin(), &mut io::stdout().lock())?;
     if let Some(note) = note {
-        eprintln!("{note}");
+        // Nobody may be there to read it (`2>&1 | head`): the token stands all the same.
+        let _ = writeln!(io::stderr(), "{note}");
     }
     Ok(())
 }
@@ -73,7 +74,12 @@ fn answer(
     }
 }
 
+/// A reader that has read enough (`| head`) is no failure.
 fn print(stdout: &mut impl Write, text: &str) -> Result<(), Failure> {
-    writeln!(stdout, "{text}")
-        .map_err(|error| Failure::unavailable(format!("cannot write to standard output: {error}")))
+    match writeln!(stdout, "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::unavailable(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
 }

@@ -27,8 +27,8 @@ use super::{
     topics::Registry,
 };
 use crate::{
-    api::{Secrets, TopicGatewaySpec},
-    runtime::{self, Readiness},
+    api::{Limits, Secrets, TopicGatewaySpec},
+    runtime::{self, Readiness, open_files::Shares},
 };
 
 /// Requests of the shards that wait for the control plane; a shard answers for it when there are more.
@@ -51,6 +51,8 @@ pub struct Options {
     pub demo: bool,
     /// The resource's generation, for the metrics.
     pub generation: i64,
+    /// How many connections the open files have room for.
+    pub files: Shares,
 }
 
 /// Why a pod does not start.
@@ -118,13 +120,14 @@ impl Pod {
         let shards: Arc<[Running]> =
             shards.into_iter().enumerate().map(start).collect::<io::Result<Vec<_>>>()?.into();
 
-        let front = front(spec, origins, access, publisher, &metrics, &inboxes, options.demo);
+        let limits = within(&spec.limits, options.files);
+        let front = front(&limits, origins, access, publisher, &metrics, &inboxes, options.demo);
         let (accepting, handed_over, mut status) = (accept.clone(), tasks.clone(), backbone.status);
         tasks.spawn(async move {
             // Clients that come at once need not be refused only because NATS is a moment later.
             let first = status.wait_for(|status| status.connected);
             let _ = timeout(FIRST_CONNECTION, accepting.run_until_cancelled(first)).await;
-            http::serve(options.public, Arc::new(front), &handed_over, accepting).await;
+            http::serve(options.public, options.files.http, Arc::new(front), &handed_over, accepting).await;
         });
         let watched = shards.clone();
         let router = admin::router(metrics, readiness.clone(), move || alive(&watched));
@@ -226,7 +229,7 @@ async fn follow(backbone: Handle, readiness: Arc<Readiness>, cancel: Cancellatio
 }
 
 fn front(
-    spec: &TopicGatewaySpec,
+    limits: &Limits,
     origins: Origins,
     access: Arc<Access>,
     publisher: Publisher,
@@ -234,7 +237,7 @@ fn front(
     inboxes: &Arc<[Arc<Inbox>]>,
     demo: bool,
 ) -> Front {
-    let admission = Admission::new(&spec.limits);
+    let admission = Admission::new(limits);
     let (seats, shown, placed) = (admission.clone(), metrics.clone(), metrics.clone());
     let accept_errors = Arc::new(AtomicU64::new(0));
     let not_accepted = accept_errors.clone();
@@ -257,6 +260,13 @@ fn front(
         demo,
         accept_errors,
     }
+}
+
+/// The limits, with no more connections than there are files for.
+fn within(limits: &Limits, files: Shares) -> Limits {
+    let room = i32::try_from(files.connections).unwrap_or(i32::MAX);
+    let connections = if limits.connections == 0 { room } else { limits.connections.min(room) };
+    Limits { connections, ..limits.clone() }
 }
 
 fn alive(shards: &[Running]) -> Result<(), String> {

@@ -45,9 +45,18 @@ const BOUNDS: Bounds =
     Bounds { connections: 8192, head: Duration::from_secs(10), stay: Duration::from_mins(1) };
 
 /// Serves the public port until `cancel` ends: from then on nothing is accepted, and requests that are being
-/// answered are finished. Every connection that is still HTTP is a task of `tasks`; at most 8192 at a time.
-pub async fn serve(listener: TcpListener, state: Arc<Front>, tasks: &TaskTracker, cancel: CancellationToken) {
-    serve_within(BOUNDS, listener, state, tasks, cancel).await;
+/// answered are finished. Every connection that is still HTTP is a task of `tasks`; at most `places` at a time, and
+/// never more than 8192.
+pub async fn serve(
+    listener: TcpListener,
+    places: u64,
+    state: Arc<Front>,
+    tasks: &TaskTracker,
+    cancel: CancellationToken,
+) {
+    let places = usize::try_from(places).unwrap_or(usize::MAX);
+    let bounds = Bounds { connections: BOUNDS.connections.min(places), ..BOUNDS };
+    serve_within(bounds, listener, state, tasks, cancel).await;
 }
 
 pub(super) async fn serve_within(

@@ -20,6 +20,10 @@ const SETUP_SECONDS: u32 = 10;
 const PONG_SECONDS: u32 = 10;
 /// Seconds that last words and the client's own close may take.
 const CLOSING_SECONDS: u32 = 5;
+/// What a close frame without a code is counted as (RFC 6455 § 7.4.1).
+const NO_CODE: u16 = 1005;
+/// What an end without a close frame is counted as (RFC 6455 § 7.4.1).
+const NO_CLOSE: u16 = 1006;
 
 impl<S: Socket, C: Control> Engine<S, C> {
     /// The slot the next connection will have, so that its socket can be registered before.
@@ -90,7 +94,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
 
     /// The client has sent a close: it gets one back.
     pub(super) fn closed_by_client(&mut self, slot: usize, code: Option<u16>) {
-        if self.begin_closing(slot, code.unwrap_or(CloseCode::Normal.code()))
+        if self.begin_closing(slot, code.unwrap_or(NO_CODE))
             && let Some(connection) = self.connections.get_mut(slot)
         {
             websocket::echo_close(&mut connection.outbox, code);
@@ -135,7 +139,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
 
     /// The connection broke without a close.
     pub(super) fn lost(&mut self, slot: usize) {
-        self.begin_closing(slot, 1006);
+        self.begin_closing(slot, NO_CLOSE);
         self.connections.try_remove(slot);
     }
 
