@@ -19,25 +19,32 @@ struct Figure {
     good: bool,
 }
 
-/// Measures everything and prints it, ratios first; `false` if a bar is missed.
-pub(crate) fn run(quick: bool) -> bool {
+/// Measures everything, or what has one of these words in its name, and prints it; `false` if a bar is missed.
+pub(crate) fn run(quick: bool, names: &[&str]) -> bool {
     let rounds = if quick { 2 } else { 3 };
     let seconds = if quick { 1 } else { 3 };
-    let mut raw = Vec::new();
-    let figures = [
-        delivery(1, rounds, seconds, &mut raw),
-        delivery(BURST, rounds, seconds, &mut raw),
-        idle(if quick { 2_000 } else { 8_000 }, &mut raw),
-        slow(rounds, seconds, &mut raw),
+    let idlers = if quick { 2_000 } else { 8_000 };
+    let all: [(&str, &dyn Fn(&mut Vec<String>) -> Vec<Figure>); 4] = [
+        ("singles", &|raw| delivery(1, rounds, seconds, raw)),
+        ("bursts", &|raw| delivery(BURST, rounds, seconds, raw)),
+        ("idle", &|raw| idle(idlers, raw)),
+        ("slow", &|raw| slow(rounds, seconds, raw)),
     ];
-    for Figure { text, good } in figures.iter().flat_map(|figures| figures.iter()) {
-        println!("{} {text}", if *good { "ok    " } else { "MISSED" });
+    let mut good = true;
+    for (name, measure) in all {
+        if !names.is_empty() && !names.iter().any(|wanted| name.contains(wanted)) {
+            continue;
+        }
+        let mut raw = Vec::new();
+        for figure in measure(&mut raw) {
+            println!("{} {name}: {}", if figure.good { "ok    " } else { "MISSED" }, figure.text);
+            good &= figure.good;
+        }
+        for line in raw {
+            println!("       {line}");
+        }
     }
-    println!("\nraw");
-    for line in raw {
-        println!("  {line}");
-    }
-    figures.iter().flatten().all(|figure| figure.good)
+    good
 }
 
 /// CPU per delivery against the floor, A B A B.
