@@ -26,7 +26,7 @@ pub(crate) fn run(quick: bool) -> bool {
     let mut sent = 0;
     let mut end = Instant::now() + DEADLINE;
     loop {
-        let got = [0, 1, 2].map(|topic| readers.depth(topic));
+        let got: [u64; TOPICS.len()] = std::array::from_fn(|topic| readers.depth(topic));
         if got.iter().sum::<u64>() == messages {
             break;
         }

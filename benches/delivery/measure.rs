@@ -19,12 +19,15 @@ struct Figure {
     good: bool,
 }
 
+/// Measures something; the raw values go to the list.
+type Measure<'a> = &'a dyn Fn(&mut Vec<String>) -> Vec<Figure>;
+
 /// Measures everything, or what has one of these words in its name, and prints it; `false` if a bar is missed.
 pub(crate) fn run(quick: bool, names: &[&str]) -> bool {
     // Many short rounds: what else the machine does falls on few of them, and the median leaves those out.
     let (rounds, slow_rounds) = if quick { (3, 1) } else { (11, 5) };
     let idlers = if quick { 2_000 } else { 8_000 };
-    let all: [(&str, &dyn Fn(&mut Vec<String>) -> Vec<Figure>); 4] = [
+    let all: [(&str, Measure<'_>); 4] = [
         ("singles", &|raw| delivery(1, rounds, raw)),
         ("bursts", &|raw| delivery(BURST, rounds, raw)),
         ("idle", &|raw| idle(idlers, raw)),
