@@ -167,7 +167,11 @@ impl Reader {
     /// Cuts a chunk into messages of this length and answers the pings between them.
     fn frames(&mut self, mut chunk: &[u8], length: usize, mut each: impl FnMut(&mut u64, &[u8])) {
         while let Some(first) = self.carry.first().or(chunk.first()) {
-            let whole = if *first == PING[0] { PING.len() } else { length };
+            let whole = match *first {
+                TEXT => length,
+                first if first == PING[0] => PING.len(),
+                _ => panic!("neither a message nor a ping: {:?}", String::from_utf8_lossy(chunk)),
+            };
             let (part, rest) = chunk.split_at((whole - self.carry.len()).min(chunk.len()));
             chunk = rest;
             if part.len() == whole {
@@ -186,10 +190,10 @@ impl Reader {
     }
 
     fn frame(&mut self, frame: &[u8], each: &mut impl FnMut(&mut u64, &[u8])) {
-        match frame[0] {
-            TEXT => each(&mut self.next, frame),
-            _ if *frame == PING => self.socket.write_all(&PONG).unwrap(),
-            _ => panic!("neither a message nor a ping: {:?}", String::from_utf8_lossy(frame)),
+        if frame[0] == TEXT {
+            each(&mut self.next, frame);
+        } else {
+            self.socket.write_all(&PONG).unwrap();
         }
     }
 }
