@@ -29,7 +29,7 @@ impl Bed {
     pub(crate) fn start() -> Self {
         let nats = NatsServer::start();
         // The longest pause between pings: they are not what is measured.
-        let resource = Resource::open().on(&nats).set("heartbeatSeconds", json!(300));
+        let resource = Resource::open().on(&nats).set("heartbeatSeconds", json!(3600));
         // Whoever is slow stays, and stays slow.
         let resource = resource.add("topics", json!({"pattern": ">", "slowConsumer": "DropOldest"}));
         let directory = TempDir::new().unwrap();
