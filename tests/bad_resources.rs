@@ -27,7 +27,7 @@ fn faults() -> Vec<Fault> {
         |rest: &str| format!("  backbone:\n    nats:\n      servers: [\"nats://127.0.0.1:4222\"]\n{rest}");
     let jwt = |rest: &str| memory(&format!("  authentication:\n    jwt:\n      - issuer: a\n{rest}"));
     vec![
-        spec("  backbone: {memory: {}\n", 6, &[]),
+        spec("  backbone: {memory: {}\n", 5, &[]),
         spec(&memory("  limits:\n\tconnections: 1\n"), 7, &[]),
         spec("  limits: {}\n", 4, &["backbone"]),
         spec("  backbone: {}\n", 5, &["spec.backbone", "memory", "nats"]),

@@ -55,6 +55,10 @@ fn paths<'a>(prefix: &str, text: &'a str, found: &mut Vec<String>) -> &'a str {
             }
         }
     }
+    // Behind the last comma of a tree.
+    if text.starts_with('}') {
+        return text;
+    }
     let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
     let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}::{name}") };

@@ -14,6 +14,7 @@ fn the_server_of_these_tests_restarts_on_its_port_and_tells_its_subscriptions() 
     let mut outside = nats.client();
     outside.subscribe("a.*");
     outside.publish_with_headers("a.b", &[("X", "1")], "body");
+    outside.flush();
     let message = outside.next();
     assert_eq!((message.subject.as_str(), message.body.as_slice()), ("a.b", b"body".as_slice()));
     nats.wait_for_subscriptions(&[]);

@@ -38,7 +38,7 @@ fn report(files: &[String], manifests: &Manifests) -> String {
     };
     let place = metadata.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
     let names: Vec<&str> = files.iter().map(|file| manifest::name(file)).collect();
-    let mut text = format!("{}: ok, TopicGateway {place}{name}, {backbone}\n", names.join(", "));
+    let mut text = format!("{}: valid, TopicGateway {place}{name}, {backbone}\n", names.join(", "));
     for note in &manifests.notes {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "note: {note}");
@@ -57,7 +57,7 @@ mod tests {
         let manifests = Manifests::parse(&[("a.yaml".into(), text.into())]).unwrap();
         assert_eq!(
             report(&["a.yaml".into()], &manifests),
-            "a.yaml: ok, TopicGateway prices/m, NATS at nats://a, nats://b\n\
+            "a.yaml: valid, TopicGateway prices/m, NATS at nats://a, nats://b\n\
              note: a.yaml:4: spec.authentication: nobody can connect; add an issuer to jwt, or set anonymous: Allow\n"
         );
     }
@@ -67,7 +67,7 @@ mod tests {
         let manifests = crate::api::builtin().unwrap();
         assert_eq!(
             report(&["-".into()], &manifests),
-            "standard input: ok, TopicGateway dev, topics in memory\n"
+            "standard input: valid, TopicGateway dev, topics in memory\n"
         );
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Serving {
     pub(super) generation: i64,
     /// Longest drain after Ctrl-C, when somebody waits at a terminal.
     pub(super) patience: Duration,
-    /// Lines to print below the addresses; `{url}` is the public one.
+    /// Lines to print below the addresses; `{url}` is the public one, `{program}` this one.
     pub(super) hint: &'static str,
 }
 
@@ -34,9 +34,9 @@ pub(super) fn serve(spec: &TopicGatewaySpec, secrets: &Secrets, serving: &Servin
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Failure::internal(format!("the system refuses a thread: {error}; raise its limits"))
     })?;
-    match open_files::raise() {
-        Ok(limit) => tracing::info!(limit, "Open files are limited to this many, and so are connections."),
-        Err(error) => tracing::warn!(%error, "The limit of open files could not be raised."),
+    // Says itself what it has reached.
+    if let Err(error) = open_files::raise() {
+        tracing::warn!(%error, "The limit of open files could not be raised: connections may be refused early.");
     }
     runtime.block_on(until_the_end(spec, secrets, serving))
 }
@@ -52,7 +52,9 @@ async fn until_the_end(spec: &TopicGatewaySpec, secrets: &Secrets, serving: &Ser
         wrong => Failure::usage(wrong.to_string()),
     })?;
     print(&format!("gateway  http://{listen}\nadmin    http://{admin_address}\n"))?;
-    print(&serving.hint.replace("{url}", &format!("ws://{listen}/ws")))?;
+    // As this process was called, so that the lines can be pasted.
+    let program = std::env::args().next().unwrap_or_else(|| "topic-gateway".into());
+    print(&serving.hint.replace("{url}", &format!("ws://{listen}/ws")).replace("{program}", &program))?;
 
     let window = Duration::from_secs(u64::try_from(spec.drain.window_seconds).unwrap_or(0));
     let window = match signals.next().await {

@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     thread::available_parallelism,
     time::{Duration, Instant},
 };
@@ -31,6 +34,8 @@ use crate::{
 const REQUESTS: usize = 16_384;
 /// Longest silence of a shard's thread before the pod is no longer alive.
 const SILENCE: Duration = Duration::from_secs(10);
+/// Clients wait this long for the backbone's first connection; then they are served without it.
+const FIRST_CONNECTION: Duration = Duration::from_secs(1);
 /// Time for last words and the backbone after the drain window.
 const MARGIN: Duration = Duration::from_secs(10);
 
@@ -113,8 +118,11 @@ impl Pod {
             shards.into_iter().enumerate().map(start).collect::<io::Result<Vec<_>>>()?.into();
 
         let front = front(spec, origins, access, publisher, &metrics, &inboxes, options.demo);
-        let (accepting, handed_over) = (accept.clone(), tasks.clone());
+        let (accepting, handed_over, mut status) = (accept.clone(), tasks.clone(), backbone.status);
         tasks.spawn(async move {
+            // Clients that come at once need not be refused only because NATS is a moment later.
+            let first = status.wait_for(|status| status.connected);
+            let _ = timeout(FIRST_CONNECTION, accepting.run_until_cancelled(first)).await;
             http::serve(options.public, Arc::new(front), &handed_over, accepting).await;
         });
         let watched = shards.clone();
@@ -140,11 +148,11 @@ impl Pod {
         let all_gone = timeout(window + MARGIN, gone).await.is_ok();
         self.control.cancel();
         self.tasks.close();
-        let all_done = timeout(MARGIN, self.tasks.wait()).await.is_ok();
+        let finished = timeout(MARGIN, self.tasks.wait()).await.is_ok();
         self.admin.1.cancel();
         self.admin.0.close();
         self.admin.0.wait().await;
-        all_gone && all_done
+        all_gone && finished
     }
 }
 
@@ -182,16 +190,14 @@ fn show(
     metrics.source(&names::BACKBONE_RECONNECTS, &[], move || reconnects.borrow().reconnects);
     let generation = u64::try_from(generation).unwrap_or(0);
     metrics.source(&names::CONFIG_GENERATION, &[], move || generation);
-    let results: [(&'static str, fn(&publisher::Counts) -> u64); 4] = [
-        ("ok", |counts| counts.ok.load(Relaxed)),
-        ("duplicate", |counts| counts.duplicate.load(Relaxed)),
-        ("unavailable", |counts| counts.unavailable.load(Relaxed)),
-        ("refused", |counts| counts.refused.load(Relaxed)),
-    ];
-    for (result, read) in results {
+    let show_result = |result, read: fn(&publisher::Counts) -> &AtomicU64| {
         let own = publisher.clone();
-        metrics.source(&names::PUBLISH, &[result], move || read(own.counts()));
-    }
+        metrics.source(&names::PUBLISH, &[result], move || read(own.counts()).load(Relaxed));
+    };
+    show_result("ok", |counts| &counts.ok);
+    show_result("duplicate", |counts| &counts.duplicate);
+    show_result("unavailable", |counts| &counts.unavailable);
+    show_result("refused", |counts| &counts.refused);
 }
 
 /// Keeps readiness in step with the backbone's connection.

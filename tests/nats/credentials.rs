@@ -67,8 +67,7 @@ async fn a_password_that_is_refused_is_said_without_being_shown() {
 
 #[tokio::test]
 async fn a_subject_the_server_denies_is_answered_and_harms_nobody() {
-    let permissions =
-        "subscribe: { allow: [\"public.>\", \"_INBOX.>\"] }, publish: { allow: [\"public.>\"] }";
+    let permissions = "subscribe: { allow: [\"public.>\", \"_INBOX.>\"] }, publish: { allow: [\"public.>\", \"_INBOX.>\"] }";
     let config = format!(
         "authorization {{ users: [ {{ user: gateway, password: \"{SECRET}\", permissions: {{ {permissions} }} }} ] }}"
     );

@@ -95,7 +95,7 @@ async fn what_a_client_publishes_is_on_nats_once_the_ack_has_come() {
     let nats = NatsServer::start();
     let gateway = Gateway::start(&Resource::open().on(&nats));
     let mut outside = nats.client();
-    outside.subscribe(">");
+    outside.subscribe("a.>");
     let mut client = gateway.client().await;
     let payload = r#"{ "b":1.50,"a":"é" }"#;
     client

@@ -93,8 +93,10 @@ pub struct JwtIssuer {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub audiences: Vec<String>,
-    /// Accepted signature algorithms; always named, so that a token cannot choose (RFC 8725 §3.1).
-    #[schemars(length(min = 1, max = 12), extend("x-kubernetes-list-type" = "set"))]
+    /// Accepted signature algorithms; empty: those that the kind of key allows. Whatever is listed, a shared
+    /// secret only checks HMAC and a public key never does (RFC 8725 §3.1).
+    #[serde(default)]
+    #[schemars(length(max = 12), extend("x-kubernetes-list-type" = "set"))]
     pub algorithms: Vec<JwtAlgorithm>,
     /// The claim that names the user.
     #[serde(default = "default_user_claim")]

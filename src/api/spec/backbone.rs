@@ -26,7 +26,8 @@ pub struct Backbone {
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct MemoryBackbone {}
 
-/// A NATS server or cluster.
+/// A NATS server or cluster. The gateway's user needs publish and subscribe on `_INBOX.>` besides its subjects:
+/// what the server has taken in is confirmed that way.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [rule(

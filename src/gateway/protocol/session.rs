@@ -42,12 +42,10 @@ impl Session {
     /// A connection's session. `identity` is that of a token in the URL or a header, or the anonymous one where
     /// the policy admits it.
     pub fn new(identity: Option<Arc<Identity>>, policy: &Policy) -> Self {
-        // One setup may fill the connection.
-        let subscribes = policy.subscribe_per_second.max(policy.topics_per_connection);
         Self {
             identity,
             publishes: Bucket::new(policy.publish_per_second, policy.publish_per_second),
-            subscribes: Bucket::new(policy.subscribe_per_second, subscribes),
+            subscribes: Bucket::new(policy.subscribe_per_second, policy.subscribe_per_second),
             errors: Bucket::new(ERRORS_PER_SECOND, ERROR_BURST),
         }
     }
@@ -89,7 +87,7 @@ impl Session {
     }
 
     /// Decides the subscription to one topic that did not come as `subscribe`: from `setup.topics` or the URL.
-    /// Answers as [`Session::command`] does, without an id.
+    /// Answers as [`Session::command`] does, without an id. Takes nothing from the rate: the `setup` did.
     pub fn subscribe(
         &mut self,
         topic: &str,
@@ -98,7 +96,7 @@ impl Session {
         policy: &Policy,
         out: &mut Vec<u8>,
     ) -> Decision {
-        let decided = self.may_subscribe(None, topic, false, held, now_ms, policy);
+        let decided = self.may_subscribe(None, topic, false, held, policy);
         self.tell(None, decided, now_ms, out)
     }
 

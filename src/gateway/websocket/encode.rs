@@ -72,6 +72,14 @@ pub fn close(out: &mut Vec<u8>, code: CloseCode, reason: &str) {
     control(out, CLOSE, &code.code().to_be_bytes(), &reason.as_bytes()[..end]);
 }
 
+/// Appends the answer to a client's close: the same code, or none where it gave none (RFC 6455 § 5.5.1).
+pub fn echo_close(out: &mut Vec<u8>, code: Option<u16>) {
+    match code {
+        Some(code) => control(out, CLOSE, &code.to_be_bytes(), b""),
+        None => control(out, CLOSE, b"", b""),
+    }
+}
+
 fn control(out: &mut Vec<u8>, opcode: u8, head: &[u8], payload: &[u8]) {
     let payload = &payload[..payload.len().min(MAX_CONTROL - head.len())];
     // At most 125, so that nothing is cut off.

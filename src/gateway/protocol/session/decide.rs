@@ -34,7 +34,11 @@ impl Session {
                 Ok(Decision::Answered)
             }
             Command::Subscribe { topic, history } => {
-                self.may_subscribe(id, &topic, history, held, now_ms, policy)
+                let decided = self.may_subscribe(id, &topic, history, held, policy)?;
+                if !self.subscribes.take(now_ms) {
+                    return refuse(ErrorCode::LimitExceeded, SUBSCRIBE_RATE, Some(&topic));
+                }
+                Ok(decided)
             }
             Command::Unsubscribe { topic } => self.unsubscribe(id, &topic, held, now_ms, out),
             Command::Publish { topic, message_id, payload } => {
@@ -78,7 +82,6 @@ impl Session {
         topic: &str,
         history: bool,
         held: &dyn Held,
-        now_ms: u64,
         policy: &Policy,
     ) -> Decided {
         let filter = self.readable(topic)?;
@@ -91,9 +94,6 @@ impl Session {
                 policy.topics_per_connection
             );
             return refuse(ErrorCode::LimitExceeded, message, Some(topic));
-        }
-        if !self.subscribes.take(now_ms) {
-            return refuse(ErrorCode::LimitExceeded, SUBSCRIBE_RATE, Some(topic));
         }
         Ok(Decision::Subscribe { id, filter })
     }

@@ -69,7 +69,7 @@ fn answer(out: &[u8]) -> Option<serde_json::Value> {
 fn refused(session: &mut Session, frame: &str, held: &Topics, code: &str, topic: Option<&str>) {
     let (decision, answer) = ask(session, frame, held, 0);
     let answer = answer.unwrap_or_else(|| panic!("{frame}: {decision:?}"));
-    assert_eq!(decision, Decision::Answered, "{frame}");
+    assert!(matches!(decision, Decision::Refused(told) if told.as_str() == code), "{frame}: {decision:?}");
     assert_eq!(answer["type"], "error", "{frame}");
     assert_eq!(answer["code"], code, "{frame}: {answer}");
     assert_eq!(answer["id"], 1, "{frame}");
@@ -239,7 +239,7 @@ fn publishes_have_a_rate_that_comes_back() {
 }
 
 #[test]
-fn setups_subscribes_and_unsubscribes_share_a_rate_that_one_setup_fits_in() {
+fn setups_subscribes_and_unsubscribes_share_a_rate_that_the_topics_of_a_setup_do_not_touch() {
     let policy = Policy { subscribe_per_second: 1, topics_per_connection: 3, ..policy() };
     let mut session = Session::new(Some(ann()), &policy);
     for topic in ["prices.a", "prices.b", "prices.c"] {
@@ -247,6 +247,7 @@ fn setups_subscribes_and_unsubscribes_share_a_rate_that_one_setup_fits_in() {
         let decision = session.subscribe(topic, NONE, 0, &policy, &mut out);
         assert_eq!(decision, Decision::Subscribe { id: None, filter: topic.parse().unwrap() });
     }
+    assert!(matches!(ask(&mut session, SUBSCRIBE, NONE, 0).0, Decision::Subscribe { .. }));
     refused(&mut session, SUBSCRIBE, NONE, "LIMIT_EXCEEDED", Some("prices.btc"));
     let unsubscribe = r#"{"id":1,"type":"unsubscribe","topic":"prices.a"}"#;
     refused(&mut session, unsubscribe, NONE, "LIMIT_EXCEEDED", Some("prices.a"));
@@ -258,7 +259,10 @@ fn setups_subscribes_and_unsubscribes_share_a_rate_that_one_setup_fits_in() {
 #[test]
 fn a_topic_of_setup_or_the_url_is_refused_without_an_id() {
     let mut out = Vec::new();
-    assert_eq!(known().subscribe("chat.x", NONE, 0, &policy(), &mut out), Decision::Answered);
+    assert_eq!(
+        known().subscribe("chat.x", NONE, 0, &policy(), &mut out),
+        Decision::Refused(ErrorCode::AclDenied)
+    );
     let answer = answer(&out).unwrap();
     assert_eq!((&answer["code"], &answer["topic"]), (&"ACL_DENIED".into(), &"chat.x".into()));
     assert!(answer.get("id").is_none());
@@ -277,7 +281,8 @@ fn no_answer_is_large_however_large_the_frame() {
         format!(r#"{{"{huge}":1,}}"#),
     ] {
         let mut out = Vec::new();
-        assert_eq!(known().command(&frame, NONE, 0, &policy(), &mut out), Decision::Answered);
+        let decision = known().command(&frame, NONE, 0, &policy(), &mut out);
+        assert!(matches!(decision, Decision::Refused(_)), "{decision:?}");
         assert!((1..4096).contains(&out.len()), "{}", out.len());
     }
     refused(
@@ -293,7 +298,7 @@ fn no_answer_is_large_however_large_the_frame() {
 fn repeated_abuse_ends_the_connection_and_patience_mends_it() {
     let mut session = known();
     for _ in 0..ERROR_BURST {
-        assert_eq!(ask(&mut session, "nonsense", NONE, 0).0, Decision::Answered);
+        assert_eq!(ask(&mut session, "nonsense", NONE, 0).0, Decision::Refused(ErrorCode::BadRequest));
     }
     let (decision, answer) = ask(&mut session, "nonsense", NONE, 0);
     assert!(matches!(decision, Decision::Close { code: CloseCode::TooFast, reason } if !reason.is_empty()));
@@ -302,7 +307,10 @@ fn repeated_abuse_ends_the_connection_and_patience_mends_it() {
     assert!(session.errored(1000).is_none());
     let mut session = known();
     for tick in 0..2000 {
-        assert_eq!(ask(&mut session, "nonsense", NONE, tick * 63).0, Decision::Answered);
+        assert_eq!(
+            ask(&mut session, "nonsense", NONE, tick * 63).0,
+            Decision::Refused(ErrorCode::BadRequest)
+        );
     }
 }
 
@@ -319,6 +327,6 @@ proptest! {
         let mut session = Session::new(known.then(ann), &policy());
         let (decision, answer) = ask(&mut session, &frame, NONE, 0);
         let silent_ack = kind == "ack" && answer.is_none();
-        prop_assert!(silent_ack || answer.is_some() == (decision == Decision::Answered), "{frame}: {decision:?} {answer:?}");
+        prop_assert!(silent_ack || answer.is_some() == matches!(decision, Decision::Answered | Decision::Refused(_)), "{frame}: {decision:?} {answer:?}");
     }
 }

@@ -133,7 +133,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             Decision::Refused(code) => self.counts.error(code.as_str()),
             Decision::Close { code, reason } => self.close(slot, code, reason),
             Decision::Authenticate { id, token, topics } => {
-                self.authenticate(slot, Setup { id, topics }, token.0)
+                self.authenticate(slot, Setup { id, topics }, token.0);
             }
             Decision::Ready { id, topics } => self.ready(slot, Setup { id, topics }),
             Decision::Subscribe { id, filter } => self.subscribe(slot, id, filter),

@@ -90,10 +90,10 @@ impl<S: Socket, C: Control> Engine<S, C> {
 
     /// The client has sent a close: it gets one back.
     pub(super) fn closed_by_client(&mut self, slot: usize, code: Option<u16>) {
-        if self.begin_closing(slot, code.unwrap_or(1005))
+        if self.begin_closing(slot, code.unwrap_or(CloseCode::Normal.code()))
             && let Some(connection) = self.connections.get_mut(slot)
         {
-            websocket::close(&mut connection.outbox, CloseCode::Normal, "");
+            websocket::echo_close(&mut connection.outbox, code);
             self.owing.push(slot);
         }
     }
@@ -108,6 +108,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
             self.unread.push(slot);
         }
         self.counts.connection_closed(code);
+        let user = connection.session.identity().map(|identity| identity.user.clone());
+        tracing::debug!(code, user = user.as_deref(), shard = self.shard, slot, "A connection ended.");
         self.leave_all(slot);
         true
     }

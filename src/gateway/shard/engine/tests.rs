@@ -154,7 +154,7 @@ fn masked(text: &str) -> Vec<u8> {
     match text.len() {
         short @ 0..126 => frame.push(0x80 | u8::try_from(short).unwrap()),
         long => {
-            frame.push(0x80 | 126);
+            frame.push(0x80 | 0x7e);
             frame.extend(u16::try_from(long).unwrap().to_be_bytes());
         }
     }
@@ -168,7 +168,6 @@ struct Bench {
     asked: Asked,
     admission: Arc<Admission>,
     registry: Arc<Registry>,
-    counts: Arc<ShardCounts>,
     moment: Moment,
     seqs: std::collections::HashMap<String, u64>,
 }
@@ -185,10 +184,12 @@ impl Bench {
         let spec: TopicGatewaySpec = serde_json::from_str(spec).unwrap();
         let (asked, registry, counts) = (Asked::default(), Registry::new(), Arc::new(ShardCounts::default()));
         let settings = Arc::new(Settings::new(&spec));
-        let engine = Engine::new(0, settings, asked.clone(), counts.clone(), registry.clone());
+        let engine = Engine::new(0, settings, asked.clone(), counts, registry.clone());
         let admission = Admission::new(&Limits { connections_per_user: 2, ..Limits::default() });
         let (moment, seqs) = (Moment { ms: 0, unix: 1_000_000 }, std::collections::HashMap::new());
-        Self { engine, asked, admission, registry, counts, moment, seqs }
+        let mut bench = Self { engine, asked, admission, registry, moment, seqs };
+        bench.engine.at(moment);
+        bench
     }
 
     fn usual() -> Self {
