@@ -114,6 +114,21 @@ fn wrong_usage_ends_with_64_and_says_what_is_wrong() {
 }
 
 #[test]
+fn a_token_minted_from_the_gateways_own_file_lets_its_user_in() {
+    let resource = Resource::with_tokens(&Issuer::shared());
+    let gateway = Gateway::start(&resource);
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("gateway.yaml");
+    fs::write(&file, resource.yaml()).unwrap();
+    let (code, token, told) = run(command(["token", "mint", "--user", "ann", "-f"]).arg(&file));
+    assert_eq!(code, 0, "{told}");
+    let publish =
+        |token: &str| run(&mut command(["pub", "a", "1", "--url", &url(&gateway), "--token", token]));
+    assert_eq!(publish(&token).1, "ok 1\n");
+    assert_ne!(publish("").0, 0, "without a token");
+}
+
+#[test]
 fn help_and_version_end_with_0() {
     for arguments in [["--help"].as_slice(), &["--version"], &["dev", "--help"], &["sub", "--help"]] {
         let (code, out, told) = run(&mut command(arguments));

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -30,7 +29,9 @@ impl Bed {
     pub(crate) fn start() -> Self {
         let nats = NatsServer::start();
         // The longest pause between pings: they are not what is measured.
-        let resource = Resource::open().on(&nats).set("heartbeatSeconds", json!(300));
+        let resource = Resource::open().on(&nats).set("heartbeatSeconds", json!(3600));
+        // Whoever is slow stays, and stays slow.
+        let resource = resource.add("topics", json!({"pattern": ">", "slowConsumer": "DropOldest"}));
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("gateway.yaml");
         fs::write(&file, resource.yaml()).unwrap();
@@ -44,7 +45,12 @@ impl Bed {
 
     /// A socket that is subscribed.
     pub(crate) fn subscriber(&self, topic: &str) -> RawSocket {
-        subscriber(self.gateway.address, topic)
+        subscribed(RawSocket::open(self.gateway.address), topic)
+    }
+
+    /// The same with the smallest receive buffer, so that the gateway soon knows that it does not read.
+    pub(crate) fn slow_subscriber(&self, topic: &str) -> RawSocket {
+        subscribed(RawSocket::open_small(self.gateway.address), topic)
     }
 
     /// What a frame of this topic looks like.
@@ -80,8 +86,7 @@ impl Bed {
     }
 }
 
-fn subscriber(address: SocketAddr, topic: &str) -> RawSocket {
-    let mut socket = RawSocket::open(address);
+fn subscribed(mut socket: RawSocket, topic: &str) -> RawSocket {
     socket.text(&json!({"type": "subscribe", "topic": topic}).to_string());
     assert_eq!(socket.json()["type"], "subscribed");
     socket

@@ -16,28 +16,30 @@ const AHEAD: u64 = 1_000;
 
 /// Runs it; a fault panics.
 pub(crate) fn run(quick: bool) -> bool {
-    let messages: u64 = if quick { 9_999 } else { 99_999 };
+    let messages: u64 = if quick { 10_000 } else { 100_000 };
+    let topics = TOPICS.len() as u64;
     let mut bed = Bed::start();
     let mut readers = bed.readers(&TOPICS, SUBSCRIBERS, Look::Order);
     bed.nats.wait_for_subscriptions(&TOPICS);
     println!("NATS has one subscription for each of {TOPICS:?} with {SUBSCRIBERS} subscribers");
     let (began, cpu) = (Instant::now(), bed.cpu());
-    let per_topic = messages / TOPICS.len() as u64;
     let mut sent = 0;
     let mut end = Instant::now() + DEADLINE;
-    while (0..TOPICS.len()).any(|topic| readers.depth(topic) < per_topic) {
-        let slowest = (0..TOPICS.len()).map(|topic| readers.depth(topic)).min().unwrap();
-        if sent < per_topic && sent < slowest + AHEAD {
-            for _ in 0..50.min(per_topic - sent) {
-                for topic in TOPICS {
-                    bed.outside.publish(topic, body(sent, readers.now()));
-                }
+    loop {
+        let got: [u64; TOPICS.len()] = std::array::from_fn(|topic| readers.depth(topic));
+        if got.iter().sum::<u64>() == messages {
+            break;
+        }
+        if sent < messages && sent / topics < got.iter().min().unwrap() + AHEAD {
+            for _ in 0..150.min(messages - sent) {
+                let topic = TOPICS[(sent % topics) as usize];
+                bed.outside.publish(topic, body(sent / topics, readers.now()));
                 sent += 1;
             }
             bed.outside.send();
             end = Instant::now() + DEADLINE;
         }
-        readers.read(Duration::from_millis(if sent < per_topic { 1 } else { 100 }));
+        readers.read(Duration::from_millis(if sent < messages { 1 } else { 100 }));
         assert_eq!(readers.ended, 0, "subscribers were closed");
         assert!(Instant::now() < end, "{} messages arrived: some are missing", readers.messages());
     }

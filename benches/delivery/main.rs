@@ -7,8 +7,9 @@
 //!        └─ the same bytes, the same pace ──► floor: a loop of `send` ──► 1 000 sockets ──────────────┘
 //! ```
 //!
-//! `cargo bench --bench delivery`; `-- --quick` for a first look; `-- --load` for 100 000 messages to 1 000
-//! subscribers of three topics, each checked for completeness and order.
+//! `cargo bench --bench delivery`; `-- slow` for one of `singles`, `bursts`, `idle` and `slow`; `-- --quick` for a
+//! first look; `-- --load` for 100 000 messages to 1 000 subscribers of three topics, each checked for completeness
+//! and order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench may fail by panicking")]
 #![allow(clippy::needless_pass_by_value, reason = "`json!({…})` reads best where it is given away")]
 #![allow(
@@ -50,7 +51,8 @@ fn main() -> ExitCode {
     {
         return code;
     }
-    let good = if has("--load") { load::run(has("--quick")) } else { measure::run(has("--quick")) };
+    let names: Vec<_> = arguments.iter().map(String::as_str).filter(|name| !name.starts_with("--")).collect();
+    let good = if has("--load") { load::run(has("--quick")) } else { measure::run(has("--quick"), &names) };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

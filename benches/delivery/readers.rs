@@ -1,8 +1,8 @@
-//! Many sockets read by one thread, cheaply: frames of a known length are counted, numbers and times in them looked
-//! at only where asked.
+//! Many sockets read by one thread, cheaply: frames of a known length are cut and counted, pings answered, numbers and
+//! times looked at only where asked.
 
 use std::{
-    io::{ErrorKind, Read},
+    io::{ErrorKind, Read, Write},
     net::TcpStream,
     time::{Duration, Instant},
 };
@@ -13,6 +13,11 @@ use mio::{Events, Interest, Poll, Token};
 const BODY: usize = 216;
 /// Digits of a number or time.
 const DIGITS: usize = 16;
+/// First byte of a message's frame (text, whole).
+const TEXT: u8 = 0x81;
+/// A ping as the gateway sends it, and a masked pong.
+const PING: [u8; 2] = [0x89, 0];
+const PONG: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];
 
 /// A message's body: a number, a time in nanoseconds, and filling.
 pub(crate) fn body(number: u64, time: Duration) -> String {
@@ -34,7 +39,7 @@ impl Shape {
     /// From a frame seen on a socket (payload; the header is that of an unmasked text frame).
     pub(crate) fn of(payload: &[u8]) -> Self {
         let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
-        let sample = [&[0x81, 126], &length[..], payload].concat();
+        let sample = [&[TEXT, 126], &length[..], payload].concat();
         let find =
             |key: &[u8]| sample.windows(key.len()).position(|window| window == key).unwrap() + key.len();
         let (number_at, time_at) = (find(b"\"n\":\""), find(b"\"t\":\""));
@@ -49,7 +54,7 @@ impl Shape {
 /// What to make of the frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// Nothing: bytes are counted.
+    /// Nothing: they are counted.
     Count,
     /// Each socket's numbers must go 0, 1, 2, …
     Order,
@@ -74,8 +79,8 @@ pub(crate) struct Readers {
     buffer: Vec<u8>,
     look: Look,
     began: Instant,
-    /// Bytes received, per topic.
-    pub(crate) bytes: Vec<u64>,
+    /// Messages received, per topic.
+    received: Vec<u64>,
     /// Noted latencies, in microseconds.
     pub(crate) latencies: Vec<u32>,
     /// Sockets that ended.
@@ -86,9 +91,9 @@ impl Readers {
     /// Reads frames of these shapes, one per topic.
     pub(crate) fn new(shapes: Vec<Shape>, look: Look) -> Self {
         let (poll, events) = (Poll::new().unwrap(), Events::with_capacity(4096));
-        let (bytes, buffer) = (vec![0; shapes.len()], vec![0; 256 * 1024]);
+        let (received, buffer) = (vec![0; shapes.len()], vec![0; 256 * 1024]);
         let (sockets, latencies, began) = (Vec::new(), Vec::new(), Instant::now());
-        Self { poll, events, sockets, shapes, buffer, look, began, bytes, latencies, ended: 0 }
+        Self { poll, events, sockets, shapes, buffer, look, began, received, latencies, ended: 0 }
     }
 
     /// Takes over a socket that is subscribed to a topic (by its index).
@@ -107,13 +112,13 @@ impl Readers {
 
     /// Messages received, over all topics.
     pub(crate) fn messages(&self) -> u64 {
-        self.bytes.iter().zip(&self.shapes).map(|(bytes, shape)| bytes / shape.len() as u64).sum()
+        self.received.iter().sum()
     }
 
     /// Messages that every subscriber of a topic has got, on average.
     pub(crate) fn depth(&self, topic: usize) -> u64 {
         let subscribers = self.sockets.iter().filter(|reader| reader.topic == topic).count() as u64;
-        self.bytes[topic] / self.shapes[topic].len() as u64 / subscribers
+        self.received[topic] / subscribers
     }
 
     /// Reads what there is, waiting at most so long for something.
@@ -129,26 +134,23 @@ impl Readers {
                         break;
                     }
                     Ok(count) => {
-                        self.bytes[reader.topic] += count as u64;
-                        let chunk = &self.buffer[..count];
-                        match self.look {
-                            Look::Count => {}
-                            Look::Order => reader.frames(chunk, shape, |next, frame| {
-                                assert_eq!(
-                                    digits(frame, shape.number_at),
-                                    *next,
-                                    "a message is missing or out of order"
-                                );
-                                *next += 1;
-                            }),
-                            Look::Latency => {
-                                let (now, noted) = (self.began.elapsed(), &mut self.latencies);
-                                reader.frames(chunk, shape, |_, frame| {
+                        let (now, look, noted) = (self.began.elapsed(), self.look, &mut self.latencies);
+                        let received = &mut self.received[reader.topic];
+                        reader.frames(&self.buffer[..count], shape.len(), |next, frame| {
+                            *received += 1;
+                            match look {
+                                Look::Count => {}
+                                Look::Order => {
+                                    let number = digits(frame, shape.number_at);
+                                    assert_eq!(number, *next, "a message is missing or out of order");
+                                    *next += 1;
+                                }
+                                Look::Latency => {
                                     let sent = Duration::from_nanos(digits(frame, shape.time_at));
                                     noted.push(now.saturating_sub(sent).as_micros() as u32);
-                                });
+                                }
                             }
-                        }
+                        });
                         if count < self.buffer.len() {
                             break;
                         }
@@ -162,24 +164,36 @@ impl Readers {
 }
 
 impl Reader {
-    /// Cuts a chunk into frames.
-    fn frames(&mut self, mut chunk: &[u8], shape: &Shape, mut each: impl FnMut(&mut u64, &[u8])) {
-        let length = shape.len();
-        if !self.carry.is_empty() {
-            let missing = (length - self.carry.len()).min(chunk.len());
-            let (head, rest) = chunk.split_at(missing);
-            self.carry.extend_from_slice(head);
+    /// Cuts a chunk into messages of this length and answers the pings between them.
+    fn frames(&mut self, mut chunk: &[u8], length: usize, mut each: impl FnMut(&mut u64, &[u8])) {
+        while let Some(first) = self.carry.first().or(chunk.first()) {
+            let whole = match *first {
+                TEXT => length,
+                first if first == PING[0] => PING.len(),
+                _ => panic!("neither a message nor a ping: {:?}", String::from_utf8_lossy(chunk)),
+            };
+            let (part, rest) = chunk.split_at((whole - self.carry.len()).min(chunk.len()));
             chunk = rest;
-            if self.carry.len() < length {
+            if part.len() == whole {
+                self.frame(part, &mut each);
+                continue;
+            }
+            self.carry.extend_from_slice(part);
+            if self.carry.len() < whole {
                 return;
             }
-            each(&mut self.next, &self.carry);
-            self.carry.clear();
+            let mut frame = std::mem::take(&mut self.carry);
+            self.frame(&frame, &mut each);
+            frame.clear();
+            self.carry = frame;
         }
-        let whole = chunk.chunks_exact(length);
-        self.carry.extend_from_slice(whole.remainder());
-        for frame in whole {
+    }
+
+    fn frame(&mut self, frame: &[u8], each: &mut impl FnMut(&mut u64, &[u8])) {
+        if frame[0] == TEXT {
             each(&mut self.next, frame);
+        } else {
+            self.socket.write_all(&PONG).unwrap();
         }
     }
 }

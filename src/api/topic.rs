@@ -224,12 +224,6 @@ impl FromStr for Pattern {
     }
 }
 
-impl From<Topic> for Pattern {
-    fn from(topic: Topic) -> Self {
-        Self(topic.0)
-    }
-}
-
 impl Filter {
     /// The text, as it stands on the wire.
     pub fn as_str(&self) -> &str {
@@ -249,14 +243,6 @@ impl Filter {
         match self {
             Self::Topic(own) => own.as_str() == topic,
             Self::Pattern(pattern) => pattern.matches_str(topic),
-        }
-    }
-
-    /// The same set as a pattern.
-    pub fn to_pattern(&self) -> Pattern {
-        match self {
-            Self::Topic(topic) => topic.clone().into(),
-            Self::Pattern(pattern) => pattern.clone(),
         }
     }
 }
@@ -398,6 +384,8 @@ mod tests {
     fn a_filter_is_a_topic_or_a_pattern() {
         assert!(matches!("a.b".parse(), Ok(Filter::Topic(_))));
         assert!(matches!("a.*".parse(), Ok(Filter::Pattern(_))));
-        assert!("a.*".parse::<Filter>().unwrap().matches_str("a.x"));
+        let matches = |filter: &str, topic| filter.parse::<Filter>().unwrap().matches_str(topic);
+        assert!(matches("a.*", "a.x") && !matches("a.*", "b.x"));
+        assert!(matches("a.b", "a.b") && !matches("a.b", "a.x"));
     }
 }

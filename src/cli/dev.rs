@@ -43,8 +43,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         demo: true,
         generation: manifests.gateway.metadata.generation.unwrap_or(1),
         patience: Duration::from_secs(2),
-        hint: "\nRead a topic:       topic-gateway sub prices.btc --url {url}\n\
-            Publish to it:      topic-gateway pub prices.btc '{\"price\": 1}' --url {url}\n",
+        hint: "\nRead a topic:       {program} sub prices.btc --url {url}\n\
+            Publish to it:      {program} pub prices.btc '{\"price\": 1}' --url {url}\n",
     };
     serve(&manifests.gateway.spec, &manifests.secrets, &serving)
 }

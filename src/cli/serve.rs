@@ -24,7 +24,7 @@ pub(super) struct Serving {
     pub(super) generation: i64,
     /// Longest drain after Ctrl-C, when somebody waits at a terminal.
     pub(super) patience: Duration,
-    /// Lines to print below the addresses; `{url}` is the public one.
+    /// Lines to print below the addresses; `{url}` is the public one, `{program}` this one.
     pub(super) hint: &'static str,
 }
 
@@ -59,7 +59,9 @@ async fn until_the_end(
         wrong => Failure::usage(wrong.to_string()),
     })?;
     print(&format!("gateway  http://{listen}\nadmin    http://{admin_address}\n"))?;
-    print(&serving.hint.replace("{url}", &format!("ws://{listen}/ws")))?;
+    // As this process was called, so that the lines can be pasted.
+    let program = std::env::args().next().unwrap_or_else(|| "topic-gateway".into());
+    print(&serving.hint.replace("{url}", &format!("ws://{listen}/ws")).replace("{program}", &program))?;
 
     let window = Duration::from_secs(u64::try_from(spec.drain.window_seconds).unwrap_or(0));
     let (window, patience) = match signals.next().await {

@@ -17,12 +17,15 @@ mod tests;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  topic-gateway token mint -f gateway.yaml --user ann
+  topic-gateway token check -f gateway.yaml < token
   topic-gateway token mint --secret-file jwt.key --issuer home --audience market --user ann --subscribe 'prices.>'
   topic-gateway token mint --secret-env JWT_SECRET --issuer home --user bob --ttl 10m --claim 'roles=[\"trader\"]'
   topic-gateway token mint --secret-file jwt.key --issuer home --user ann |
     topic-gateway token check --secret-file jwt.key --issuer home
   topic-gateway token check --jwks-file keys.json --issuer https://id.example.com < token
 
+With -f the resource says what its issuers are; where it has several, --issuer chooses the one to make a token of.
 A shared secret is taken byte for byte: a line break at the end of the file belongs to it.
 Exit codes: 0 the token was made or is valid, 64 it was not or is not.")]
 pub(super) struct Args {
@@ -40,7 +43,7 @@ enum Command {
 
 /// Runs the command. What is not the token or its claims goes to standard error.
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    let note = answer(args, services::now(), io::stdin().lock(), &mut io::stdout().lock())?;
+    let note = answer(args, services::now(), io::stdin(), &mut io::stdout().lock())?;
     if let Some(note) = note {
         // Nobody may be there to read it (`2>&1 | head`): the token stands all the same.
         let _ = writeln!(io::stderr(), "{note}");

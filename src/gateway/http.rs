@@ -57,7 +57,7 @@ pub struct Front {
     /// Whether `/demo/publish` is there.
     pub demo: bool,
     /// Counts connections that could not be accepted (no open files left, say).
-    pub accept_errors: AtomicU64,
+    pub accept_errors: Arc<AtomicU64>,
 }
 
 /// What `GET /stats` tells of this gateway.

@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     thread::available_parallelism,
     time::{Duration, Instant},
 };
@@ -17,6 +20,7 @@ use super::{
     http::{self, Front, OriginError, Origins, Placement, Stats, admin},
     limits::Admission,
     metrics::{Metrics, names},
+    protocol::GapReason,
     publisher::{self, Publisher},
     services,
     shard::{Channels, Inbox, Running, Settings, Shard, ShardEvent},
@@ -148,11 +152,11 @@ impl Pod {
         let all_gone = timeout(window + MARGIN, gone).await.is_ok();
         self.control.cancel();
         self.tasks.close();
-        let all_done = timeout(MARGIN, self.tasks.wait()).await.is_ok();
+        let finished = timeout(MARGIN, self.tasks.wait()).await.is_ok();
         self.admin.1.cancel();
         self.admin.0.close();
         self.admin.0.wait().await;
-        all_gone && all_done
+        all_gone && finished
     }
 }
 
@@ -181,25 +185,31 @@ fn show(
     backbone: &Handle,
     generation: i64,
 ) {
+    let show_count = |metric, read: fn(&backbone::Counts) -> &AtomicU64| {
+        let own = counts.clone();
+        metrics.source(metric, &[], move || read(&own).load(Relaxed));
+    };
+    show_count(&names::MESSAGES_RECEIVED, |counts| &counts.messages_received);
+    show_count(&names::MESSAGES_RECEIVED_BYTES, |counts| &counts.bytes_received);
+    show_count(&names::MESSAGES_NOT_JSON, |counts| &counts.not_json);
+    show_count(&names::MESSAGES_IGNORED, |counts| &counts.ignored_subjects);
+    show_count(&names::BACKBONE_DROPPED, |counts| &counts.dropped);
+    show_count(&names::BACKBONE_ERRORS, |counts| &counts.server_errors);
     let own = counts.clone();
-    metrics.source(&names::MESSAGES_RECEIVED, &[], move || own.messages_received.load(Relaxed));
-    let own = counts.clone();
-    metrics.source(&names::GAPS, &["backbone"], move || own.gaps.load(Relaxed));
+    metrics.source(&names::GAPS, &[GapReason::Backbone.as_str()], move || own.gaps.load(Relaxed));
     let (connected, reconnects) = (backbone.status.clone(), backbone.status.clone());
     metrics.source(&names::BACKBONE_CONNECTED, &[], move || connected.borrow().connected.into());
     metrics.source(&names::BACKBONE_RECONNECTS, &[], move || reconnects.borrow().reconnects);
     let generation = u64::try_from(generation).unwrap_or(0);
     metrics.source(&names::CONFIG_GENERATION, &[], move || generation);
-    let results: [(&'static str, fn(&publisher::Counts) -> u64); 4] = [
-        ("ok", |counts| counts.ok.load(Relaxed)),
-        ("duplicate", |counts| counts.duplicate.load(Relaxed)),
-        ("unavailable", |counts| counts.unavailable.load(Relaxed)),
-        ("refused", |counts| counts.refused.load(Relaxed)),
-    ];
-    for (result, read) in results {
+    let show_result = |result, read: fn(&publisher::Counts) -> &AtomicU64| {
         let own = publisher.clone();
-        metrics.source(&names::PUBLISH, &[result], move || read(own.counts()));
-    }
+        metrics.source(&names::PUBLISH, &[result], move || read(own.counts()).load(Relaxed));
+    };
+    show_result("ok", |counts| &counts.ok);
+    show_result("duplicate", |counts| &counts.duplicate);
+    show_result("unavailable", |counts| &counts.unavailable);
+    show_result("refused", |counts| &counts.refused);
 }
 
 /// Keeps readiness in step with the backbone's connection.
@@ -229,6 +239,9 @@ fn front(
 ) -> Front {
     let admission = Admission::new(limits);
     let (seats, shown, placed) = (admission.clone(), metrics.clone(), metrics.clone());
+    let accept_errors = Arc::new(AtomicU64::new(0));
+    let not_accepted = accept_errors.clone();
+    metrics.source(&names::ACCEPT_ERRORS, &[], move || not_accepted.load(Relaxed));
     Front {
         admission,
         origins,
@@ -245,7 +258,7 @@ fn front(
         }),
         placement: Placement::new(inboxes.to_vec(), move |shard| placed.shard(shard).connections()),
         demo,
-        accept_errors: 0.into(),
+        accept_errors,
     }
 }
 

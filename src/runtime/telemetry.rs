@@ -42,7 +42,11 @@ impl Format {
     }
 }
 
-/// Sets up logging for the process, at `info` unless `RUST_LOG` says otherwise.
+/// What is said without `RUST_LOG`. The NATS client tells of every message it drops at `info`: the gateway counts them
+/// and says it once.
+const DEFAULT: &str = "info,async_nats=warn";
+
+/// Sets up logging for the process, at `info` (the NATS client at `warn`) unless `RUST_LOG` says otherwise.
 pub fn init(format: Format) -> Result<(), Error> {
     let filter = filter(&env::var("RUST_LOG").unwrap_or_default())?;
     let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -51,6 +55,7 @@ pub fn init(format: Format) -> Result<(), Error> {
 }
 
 fn filter(text: &str) -> Result<EnvFilter, Error> {
+    let text = if text.is_empty() { DEFAULT } else { text };
     EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .parse(text)
@@ -107,6 +112,17 @@ mod tests {
         });
         assert!(text.trim_end().ends_with("INFO Serving. port=8080"), "{text:?}");
         assert_eq!(text.lines().count(), 1);
+    }
+
+    #[test]
+    fn the_nats_client_is_quiet_below_warnings_unless_it_is_asked_for() {
+        let log = || {
+            tracing::info!(target: "async_nats", "dropped");
+            tracing::warn!(target: "async_nats", "lost");
+        };
+        let text = written(Format::Plain, "", log);
+        assert!(text.contains("WARN lost") && !text.contains("dropped"), "{text:?}");
+        assert!(written(Format::Plain, "info", log).contains("INFO dropped"));
     }
 
     #[test]

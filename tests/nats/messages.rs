@@ -55,6 +55,28 @@ async fn a_body_that_is_not_json_comes_as_base64_and_the_feed_goes_on() {
 }
 
 #[tokio::test]
+async fn what_comes_from_nats_is_counted_by_what_it_is() {
+    let nats = NatsServer::start();
+    let gateway = Gateway::start(&Resource::open().on(&nats));
+    let _client = gateway.subscriber(&["a.*"]).await;
+    let mut outside = nats.client();
+    for (subject, body) in [("a.b", "1"), ("a.b", "{}"), ("a.b", "hello"), ("a.$b", "12")] {
+        outside.publish(subject, body);
+    }
+    outside.flush();
+    for (name, count) in [
+        ("topicgateway_messages_received_total", 4.0),
+        ("topicgateway_messages_received_bytes_total", 10.0),
+        ("topicgateway_messages_not_json_total", 1.0),
+        ("topicgateway_messages_ignored_total", 1.0),
+        ("topicgateway_backbone_dropped_total", 0.0),
+        ("topicgateway_backbone_errors_total", 0.0),
+    ] {
+        gateway.wait_for_metric(name, &[], count);
+    }
+}
+
+#[tokio::test]
 async fn number_and_message_id_are_those_of_the_body_where_it_has_them() {
     let nats = NatsServer::start();
     let gateway = Gateway::start(&Resource::open().on(&nats));

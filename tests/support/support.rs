@@ -19,7 +19,7 @@ use std::{
 
 pub(crate) use client::{Client, data_of};
 pub(crate) use gateway::{Gateway, command};
-pub(crate) use http::{Answer, get};
+pub(crate) use http::{Answer, get, try_get};
 pub(crate) use metrics::Metrics;
 pub(crate) use nats_client::NatsClient;
 pub(crate) use nats_server::NatsServer;

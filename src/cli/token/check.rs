@@ -25,6 +25,11 @@ impl Check {
     pub(super) fn token(&self, stdin: impl Read) -> Result<String, Failure> {
         let mut token = self.token.clone().unwrap_or_default();
         if self.token.is_none() {
+            if self.issuer.takes_stdin() {
+                return Err(Failure::usage(
+                    "standard input cannot be both the resource and the token: give one of them otherwise",
+                ));
+            }
             stdin.take(MAX_TOKEN_BYTES as u64 + 64).read_to_string(&mut token).map_err(|error| {
                 Failure::usage(format!("cannot read a token from standard input: {error}"))
             })?;

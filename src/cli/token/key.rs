@@ -1,5 +1,5 @@
-//! The issuer that a token is to be from, as options: read into the same resource a gateway is given, so that both
-//! judge alike.
+//! The issuer that a token is to be from, out of a resource's file or as options: either way it is the resource a
+//! gateway is given, so that both judge alike.
 
 use std::{fs, path::PathBuf};
 
@@ -11,8 +11,8 @@ use serde::{
 use serde_json::json;
 
 use crate::{
-    api::{JwtAlgorithm, Secrets, TopicGatewaySpec},
-    cli::Failure,
+    api::{JwtAlgorithm, JwtIssuer, Secrets, TopicGatewaySpec},
+    cli::{Failure, manifest},
 };
 
 /// Issuer, key and what else an entry of `authentication.jwt` says.
@@ -20,17 +20,17 @@ use crate::{
 pub(super) struct IssuerArgs {
     #[command(flatten)]
     key: KeyArgs,
-    /// The `iss` claim.
-    #[arg(long)]
-    issuer: String,
+    /// The `iss` claim; with -f, which of the file's issuers is meant.
+    #[arg(long, required_unless_present = "files")]
+    issuer: Option<String>,
     /// The `aud` claim; may be given several times.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "files")]
     audience: Vec<String>,
     /// Signature algorithm, such as HS256 [default: HS256 to make a token, any that fits the key to check one].
-    #[arg(long, value_parser = algorithm)]
+    #[arg(long, value_parser = algorithm, conflicts_with = "files")]
     algorithm: Option<JwtAlgorithm>,
     /// The claim that names the user.
-    #[arg(long, value_name = "CLAIM", default_value = "sub")]
+    #[arg(long, value_name = "CLAIM", default_value = "sub", conflicts_with = "files")]
     user_claim: String,
 }
 
@@ -38,6 +38,10 @@ pub(super) struct IssuerArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct KeyArgs {
+    /// File with the `TopicGateway` and its Secrets, which say all there is to say of an issuer; `-` for standard
+    /// input. May be given several times.
+    #[arg(short, long = "file", value_name = "FILE")]
+    files: Vec<String>,
     /// File that holds the shared secret.
     #[arg(long, value_name = "PATH")]
     secret_file: Option<PathBuf>,
@@ -53,8 +57,37 @@ struct KeyArgs {
 }
 
 impl IssuerArgs {
-    /// A resource that knows this issuer and nothing else, and the key it refers to.
+    /// The file's resource, with its issuers or the one that is named; without a file, a resource that knows the
+    /// issuer of the options and nothing else. With the keys it refers to.
     pub(super) fn resource(&self) -> Result<(TopicGatewaySpec, Secrets), Failure> {
+        if self.key.files.is_empty() { self.options() } else { self.file() }
+    }
+
+    /// Whether the resource is read from standard input.
+    pub(super) fn takes_stdin(&self) -> bool {
+        self.key.files.iter().any(|file| file == "-")
+    }
+
+    fn file(&self) -> Result<(TopicGatewaySpec, Secrets), Failure> {
+        let manifests = manifest::load(&self.key.files)?;
+        let mut spec = manifests.gateway.spec;
+        let issuers = &mut spec.authentication.jwt;
+        if issuers.is_empty() {
+            return Err(Failure::usage("the resource has no issuer: add one to authentication.jwt"));
+        }
+        if let Some(name) = &self.issuer {
+            let known = names(issuers);
+            issuers.retain(|entry| entry.issuer == *name);
+            if issuers.is_empty() {
+                return Err(Failure::usage(format!(
+                    "the resource has no issuer {name:?}: give --issuer one of {known}"
+                )));
+            }
+        }
+        Ok((spec, manifests.secrets))
+    }
+
+    fn options(&self) -> Result<(TopicGatewaySpec, Secrets), Failure> {
         let (reference, option, source, bytes) = self.key.read()?;
         let issuer = json!({
             "issuer": self.issuer,
@@ -69,6 +102,21 @@ impl IssuerArgs {
         secrets.insert(&source, option, bytes);
         Ok((spec, secrets))
     }
+}
+
+/// The one issuer, where there is no choice.
+pub(super) fn only(issuers: &[JwtIssuer]) -> Result<&JwtIssuer, Failure> {
+    match issuers {
+        [one] => Ok(one),
+        several => Err(Failure::usage(format!(
+            "the resource has several issuers: give --issuer one of {}",
+            names(several)
+        ))),
+    }
+}
+
+fn names(issuers: &[JwtIssuer]) -> String {
+    issuers.iter().map(|entry| format!("{:?}", entry.issuer)).collect::<Vec<_>>().join(", ")
 }
 
 impl KeyArgs {
@@ -89,7 +137,7 @@ impl KeyArgs {
         ];
         let given = files.into_iter().find_map(|(field, option, path)| Some((field, option, path.as_ref()?)));
         let (field, option, path) =
-            given.ok_or_else(|| Failure::usage("no key is given: use --secret-file or --secret-env"))?;
+            given.ok_or_else(|| Failure::usage("no key is given: use -f, --secret-file or --secret-env"))?;
         let bytes = fs::read(path)
             .map_err(|error| Failure::usage(format!("cannot read {} ({option}): {error}", path.display())))?;
         Ok((field, option, path.display().to_string(), bytes))

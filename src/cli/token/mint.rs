@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::key::IssuerArgs;
+use super::key::{self, IssuerArgs};
 use crate::{
     api::{JwtAlgorithm, JwtIssuer, Pattern},
     cli::Failure,
@@ -40,10 +40,12 @@ impl Mint {
     pub(super) fn token(self, now: u64) -> Result<(String, Option<String>), Failure> {
         let (spec, secrets) = self.issuer.resource()?;
         let access = Access::new(&spec, &secrets).map_err(|error| Failure::usage(error.to_string()))?;
-        let entry = spec.authentication.jwt.first();
-        let signing = entry.and_then(|entry| Some((entry, secrets.key(entry.secret_ref.as_ref()?).ok()?)));
-        let (entry, secret) = signing.ok_or_else(|| {
-            Failure::usage("only a shared secret can sign a token here: give --secret-file or --secret-env")
+        let entry = key::only(&spec.authentication.jwt)?;
+        let secret = entry.secret_ref.as_ref().and_then(|reference| secrets.key(reference).ok()).ok_or_else(|| {
+            Failure::usage(
+                "only a shared secret can sign a token here: give --secret-file or --secret-env, or a file whose \
+                 issuer has a secretRef",
+            )
         })?;
         let algorithm = entry.algorithms.first().copied().unwrap_or(JwtAlgorithm::HS256);
         let claims = self.claims(entry, now)?;

@@ -13,7 +13,25 @@ struct Line {
     args: Args,
 }
 
-/// Runs a command line on a directory with the files `secret` and `short`; standard output and the note, or the error.
+/// A gateway's file: issuers `home` and `shop` with secrets, `keys` with a public key, and `lone` by itself.
+const ISSUERS: &str = r"
+      - {issuer: home, audiences: [market, stock], algorithms: [HS384], userClaim: email, secretRef: {name: home, key: key}}
+      - {issuer: shop, secretRef: {name: shop, key: key}}
+      - {issuer: keys, publicKeySecretRef: {name: keys, key: key}}";
+const LONE: &str = "[{issuer: lone, audiences: [market], secretRef: {name: home, key: key}}]";
+
+fn resource(jwt: &str) -> String {
+    let pem = include_str!("../../gateway/access/fixtures/rsa.pem");
+    format!(
+        "apiVersion: topicgateway.io/v1alpha1\nkind: TopicGateway\nmetadata: {{name: m}}\n\
+         spec:\n  backbone: {{memory: {{}}}}\n  authentication:\n    anonymous: Allow\n    jwt: {jwt}\n\
+         ---\napiVersion: v1\nkind: Secret\nmetadata: {{name: home}}\nstringData: {{key: {SECRET}}}\n\
+         ---\napiVersion: v1\nkind: Secret\nmetadata: {{name: shop}}\nstringData: {{key: short}}\n\
+         ---\napiVersion: v1\nkind: Secret\nmetadata: {{name: keys}}\nstringData: {{key: {pem:?}}}\n"
+    )
+}
+
+/// Runs a command line on a directory with files for it; standard output and the note, or the error.
 fn run_on(
     directory: &tempfile::TempDir,
     line: &[&str],
@@ -23,6 +41,9 @@ fn run_on(
     fs::write(path("secret"), SECRET).unwrap();
     fs::write(path("short"), "short").unwrap();
     fs::write(path("empty"), "").unwrap();
+    fs::write(path("gateway.yaml"), resource(ISSUERS)).unwrap();
+    fs::write(path("lone.yaml"), resource(LONE)).unwrap();
+    fs::write(path("none.yaml"), resource("[]")).unwrap();
     fs::write(path("rsa.pem"), include_str!("../../gateway/access/fixtures/rsa.pem")).unwrap();
     let line = line.iter().map(|word| word.strip_prefix('@').map_or_else(|| (*word).into(), path));
     let args = Line::try_parse_from(["token".to_owned()].into_iter().chain(line)).unwrap().args;
@@ -150,6 +171,62 @@ fn a_short_secret_is_warned_of_and_an_unfit_one_refused() {
 }
 
 #[test]
+fn a_file_says_all_of_its_issuer_and_checks_what_it_made() {
+    let (token, note) =
+        command(&["mint", "-f", "@gateway.yaml", "--issuer", "home", "--user", "ann@example.com"], "");
+    assert_eq!(note, Ok(None));
+    let (claims, verdict) = command(&["check", "-f", "@gateway.yaml"], &token);
+    assert_eq!(verdict, Ok(Some("valid: user \"ann@example.com\", for another 3600 s".into())));
+    let claims: serde_json::Value = serde_json::from_str(&claims).unwrap();
+    assert_eq!(
+        claims,
+        serde_json::json!({
+            "iss": "home", "aud": ["market", "stock"], "email": "ann@example.com", "iat": NOW, "exp": NOW + 3600,
+        })
+    );
+    let elsewhere =
+        ["check", "--secret-file", "@secret", "--issuer", "home", "--user-claim", "email", "--algorithm"];
+    assert!(
+        command(&[&elsewhere[..], &["HS384"]].concat(), &token).1.is_ok(),
+        "the file's key and algorithm"
+    );
+    assert!(command(&["check", "-f", "@gateway.yaml", "--issuer", "home"], &token).1.is_ok());
+    let other = command(&["check", "-f", "@gateway.yaml", "--issuer", "shop"], &token).1;
+    assert!(refusal(other).starts_with("a gateway refuses this token"));
+}
+
+#[test]
+fn the_only_issuer_of_a_file_need_not_be_named() {
+    let (token, note) = command(&["mint", "-f", "@lone.yaml", "--user", "ann"], "");
+    assert_eq!(note, Ok(None));
+    assert!(command(&["check", "-f", "@lone.yaml", token.trim()], "").1.is_ok());
+}
+
+#[test]
+fn a_file_that_leaves_the_issuer_open_is_refused_with_what_to_choose_from() {
+    for (line, told) in [
+        (&["-f", "@gateway.yaml"][..], r#"several issuers: give --issuer one of "home", "shop", "keys""#),
+        (
+            &["-f", "@gateway.yaml", "--issuer", "x"],
+            r#"no issuer "x": give --issuer one of "home", "shop", "keys""#,
+        ),
+        (&["-f", "@gateway.yaml", "--issuer", "keys"], "only a shared secret can sign"),
+        (&["-f", "@none.yaml"], "no issuer: add one to authentication.jwt"),
+        (&["-f", "@nowhere.yaml"], "cannot read"),
+    ] {
+        let (token, result) = command(&[&["mint", "--user", "ann"], line].concat(), "");
+        let message = refusal(result);
+        assert!(token.is_empty() && message.contains(told), "{message}");
+    }
+}
+
+#[test]
+fn standard_input_cannot_be_both_resource_and_token() {
+    let message = refusal(command(&["check", "-f", "-"], "").1);
+    assert!(message.starts_with("standard input cannot be both"), "{message}");
+}
+
+#[test]
 fn a_secret_may_come_from_the_environment() {
     // A variable that is set wherever tests run; its value does not matter.
     let (token, result) = command(&["mint", "--secret-env", "PATH", "--issuer", "home", "--user", "ann"], "");
@@ -174,9 +251,20 @@ fn options_that_make_no_sense_are_refused_by_the_command_line() {
         &["--subscribe", "a..b"],
         &["--algorithm", "none"],
         &["--secret-env", "Y"],
+        &["-f", "Y"],
     ] {
         assert!(!parses(more), "{more:?}");
     }
+    let file = ["token", "mint", "-f", "x", "-f", "y", "--user", "ann"];
+    let parses = |more: &[&str]| Line::try_parse_from([&file, more].concat()).is_ok();
+    assert!(parses(&[]) && parses(&["--issuer", "home"]));
+    for more in [["--audience", "a"], ["--algorithm", "HS256"], ["--user-claim", "email"]] {
+        assert!(!parses(&more), "{more:?}");
+    }
+    assert!(
+        Line::try_parse_from(["token", "mint", "--secret-file", "x", "--user", "ann"]).is_err(),
+        "no issuer"
+    );
     for (text, seconds) in [("90", 90), ("90s", 90), ("2m", 120), ("2h", 7200), ("2d", 172_800)] {
         assert_eq!(super::mint::seconds(text), Ok(seconds));
     }

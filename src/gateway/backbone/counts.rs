@@ -13,12 +13,10 @@ pub struct Counts {
     pub not_json: AtomicU64,
     /// Messages somebody's pattern matches, but whose subject is not a valid topic: not delivered.
     pub ignored_subjects: AtomicU64,
-    /// Lost connections that came back.
-    pub reconnects: AtomicU64,
     /// Gaps with reason `backbone` that were announced, one per topic or pattern.
     pub gaps: AtomicU64,
     /// Messages the NATS client is known to have dropped because the gateway did not take them in time.
-    pub slow_consumer_events: AtomicU64,
+    pub dropped: AtomicU64,
     /// Errors the server sent, permission violations above all.
     pub server_errors: AtomicU64,
 }

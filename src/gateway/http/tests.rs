@@ -66,7 +66,7 @@ fn front(limits: &Limits, inbox: Arc<Inbox>) -> Front {
         stats: Box::new(|| Stats { connections: 1, topics: 2, subscriptions: 3 }),
         placement: Placement::new(vec![inbox], |_| 0),
         demo: true,
-        accept_errors: AtomicU64::new(0),
+        accept_errors: Arc::default(),
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use super::{exposition::Exposition, names};
-use crate::api::SlowConsumer;
+use crate::{
+    api::SlowConsumer,
+    gateway::protocol::{ErrorCode, GapReason},
+};
 
 /// Values of the label `policy`, in the order of [`SlowConsumer`].
 const POLICIES: [&str; 3] = ["Disconnect", "DropOldest", "Conflate"];
-/// Values of the label `reason`, as they stand in the `gap` frame.
-const GAP_REASONS: [&str; 3] = ["expired", "backbone", "dropped"];
 /// Close codes with a series of their own: the protocol's, and what RFC 6455 § 7.4.1 calls a close without a code
 /// (1005) and without a close frame (1006). Clients may send any code: the rest is `other`.
 const CLOSE_CODES: [(u16, &str); 15] = [
@@ -28,19 +29,7 @@ const CLOSE_CODES: [(u16, &str); 15] = [
     (4409, "4409"),
     (4429, "4429"),
 ];
-/// Error codes of the protocol.
-const ERROR_CODES: [&str; 9] = [
-    "BAD_REQUEST",
-    "AUTH_REQUIRED",
-    "AUTH_FAILED",
-    "ACL_DENIED",
-    "TOPIC_INVALID",
-    "SESSION_EXPIRED",
-    "LIMIT_EXCEEDED",
-    "HISTORY_UNAVAILABLE",
-    "BACKBONE_UNAVAILABLE",
-];
-/// Label of what is in none of the tables.
+/// Label of a close code that is not in the table.
 const OTHER: &str = "other";
 
 /// What one shard (or the control plane) counts. A shard adds up its turn first and calls these once.
@@ -55,9 +44,9 @@ pub struct ShardCounts {
     log_bytes: AtomicI64,
     lagging: AtomicI64,
     slow_consumers: [AtomicU64; POLICIES.len()],
-    gaps: [AtomicU64; GAP_REASONS.len() + 1],
+    gaps: [AtomicU64; GapReason::ALL.len()],
     closed: [AtomicU64; CLOSE_CODES.len() + 1],
-    errors: [AtomicU64; ERROR_CODES.len() + 1],
+    errors: [AtomicU64; ErrorCode::ALL.len()],
 }
 
 impl ShardCounts {
@@ -109,14 +98,14 @@ impl ShardCounts {
         self.slow_consumers[index].fetch_add(1, Relaxed);
     }
 
-    /// So many gaps with this `reason` were announced.
-    pub fn gap(&self, reason: &str, gaps: u64) {
-        self.gaps[place(&GAP_REASONS, reason)].fetch_add(gaps, Relaxed);
+    /// A gap was announced.
+    pub fn gap(&self, reason: GapReason) {
+        self.gaps[reason as usize].fetch_add(1, Relaxed);
     }
 
-    /// An error with this code was answered.
-    pub fn error(&self, code: &str) {
-        self.errors[place(&ERROR_CODES, code)].fetch_add(1, Relaxed);
+    /// An error was answered.
+    pub fn error(&self, code: ErrorCode) {
+        self.errors[code as usize].fetch_add(1, Relaxed);
     }
 
     /// Adds these counts to what is shown. Known labels are shown from 0 on, so that a rate sees the first event.
@@ -129,22 +118,16 @@ impl ShardCounts {
         for (label, count) in POLICIES.iter().zip(&self.slow_consumers) {
             page.add(&names::SLOW_CONSUMER, &[label], count.load(Relaxed));
         }
-        let codes = CLOSE_CODES.map(|(_, label)| label);
-        for (metric, labels, counts) in [
-            (&names::GAPS, &GAP_REASONS[..], &self.gaps[..]),
-            (&names::CLOSED, &codes, &self.closed),
-            (&names::ERRORS, &ERROR_CODES, &self.errors),
-        ] {
-            for (label, count) in labels.iter().chain([&OTHER]).zip(counts) {
-                page.add(metric, &[label], count.load(Relaxed));
-            }
+        for (reason, count) in GapReason::ALL.iter().zip(&self.gaps) {
+            page.add(&names::GAPS, &[reason.as_str()], count.load(Relaxed));
+        }
+        for (label, count) in CLOSE_CODES.iter().map(|(_, label)| *label).chain([OTHER]).zip(&self.closed) {
+            page.add(&names::CLOSED, &[label], count.load(Relaxed));
+        }
+        for (code, count) in ErrorCode::ALL.iter().zip(&self.errors) {
+            page.add(&names::ERRORS, &[code.as_str()], count.load(Relaxed));
         }
     }
-}
-
-/// Place in the table; behind its end for what is not in it.
-fn place(table: &[&str], value: &str) -> usize {
-    table.iter().position(|known| *known == value).unwrap_or(table.len())
 }
 
 /// A scrape may see a decrement on its way before its increment: never below 0.
@@ -155,6 +138,7 @@ fn gauge(value: &AtomicI64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::protocol::CloseCode;
 
     fn shown(counts: &ShardCounts) -> String {
         let mut page = Exposition::default();
@@ -180,8 +164,9 @@ mod tests {
         counts.slow_consumer(SlowConsumer::Disconnect);
         counts.slow_consumer(SlowConsumer::Conflate);
         counts.slow_consumer(SlowConsumer::Conflate);
-        counts.gap("dropped", 6);
-        counts.error("ACL_DENIED");
+        counts.gap(GapReason::Dropped);
+        counts.gap(GapReason::Dropped);
+        counts.error(ErrorCode::AclDenied);
         let text = shown(&counts);
         for line in [
             "topicgateway_connections{transport=\"websocket\"} 1",
@@ -195,7 +180,7 @@ mod tests {
             "topicgateway_slow_consumer_total{policy=\"Disconnect\"} 1",
             "topicgateway_slow_consumer_total{policy=\"DropOldest\"} 0",
             "topicgateway_slow_consumer_total{policy=\"Conflate\"} 2",
-            "topicgateway_gaps_total{reason=\"dropped\"} 6",
+            "topicgateway_gaps_total{reason=\"dropped\"} 2",
             "topicgateway_gaps_total{reason=\"expired\"} 0",
             "topicgateway_errors_total{code=\"ACL_DENIED\"} 1",
         ] {
@@ -204,15 +189,30 @@ mod tests {
     }
 
     #[test]
-    fn what_no_table_knows_is_counted_as_other() {
+    fn every_error_and_gap_of_the_protocol_has_a_series_under_its_own_name() {
+        for code in ErrorCode::ALL {
+            let counts = ShardCounts::default();
+            counts.error(code);
+            has(&shown(&counts), &format!("topicgateway_errors_total{{code=\"{}\"}} 1", code.as_str()));
+        }
+        for reason in GapReason::ALL {
+            let counts = ShardCounts::default();
+            counts.gap(reason);
+            has(&shown(&counts), &format!("topicgateway_gaps_total{{reason=\"{}\"}} 1", reason.as_str()));
+        }
+    }
+
+    #[test]
+    fn every_close_code_of_the_protocol_has_a_series_and_the_others_share_one() {
+        for code in CloseCode::ALL {
+            let counts = ShardCounts::default();
+            counts.closed(code.code());
+            has(&shown(&counts), &format!("topicgateway_closed_total{{code=\"{}\"}} 1", code.code()));
+        }
         let counts = ShardCounts::default();
         counts.closed(3999);
-        counts.error("NEW_CODE");
-        counts.gap("new", 2);
-        let text = shown(&counts);
-        has(&text, "topicgateway_closed_total{code=\"other\"} 1");
-        has(&text, "topicgateway_errors_total{code=\"other\"} 1");
-        has(&text, "topicgateway_gaps_total{reason=\"other\"} 2");
+        counts.closed(4000);
+        has(&shown(&counts), "topicgateway_closed_total{code=\"other\"} 2");
     }
 
     #[test]

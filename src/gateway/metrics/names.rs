@@ -47,9 +47,30 @@ pub static TOPIC_SERIES: Definition = gauge(
 /// Open connections.
 pub static CONNECTIONS: Definition =
     gauge("topicgateway_connections", &["transport"], "Open connections of clients.");
+/// Connections that did not come to be.
+pub static ACCEPT_ERRORS: Definition =
+    counter("topicgateway_accept_errors_total", &[], "Connections of clients that could not be accepted.");
 /// Messages from the backbone.
 pub static MESSAGES_RECEIVED: Definition =
     counter("topicgateway_messages_received_total", &[], "Messages received from the backbone.");
+/// Bytes from the backbone.
+pub static MESSAGES_RECEIVED_BYTES: Definition = counter(
+    "topicgateway_messages_received_bytes_total",
+    &[],
+    "Bytes of the bodies of messages received from the backbone.",
+);
+/// Messages in base64.
+pub static MESSAGES_NOT_JSON: Definition = counter(
+    "topicgateway_messages_not_json_total",
+    &[],
+    "Messages received whose body is not JSON and travels as base64.",
+);
+/// Messages that no topic can be made of.
+pub static MESSAGES_IGNORED: Definition = counter(
+    "topicgateway_messages_ignored_total",
+    &[],
+    "Messages received and not delivered, because their subject is not a valid topic.",
+);
 /// Messages to clients.
 pub static MESSAGES_DELIVERED: Definition = counter(
     "topicgateway_messages_delivered_total",
@@ -98,6 +119,18 @@ pub static BACKBONE_RECONNECTS: Definition = counter(
     &[],
     "How often a lost connection to the backbone came back.",
 );
+/// Messages the client of the backbone threw away.
+pub static BACKBONE_DROPPED: Definition = counter(
+    "topicgateway_backbone_dropped_total",
+    &[],
+    "Messages that arrived faster than the gateway took them, and were dropped before they were received.",
+);
+/// Errors from the backbone.
+pub static BACKBONE_ERRORS: Definition = counter(
+    "topicgateway_backbone_errors_total",
+    &[],
+    "Errors the backbone's server sent, violated permissions above all.",
+);
 /// Generation of the configuration.
 pub static CONFIG_GENERATION: Definition = gauge(
     "topicgateway_config_generation",
@@ -115,7 +148,11 @@ pub static ALL: &[&Definition] = &[
     &SUBSCRIPTIONS,
     &TOPIC_SERIES,
     &CONNECTIONS,
+    &ACCEPT_ERRORS,
     &MESSAGES_RECEIVED,
+    &MESSAGES_RECEIVED_BYTES,
+    &MESSAGES_NOT_JSON,
+    &MESSAGES_IGNORED,
     &MESSAGES_DELIVERED,
     &MESSAGES_DELIVERED_BYTES,
     &PUBLISH,
@@ -127,6 +164,8 @@ pub static ALL: &[&Definition] = &[
     &ERRORS,
     &BACKBONE_CONNECTED,
     &BACKBONE_RECONNECTS,
+    &BACKBONE_DROPPED,
+    &BACKBONE_ERRORS,
     &CONFIG_GENERATION,
     &BUILD_INFO,
 ];

@@ -4,15 +4,22 @@ use std::{
 };
 
 use super::*;
+use crate::gateway::protocol::{ErrorCode, GapReason};
 
 /// Metrics with every source told, as the gateway is put together.
 fn assembled() -> Arc<Metrics> {
     let metrics = Metrics::new(2, Registry::new(), &MetricsSpec::default());
     metrics.source(&names::PUBLISH, &["ok"], || 1);
     for metric in [
+        &names::ACCEPT_ERRORS,
         &names::MESSAGES_RECEIVED,
+        &names::MESSAGES_RECEIVED_BYTES,
+        &names::MESSAGES_NOT_JSON,
+        &names::MESSAGES_IGNORED,
         &names::BACKBONE_CONNECTED,
         &names::BACKBONE_RECONNECTS,
+        &names::BACKBONE_DROPPED,
+        &names::BACKBONE_ERRORS,
         &names::CONFIG_GENERATION,
     ] {
         metrics.source(metric, &[], || 1);
@@ -82,10 +89,10 @@ fn shards_control_plane_and_sources_are_summed() {
     let metrics = assembled();
     metrics.shard(0).delivered(1, 10);
     metrics.shard(1).delivered(2, 20);
-    metrics.shard(0).gap("backbone", 1);
+    metrics.shard(0).gap(GapReason::Backbone);
     metrics.source(&names::GAPS, &["backbone"], || 4);
-    metrics.shard(1).error("ACL_DENIED");
-    metrics.control().error("ACL_DENIED");
+    metrics.shard(1).error(ErrorCode::AclDenied);
+    metrics.control().error(ErrorCode::AclDenied);
     let text = metrics.scrape().unwrap();
     for line in [
         "topicgateway_messages_delivered_total 3",

@@ -24,7 +24,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// All of them; bounds the label values of a metric.
+    /// All of them, in the order of the enum; bounds the label values of a metric.
     pub const ALL: [Self; 9] = [
         Self::BadRequest,
         Self::AuthRequired,
@@ -70,6 +70,9 @@ pub enum GapReason {
 }
 
 impl GapReason {
+    /// All of them, in the order of the enum; bounds the label values of a metric.
+    pub const ALL: [Self; 3] = [Self::Expired, Self::Backbone, Self::Dropped];
+
     /// The reason on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -121,6 +121,17 @@ mod tests {
     }
 
     #[test]
+    fn a_close_is_echoed_with_its_code_or_without_one() {
+        let echoed = |code| {
+            let mut out = Vec::new();
+            echo_close(&mut out, code);
+            out
+        };
+        assert_eq!(echoed(Some(4000)), [0x88, 2, 0x0f, 0xa0]);
+        assert_eq!(echoed(None), [0x88, 0]);
+    }
+
+    #[test]
     fn a_pong_is_never_longer_than_a_control_frame() {
         let mut out = Vec::new();
         pong(&mut out, &[1; 200]);

@@ -51,7 +51,6 @@ impl Task {
             self.proven = 0;
         }
         if again > 0 {
-            Counts::add(&self.router.counts.reconnects, again);
             self.barriers.join(Waiter::Announce(self.router.wanted(None)));
         }
         if !self.link.connected {
@@ -85,7 +84,7 @@ impl Task {
     pub(super) async fn event(&mut self, event: Event) {
         match event {
             Event::SlowConsumer(sid) => {
-                Counts::add(&self.router.counts.slow_consumer_events, 1);
+                Counts::add(&self.router.counts.dropped, 1);
                 self.lossy.insert(sid);
                 self.losses += 1;
             }

@@ -130,10 +130,10 @@ impl<S: Socket, C: Control> Engine<S, C> {
     fn carry_out(&mut self, slot: usize, decision: Decision) {
         match decision {
             Decision::Answered => {}
-            Decision::Refused(code) => self.counts.error(code.as_str()),
+            Decision::Refused(code) => self.counts.error(code),
             Decision::Close { code, reason } => self.close(slot, code, reason),
             Decision::Authenticate { id, token, topics } => {
-                self.authenticate(slot, Setup { id, topics }, token.0)
+                self.authenticate(slot, Setup { id, topics }, token.0);
             }
             Decision::Ready { id, topics } => self.ready(slot, Setup { id, topics }),
             Decision::Subscribe { id, filter } => self.subscribe(slot, id, filter),
@@ -155,7 +155,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     ) {
         if let Some(connection) = self.connections.get_mut(slot).filter(|connection| connection.is_open()) {
             event::error(&mut connection.outbox, id, code, message, topic, None);
-            self.counts.error(code.as_str());
+            self.counts.error(code);
             self.owing.push(slot);
         }
     }

@@ -38,14 +38,13 @@ impl<S: Socket, C: Control> Engine<S, C> {
     /// Queues a hand-out, or another round of the one under way.
     fn queue(&mut self, index: u32) {
         let Some(socket) = self.table.get_mut(index) else { return };
-        match &mut socket.job {
-            Some(job) => job.again = true,
-            None => {
-                // Whoever was last begins the next round: nobody is always last.
-                let next = socket.rotation();
-                socket.job = Some(Job { left: socket.subscribers.len(), next, again: false });
-                self.jobs.push_back(index);
-            }
+        if let Some(job) = &mut socket.job {
+            job.again = true;
+        } else {
+            // Whoever was last begins the next round: nobody is always last.
+            let next = socket.rotation();
+            socket.job = Some(Job { left: socket.subscribers.len(), next, again: false });
+            self.jobs.push_back(index);
         }
     }
 

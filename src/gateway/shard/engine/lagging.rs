@@ -207,7 +207,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let Some(subscriber) = subscribers.get_mut(place as usize) else { return flow };
         match flow {
             Flow::Blocked => {
-                lag.current = (subscriber.cursor != log.boundary(subscriber.cursor)).then_some(index)
+                lag.current = (subscriber.cursor != log.boundary(subscriber.cursor)).then_some(index);
             }
             Flow::Sent | Flow::Idle if subscriber.cursor == log.head() => {
                 lag.pending.pop_front();
@@ -252,7 +252,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         let Some(cut) = socket.log.excess(self.settings.window, self.now.second()) else { return };
         let policy = socket.policy;
-        let mut slow = Vec::new();
+        let mut fallen = Vec::new();
         let SubSocket { subscribers, log, .. } = socket;
         for subscriber in subscribers.iter_mut().filter(|subscriber| subscriber.cursor < cut) {
             let slot = subscriber.connection as usize;
@@ -269,15 +269,15 @@ impl<S: Socket, C: Control> Engine<S, C> {
             }
             self.counts.slow_consumer(policy);
             match fall_out(log, subscriber.cursor, cut, policy) {
-                Verdict::Disconnect => slow.push(slot),
+                Verdict::Disconnect => fallen.push(slot),
                 Verdict::Jump { to, missed } => {
                     subscriber.cursor = to;
                     lag.miss(index, missed);
-                    self.counts.gap(GapReason::Dropped.as_str(), 1);
+                    self.counts.gap(GapReason::Dropped);
                 }
             }
         }
-        for slot in slow {
+        for slot in fallen {
             self.close(slot, CloseCode::SlowConsumer, "the client does not keep up: reconnect and resume");
         }
         if let Some(socket) = self.table.get_mut(index) {

@@ -112,6 +112,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
             self.unread.push(slot);
         }
         self.counts.connection_closed(code);
+        let user = connection.session.identity().map(|identity| identity.user.clone());
+        tracing::debug!(code, user = user.as_deref(), shard = self.shard, slot, "A connection ended.");
         self.leave_all(slot);
         true
     }

@@ -154,7 +154,7 @@ fn masked(text: &str) -> Vec<u8> {
     match text.len() {
         short @ 0..126 => frame.push(0x80 | u8::try_from(short).unwrap()),
         long => {
-            frame.push(0x80 | 126);
+            frame.push(0x80 | 0x7e);
             frame.extend(u16::try_from(long).unwrap().to_be_bytes());
         }
     }

@@ -12,7 +12,7 @@ use crate::{
 
 #[tokio::test]
 async fn a_connection_that_comes_back_is_announced_as_a_gap_to_every_key() {
-    let Some(mut server) = Server::plain().await else { return };
+    let mut server = Server::plain().await;
     let mut rig = Rig::connected(&spec(&[server.url()])).await;
     for (key, shard) in [("a", 0), ("a", 1), ("b.*", 0)] {
         rig.want(key, shard).await.unwrap();
@@ -41,12 +41,12 @@ async fn a_connection_that_comes_back_is_announced_as_a_gap_to_every_key() {
     assert_eq!(publish(&rig.handle, "a", "id", "1").await, Ok(Published { seq: None }));
     assert!(rig.shards.arrivals(0).await[0].message, "messages flow again");
     assert_eq!(*rig.handle.status.borrow(), Status { connected: true, reconnects: 1 });
-    assert_eq!((count(&rig.counts.reconnects), count(&rig.counts.gaps)), (1, 2));
+    assert_eq!(count(&rig.counts.gaps), 2);
 }
 
 #[tokio::test]
 async fn what_waits_for_confirmation_when_the_connection_is_lost_is_refused_and_forgotten() {
-    let Some(mut server) = Server::plain().await else { return };
+    let mut server = Server::plain().await;
     let mut rig = Rig::connected(&spec(&[server.url()])).await;
     server.pause();
     change(&rig.handle, "a", 0, 3, true).await;
@@ -68,7 +68,7 @@ async fn what_waits_for_confirmation_when_the_connection_is_lost_is_refused_and_
 
 #[tokio::test]
 async fn a_server_that_does_not_answer_in_time_is_told_to_those_who_wait() {
-    let Some(server) = Server::plain().await else { return };
+    let server = Server::plain().await;
     let mut rig = Rig::connected(&spec(&[server.url()])).await;
     server.pause();
     let refused = rig.want("a", 0).await.unwrap_err();
@@ -79,7 +79,7 @@ async fn a_server_that_does_not_answer_in_time_is_told_to_those_who_wait() {
 
 #[tokio::test]
 async fn a_server_that_comes_later_is_found_and_nothing_is_announced_as_lost() {
-    let Some(mut server) = Server::plain().await else { return };
+    let mut server = Server::plain().await;
     server.stop();
     for spec in [spec(&[server.url()]), wildcard(&server, &[">"])] {
         let mut rig = Rig::start(&spec, &Secrets::default()).unwrap();
@@ -91,7 +91,7 @@ async fn a_server_that_comes_later_is_found_and_nothing_is_announced_as_lost() {
         assert_eq!(rig.want("a", 0).await, Ok(0));
         publish(&rig.handle, "a", "id", "1").await.unwrap();
         assert!(rig.shards.arrivals(0).await[0].message);
-        assert_eq!((count(&rig.counts.reconnects), count(&rig.counts.gaps)), (0, 0));
+        assert_eq!((rig.handle.status.borrow().reconnects, count(&rig.counts.gaps)), (0, 0));
         rig.end().await;
         server.stop();
     }
@@ -100,7 +100,7 @@ async fn a_server_that_comes_later_is_found_and_nothing_is_announced_as_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_that_a_shard_does_not_take_is_announced_to_the_keys_it_hit() {
     const FLOOD: u64 = 240_000;
-    let Some(server) = Server::plain().await else { return };
+    let server = Server::plain().await;
     let mut rig = Rig::connected(&spec(&[server.url()])).await;
     for key in ["quiet", "flood"] {
         rig.want(key, 0).await.unwrap();
@@ -118,12 +118,12 @@ async fn a_flood_that_a_shard_does_not_take_is_announced_to_the_keys_it_hit() {
             break;
         }
     }
-    assert!(count(&rig.counts.slow_consumer_events) > 0);
+    assert!(count(&rig.counts.dropped) > 0);
 }
 
 #[tokio::test]
 async fn the_end_confirms_what_is_in_flight() {
-    let Some(server) = Server::plain().await else { return };
+    let server = Server::plain().await;
     let rig = Rig::connected(&spec(&[server.url()])).await;
     let mut answers = Vec::new();
     for n in 0..20 {

@@ -14,6 +14,9 @@ use tokio::{
 
 use crate::gateway::backbone::shards::PATIENCE;
 
+/// Names the version.
+const GO_MOD: &str = include_str!("../../../../../tests/tools/nats-server/go.mod");
+
 /// A server on ports that were free; killed when dropped.
 pub(super) struct Server {
     child: Child,
@@ -22,31 +25,28 @@ pub(super) struct Server {
     monitoring: u16,
 }
 
-/// The binary from `NATS_SERVER` or the cache; `None`, and a word why, where there is none.
-pub(super) fn binary() -> Option<PathBuf> {
-    let cached = || {
-        PathBuf::from(std::env::var("HOME").unwrap())
-            .join(".cache/topic-gateway/nats-server-2.15.2/nats-server")
-    };
-    let path = std::env::var("NATS_SERVER").map_or_else(|_| cached(), PathBuf::from);
-    if path.is_file() {
-        return Some(path);
-    }
-    println!("skipped: there is no nats-server at {}; set NATS_SERVER to its path", path.display());
-    None
+/// The binary, where `tests/run` puts it. A test that needs it fails without it: `tests/run` leaves such tests out,
+/// and says so, where it cannot be had.
+fn binary() -> PathBuf {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).unwrap();
+    let (_, rest) = GO_MOD.split_once("nats-io/nats-server/v2 v").unwrap();
+    let version = rest.split_whitespace().next().unwrap();
+    let path = cache.join(format!("topic-gateway/nats-server-{version}/nats-server"));
+    assert!(path.exists(), "{} is not there: `tests/run unit` builds it", path.display());
+    path
 }
 
 impl Server {
     /// A server with this configuration; files named in it may lie in `dir`.
-    pub(super) async fn with(config: &str, dir: TempDir) -> Option<Self> {
-        let binary = binary()?;
+    pub(super) async fn with(config: &str, dir: TempDir) -> Self {
         std::fs::write(dir.path().join("nats.conf"), config).unwrap();
-        let (child, port, monitoring) = launch(&binary, &dir, "-1").await;
-        Some(Self { child, dir, port, monitoring })
+        let (child, port, monitoring) = launch(&binary(), &dir, "-1").await;
+        Self { child, dir, port, monitoring }
     }
 
     /// A server that lets everybody in.
-    pub(super) async fn plain() -> Option<Self> {
+    pub(super) async fn plain() -> Self {
         Self::with("", TempDir::new().unwrap()).await
     }
 
@@ -80,8 +80,7 @@ impl Server {
 
     /// The same server again, on the same port.
     pub(super) async fn again(&mut self) {
-        let binary = binary().unwrap();
-        (self.child, self.port, self.monitoring) = launch(&binary, &self.dir, &self.port.to_string()).await;
+        (self.child, self.port, self.monitoring) = launch(&binary(), &self.dir, &self.port.to_string()).await;
     }
 
     /// A client that is not the gateway.

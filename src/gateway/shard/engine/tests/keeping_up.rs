@@ -46,7 +46,9 @@ fn a_topic_already_held_is_answered_again_and_sent_once() {
 fn a_burst_is_one_send_per_subscriber() {
     let mut bench = Bench::usual();
     let mut clients: Vec<_> = (0..20).map(|_| bench.subscriber(&["a"])).collect();
-    clients.iter().for_each(|client| client.wire.borrow_mut().sends = 0);
+    for client in &clients {
+        client.wire.borrow_mut().sends = 0;
+    }
     for n in 0..16 {
         bench.arrive("a", &[], &n.to_string());
     }
