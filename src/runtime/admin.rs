@@ -1,6 +1,6 @@
 //! Serves the admin port: metrics, health, what only operators see.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -10,13 +10,13 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
     time,
 };
 use tokio_util::sync::CancellationToken;
 
-/// Connections served at a time; more wait in the listener's queue.
+/// Connections served at a time. One more takes the place of the oldest, so that clients that connect and say
+/// nothing cannot keep a health check out.
 const CONNECTIONS: usize = 64;
 /// A client has so long for the head of a request; an idle connection is closed after it too (longer than
 /// the usual scrape interval, so that Prometheus keeps its connection).
@@ -28,14 +28,21 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers with `router` until `cancel` is cancelled; then requests under way have a second to end.
 pub async fn serve(listener: TcpListener, router: Router, cancel: CancellationToken) {
-    let seats = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
+    // From the oldest to the newest, at most `CONNECTIONS`.
+    let mut open = VecDeque::<AbortHandle>::new();
     let accepting = async {
         loop {
-            match accept(&listener, &seats).await {
-                Ok((stream, seat)) => {
-                    connections.spawn(connection(stream, seat, router.clone(), cancel.clone()));
+            match listener.accept().await {
+                Ok((stream, _)) => {
                     while connections.try_join_next().is_some() {}
+                    open.retain(|connection| !connection.is_finished());
+                    if open.len() == CONNECTIONS
+                        && let Some(oldest) = open.pop_front()
+                    {
+                        oldest.abort();
+                    }
+                    open.push_back(connections.spawn(connection(stream, router.clone(), cancel.clone())));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "The admin port could not accept a connection and tries again.");
@@ -49,20 +56,7 @@ pub async fn serve(listener: TcpListener, router: Router, cancel: CancellationTo
     let _ = time::timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-async fn accept(
-    listener: &TcpListener,
-    seats: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let seat = seats.clone().acquire_owned().await.map_err(io::Error::other)?;
-    Ok((listener.accept().await?.0, seat))
-}
-
-async fn connection(
-    stream: TcpStream,
-    _seat: OwnedSemaphorePermit,
-    router: Router,
-    cancel: CancellationToken,
-) {
+async fn connection(stream: TcpStream, router: Router, cancel: CancellationToken) {
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
@@ -82,6 +76,8 @@ async fn connection(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use axum::routing::get;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -131,5 +127,24 @@ mod tests {
         cancel.cancel();
         time::timeout(FAREWELL * 5, server).await.unwrap().unwrap();
         assert_eq!(client.read_to_end(&mut Vec::new()).await.unwrap_or(0), 0);
+    }
+
+    #[tokio::test]
+    async fn silent_clients_do_not_keep_a_request_out() {
+        let (first, cancel, server) = start(Router::new().route("/", get("alive")), b"GET /").await;
+        let address = first.peer_addr().unwrap();
+        let mut silent = vec![first];
+        for _ in 0..CONNECTIONS {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(REQUEST).await.unwrap();
+        let mut answer = vec![0; 12];
+        time::timeout(HEAD / 9, client.read_exact(&mut answer)).await.unwrap().unwrap();
+        assert_eq!(answer, b"HTTP/1.1 200");
+        // The oldest made room for it.
+        assert_eq!(silent[0].read(&mut [0]).await.unwrap_or(0), 0);
+        cancel.cancel();
+        server.await.unwrap();
     }
 }
