@@ -145,6 +145,6 @@ async fn messages_publishes_errors_and_closes_are_counted() {
     let mut rude = RawSocket::open(gateway.address);
     rude.write(&frame(0x82, b""));
     assert_eq!(rude.end().code(), Some(1003));
-    gateway.wait_for_metric("topicgateway_closed_total", &[("code", "1000")], 1.0);
+    gateway.wait_for_metric("topicgateway_closed_total", &[("code", "1005")], 1.0);
     gateway.wait_for_metric("topicgateway_closed_total", &[("code", "1003")], 1.0);
 }
