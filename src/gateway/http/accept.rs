@@ -1,6 +1,7 @@
 //! The accept loop, and what bounds a connection as long as it is HTTP.
 
 use std::{
+    collections::VecDeque,
     io::{self, ErrorKind},
     pin::pin,
     sync::{Arc, atomic::Ordering},
@@ -16,7 +17,8 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     select,
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::AbortHandle,
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -27,13 +29,15 @@ use super::{App, Front, router};
 const HEAD_BYTES: usize = 16 * 1024;
 /// Headers of a request.
 const HEADERS: usize = 64;
+/// Time a connection has in any case when all places are taken.
+const TIME: Duration = Duration::from_secs(2);
 /// Pause after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Bounds of connections that are still HTTP.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds {
-    /// How many there are at a time; more wait in the kernel's queue.
+    /// How many there are at a time; more wait in the kernel's queue, for two seconds at most if the oldest do nothing.
     pub(super) connections: usize,
     /// Longest time from the connection, or the last answer, to the end of the next request's head.
     pub(super) head: Duration,
@@ -69,21 +73,23 @@ pub(super) async fn serve_within(
     let app =
         App { front: state.clone(), tasks: tasks.clone(), cancel: cancel.clone(), started: Instant::now() };
     let router = router(app);
-    let places = Arc::new(Semaphore::new(bounds.connections));
+    let mut places = Places::new(bounds.connections);
     let mut trouble = Trouble::default();
-    let next = async || {
-        let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-        Ok((place, listener.accept().await?.0))
-    };
-    while let Some(accepted) = cancel.run_until_cancelled(next()).await {
+    loop {
+        let next = async {
+            let place = places.take().await?;
+            Ok((place, listener.accept().await?.0))
+        };
+        let Some(accepted) = cancel.run_until_cancelled(next).await else { return };
         match accepted {
             Ok((place, socket)) => {
                 trouble.over();
                 let talk = converse(socket, router.clone(), cancel.clone(), bounds);
-                tasks.spawn(async move {
+                let spawned = tasks.spawn(async move {
                     talk.await;
                     drop(place);
                 });
+                places.taken(spawned.abort_handle());
             }
             Err(error) => {
                 if trouble.begins(&error) {
@@ -93,6 +99,47 @@ pub(super) async fn serve_within(
                 cancel.run_until_cancelled(sleep(PAUSE)).await;
             }
         }
+    }
+}
+
+/// The places of connections that are still HTTP. When all are taken, the oldest connection loses its place once it
+/// has had its time: clients that connect and say nothing delay the others by no more than that.
+struct Places {
+    free: Arc<Semaphore>,
+    most: usize,
+    /// From the oldest to the newest; at most twice as many as there are places, the ended ones among them.
+    taken: VecDeque<(Instant, AbortHandle)>,
+}
+
+impl Places {
+    fn new(most: usize) -> Self {
+        Self { free: Arc::new(Semaphore::new(most)), most, taken: VecDeque::new() }
+    }
+
+    async fn take(&mut self) -> io::Result<OwnedSemaphorePermit> {
+        if let Ok(place) = self.free.clone().try_acquire_owned() {
+            return Ok(place);
+        }
+        self.taken.retain(|(_, connection)| !connection.is_finished());
+        let place = self.free.clone().acquire_owned();
+        if let Some((since, _)) = self.taken.front() {
+            let mut place = pin!(place);
+            if let Ok(place) = timeout(TIME.saturating_sub(since.elapsed()), place.as_mut()).await {
+                return place.map_err(io::Error::other);
+            }
+            if let Some((_, oldest)) = self.taken.pop_front() {
+                oldest.abort();
+            }
+            return place.await.map_err(io::Error::other);
+        }
+        place.await.map_err(io::Error::other)
+    }
+
+    fn taken(&mut self, connection: AbortHandle) {
+        if self.taken.len() >= 2 * self.most {
+            self.taken.retain(|(_, connection)| !connection.is_finished());
+        }
+        self.taken.push_back((Instant::now(), connection));
     }
 }
 

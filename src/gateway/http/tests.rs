@@ -294,6 +294,18 @@ async fn a_head_that_does_not_end_is_cut_off() {
 }
 
 #[tokio::test]
+async fn silent_connections_do_not_keep_a_request_out() {
+    let server = Server::with(&Limits::default(), Duration::from_mins(5), |_| {}).await;
+    let mut silent = Vec::new();
+    // One more than there are places.
+    for _ in 0..=100 {
+        silent.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    assert!(server.get("/stats").await.starts_with("HTTP/1.1 200"));
+    assert_eq!(silent[0].read(&mut [0]).await.unwrap_or(0), 0);
+}
+
+#[tokio::test]
 async fn a_head_that_is_too_large_is_refused() {
     let answer = Server::start().await.get(&format!("/{}", "x".repeat(20_000))).await;
     assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
