@@ -126,3 +126,15 @@ async fn when_open_files_run_out_newcomers_get_503_while_health_and_the_feed_go_
     first.expect("message").await;
     drop(silent);
 }
+
+#[test]
+fn a_crowd_that_comes_at_once_is_queued() {
+    let gateway = Gateway::start(&Resource::open());
+    // While it stands still nothing is accepted: all wait in the kernel. A SYN is repeated after a second.
+    gateway.process.signal("STOP");
+    let patience = std::time::Duration::from_millis(900);
+    let crowd: Result<Vec<_>, _> =
+        (0..1000).map(|_| std::net::TcpStream::connect_timeout(&gateway.address, patience)).collect();
+    gateway.process.signal("CONT");
+    assert_eq!(crowd.unwrap().len(), 1000);
+}

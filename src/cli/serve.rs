@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    time::timeout,
+};
 
 use super::{Failure, print};
 use crate::{
@@ -27,6 +30,10 @@ pub(super) struct Serving {
     /// Lines to print below the addresses; `{url}` is the public one, `{program}` this one.
     pub(super) hint: &'static str,
 }
+
+/// Connections the kernel keeps until they are accepted, as far as `net.core.somaxconn` lets it. With the usual 128 a
+/// crowd that comes at once, as after a drain, waits for the retransmission of its SYN: a second and more.
+const QUEUE: u32 = 4096;
 
 /// Serves until the process is told to end.
 pub(super) fn serve(spec: &TopicGatewaySpec, secrets: &Secrets, serving: &Serving) -> Result<(), Failure> {
@@ -83,7 +90,10 @@ async fn until_the_end(
 
 async fn bind(address: SocketAddr, option: &str) -> Result<(TcpListener, SocketAddr), Failure> {
     let bound = async {
-        let listener = TcpListener::bind(address).await?;
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(QUEUE)?;
         let address = listener.local_addr()?;
         Ok::<_, std::io::Error>((listener, address))
     };
