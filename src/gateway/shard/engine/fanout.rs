@@ -21,7 +21,6 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         // Those who keep up must never fall out of the window because much came at once.
         if socket.log.bytes() + arrival.frame.len() as u64 > self.settings.window.bytes {
-            self.hand_out_now(index);
             self.enforce_window(index);
         }
         let second = self.now.second();
@@ -49,7 +48,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     }
 
     /// Hands out everything the sub-socket has, whatever else waits.
-    fn hand_out_now(&mut self, index: u32) {
+    pub(super) fn hand_out_now(&mut self, index: u32) {
         while self.table.get(index).is_some_and(|socket| socket.job.is_some()) {
             self.hand_out(index, usize::MAX);
         }

@@ -246,6 +246,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
 
     /// Cuts a log to its window; whoever falls out is treated as the policy says.
     pub(super) fn enforce_window(&mut self, index: u32) {
+        // Whoever keeps up has its frames first: only those who are behind may fall out.
+        self.hand_out_now(index);
         let Some(socket) = self.table.get_mut(index) else { return };
         if socket.behind == 0 {
             return;

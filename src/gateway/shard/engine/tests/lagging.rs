@@ -128,6 +128,24 @@ fn much_at_once_harms_nobody_who_keeps_up() {
 }
 
 #[test]
+fn a_pause_in_the_middle_of_a_hand_out_harms_nobody_who_keeps_up() {
+    let mut bench = Bench::new(&spec("Disconnect", 100_000));
+    let slow = bench.subscriber(&["a"]);
+    let mut quick: Vec<_> = (0..4).map(|_| bench.subscriber(&["a"])).collect();
+    slow.let_through(0);
+    flood(&mut bench, "a", 1);
+    bench.arrive("a", &[], "x");
+    bench.engine.turn(1);
+    bench.moment.ms += 40_000;
+    bench.engine.at(bench.moment);
+    bench.engine.tick(0);
+    bench.settle();
+    for client in &mut quick {
+        assert_eq!(client.summary().iter().filter(|line| line.starts_with("message")).count(), 2);
+    }
+}
+
+#[test]
 fn several_topics_that_are_behind_take_turns() {
     let mut bench = Bench::new(&spec("Disconnect", 1_000_000));
     let mut slow = bench.subscriber(&["a", "b"]);
