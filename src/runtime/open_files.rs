@@ -15,6 +15,9 @@ pub fn raise() -> io::Result<u64> {
 const OWN: u64 = 128;
 /// One in so many of the others is for connections that are still HTTP: they are what refusals are answered on.
 const HTTP_SHARE: u64 = 8;
+/// Most connections that are HTTP at a time. Each holds some 10 KiB for its milliseconds, which the allocator may
+/// keep after a crowd; who comes meanwhile waits in the kernel's queue.
+const HTTP_MOST: u64 = 512;
 
 /// How the files that may be open are shared out, so that clients never take the last one: beyond their share they
 /// are told so, and health and metrics are still there to see it.
@@ -29,7 +32,7 @@ pub struct Shares {
 /// Shares out this many files.
 pub fn share(limit: u64) -> Shares {
     let clients = limit - OWN.min(limit / 2);
-    let http = (clients / HTTP_SHARE).max(1);
+    let http = (clients / HTTP_SHARE).clamp(1, HTTP_MOST);
     Shares { connections: clients.saturating_sub(http).max(1), http }
 }
 
@@ -43,6 +46,7 @@ mod tests {
     fn clients_never_get_all_files() {
         assert_eq!(share(200), Shares { connections: 88, http: 12 });
         assert_eq!(share(1024), Shares { connections: 784, http: 112 });
+        assert_eq!(share(20_000), Shares { connections: 19_360, http: 512 });
         for limit in (4..5000).chain([u64::MAX - 1, u64::MAX]) {
             let Shares { connections, http } = share(limit);
             assert!(

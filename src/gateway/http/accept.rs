@@ -46,11 +46,11 @@ pub(super) struct Bounds {
 }
 
 const BOUNDS: Bounds =
-    Bounds { connections: 8192, head: Duration::from_secs(10), stay: Duration::from_mins(1) };
+    Bounds { connections: 512, head: Duration::from_secs(10), stay: Duration::from_mins(1) };
 
 /// Serves the public port until `cancel` ends: from then on nothing is accepted, and requests that are being
 /// answered are finished. Every connection that is still HTTP is a task of `tasks`; at most `places` at a time, and
-/// never more than 8192.
+/// never more than 512.
 pub async fn serve(
     listener: TcpListener,
     places: u64,
