@@ -26,11 +26,12 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let second = self.now.second();
         let Some(socket) = self.table.get_mut(index) else { return };
         let topic = (arrival.key != arrival.topic).then(|| arrival.topic.clone());
+        // Topics of a pattern count each for itself: the pattern has no position.
+        if let (Some(seq), None) = (arrival.seq, &topic) {
+            socket.seq = seq;
+        }
         let mark = Mark { seq: arrival.seq, message: arrival.message, topic, second };
         socket.log.append(&arrival.frame, mark, &mut self.pool);
-        if let Some(seq) = arrival.seq {
-            socket.seq = socket.seq.max(seq);
-        }
         self.queue(index);
     }
 

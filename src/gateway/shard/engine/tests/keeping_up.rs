@@ -43,6 +43,20 @@ fn a_topic_already_held_is_answered_again_and_sent_once() {
 }
 
 #[test]
+fn a_topic_tells_its_newest_position_and_a_pattern_none() {
+    let mut bench = Bench::usual();
+    let _first = bench.subscriber(&["p.a", "p.*"]);
+    bench.arrive("p.a", &["p.*"], "x");
+    bench.arrive("p.a", &["p.*"], "y");
+    bench.settle();
+    let mut second = bench.client();
+    bench.send(&second, r#"{"type":"subscribe","topic":"p.a"}"#);
+    bench.send(&second, r#"{"type":"subscribe","topic":"p.*"}"#);
+    bench.settle();
+    assert_eq!(second.summary(), ["subscribed p.a 2", "subscribed p.* 0"]);
+}
+
+#[test]
 fn a_burst_is_one_send_per_subscriber() {
     let mut bench = Bench::usual();
     let mut clients: Vec<_> = (0..20).map(|_| bench.subscriber(&["a"])).collect();
