@@ -1,0 +1,92 @@
+//! The one vocabulary of reasons: conditions, Events and metric labels use nothing else.
+
+/// Why something is as it is. The names are an interface: alerts and scripts look for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Reason {
+    /// Every wanted pod of this generation serves.
+    AllReplicasReady,
+    /// No pod is wanted.
+    ScaledToZero,
+    /// Pods of an earlier generation are being replaced.
+    RollingOut,
+    /// The number of pods is being changed.
+    Scaling,
+    /// Pods are taking the new configuration over.
+    Reloading,
+    /// Pods are not ready yet.
+    WaitingForReplicas,
+    /// As many pods serve as must.
+    MinimumReplicasAvailable,
+    /// Fewer pods serve than must.
+    MinimumReplicasUnavailable,
+    /// Pods did not become ready within the Deployment's deadline.
+    ProgressDeadlineExceeded,
+    /// A gateway does not take the configuration.
+    ConfigRejected,
+    /// The spec contradicts itself in a way the API server cannot see.
+    InvalidSpec,
+    /// Every Secret referred to is there and holds what it should.
+    ResolvedRefs,
+    /// A Secret referred to is not there.
+    SecretNotFound,
+    /// A Secret referred to lacks the key.
+    KeyMissing,
+    /// A value is not what it should be.
+    InvalidKey,
+    /// A certificate does not parse.
+    InvalidCertificate,
+    /// Every pod is connected to the backbone.
+    Connected,
+    /// Some pod is not connected to the backbone.
+    NotConnected,
+    /// No pod tells.
+    NoReport,
+    /// The resource is paused.
+    Paused,
+    /// Nothing is to be done.
+    Settled,
+    /// An object of the wanted name belongs to somebody else.
+    Conflict,
+    /// The controller may not do what it must.
+    Forbidden,
+    /// The API server did not take a child.
+    ApplyFailed,
+    /// A child was made anew or put right.
+    Corrected,
+    /// An optional API is not there.
+    ApiMissing,
+}
+
+impl Reason {
+    /// As conditions, Events and metrics carry it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::AllReplicasReady => "AllReplicasReady",
+            Self::ScaledToZero => "ScaledToZero",
+            Self::RollingOut => "RollingOut",
+            Self::Scaling => "Scaling",
+            Self::Reloading => "Reloading",
+            Self::WaitingForReplicas => "WaitingForReplicas",
+            Self::MinimumReplicasAvailable => "MinimumReplicasAvailable",
+            Self::MinimumReplicasUnavailable => "MinimumReplicasUnavailable",
+            Self::ProgressDeadlineExceeded => "ProgressDeadlineExceeded",
+            Self::ConfigRejected => "ConfigRejected",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::ResolvedRefs => "ResolvedRefs",
+            Self::SecretNotFound => "SecretNotFound",
+            Self::KeyMissing => "KeyMissing",
+            Self::InvalidKey => "InvalidKey",
+            Self::InvalidCertificate => "InvalidCertificate",
+            Self::Connected => "Connected",
+            Self::NotConnected => "NotConnected",
+            Self::NoReport => "NoReport",
+            Self::Paused => "Paused",
+            Self::Settled => "Settled",
+            Self::Conflict => "Conflict",
+            Self::Forbidden => "Forbidden",
+            Self::ApplyFailed => "ApplyFailed",
+            Self::Corrected => "Corrected",
+            Self::ApiMissing => "ApiMissing",
+        }
+    }
+}
