@@ -86,6 +86,28 @@ fn other_kinds_are_noted_and_left_aside() {
     );
 }
 
+#[test]
+fn what_is_for_a_cluster_is_read_and_noted_once() {
+    let text = format!(
+        "{HEAD}spec:\n  backbone: {{nats: {{servers: [nats://n]}}}}\n  authentication: {{anonymous: Allow}}\n  authorization:\n  # all\n  - subscribe: ['>']\n  replicas: 3\n  disruption: {{minAvailable: 2}}\n  pod: {{resources: {{limits: {{cpu: 2}}}}}}\n"
+    );
+    let Manifests { gateway, notes, .. } = parse(&text).unwrap();
+    assert_eq!((gateway.spec.replicas, gateway.spec.drain.pre_stop_seconds), (3, 5));
+    assert_eq!(
+        notes,
+        [
+            "a.yaml:9: spec.replicas, spec.disruption, spec.pod mean something in a cluster only, not used here"
+        ]
+    );
+    let one = parse(&format!(
+        "{HEAD}spec: {{backbone: {{memory: {{}}}}, paused: true, authentication: {{anonymous: Allow}}, authorization: [{{subscribe: [a]}}]}}"
+    ));
+    assert_eq!(
+        one.unwrap().notes,
+        ["a.yaml:4: spec.paused means something in a cluster only, not used here"]
+    );
+}
+
 const ISSUER: &str = "{issuer: i, algorithms: [HS256], secretRef: {name: s, key: k}}";
 
 #[test]

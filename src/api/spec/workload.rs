@@ -141,6 +141,7 @@ fn quantities(_: &mut SchemaGenerator) -> Schema {
         "additionalProperties": {
             "x-kubernetes-int-or-string": true,
             "anyOf": [{ "type": "integer" }, { "type": "string" }],
+            "minimum": 0,
             "pattern": QUANTITY,
         },
         "maxProperties": 16,
@@ -151,11 +152,9 @@ fn share(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "x-kubernetes-int-or-string": true,
         "anyOf": [{ "type": "integer" }, { "type": "string" }],
+        "minimum": 0,
+        "maximum": 500,
         "pattern": SHARE,
-        "x-kubernetes-validations": [rule(
-            "type(self) == int ? self >= 0 : self.matches('^(100|[1-9]?[0-9])%$')",
-            "must be a number of pods or a share; write 1 or \"50%\"",
-        )],
     })
 }
 

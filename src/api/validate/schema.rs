@@ -117,23 +117,31 @@ impl Walk<'_> {
         match (schema["type"].as_str(), &node.kind) {
             (Some("object"), Kind::Map(fields)) => Some(self.object(schema, node.line, fields, path)),
             (Some("array"), Kind::List(items)) => Some(self.array(schema, node.line, items, path)),
-            (None, _) => Some(plain_value(node)),
-            (Some(wanted), Kind::Scalar { text, plain }) => {
-                let value = resolve(text, *plain);
-                if value.is_null() {
-                    return None;
-                }
-                match bounds::check_scalar(schema, wanted, &value, text, &mut self.patterns) {
-                    Ok(()) => Some(value),
-                    Err(message) => {
-                        self.add(node.line, path, message);
-                        None
-                    }
-                }
+            (None, Kind::Scalar { .. }) if schema["x-kubernetes-int-or-string"] == true => {
+                let number =
+                    matches!(&node.kind, Kind::Scalar { text, plain } if resolve(text, *plain).is_number());
+                self.scalar(schema, if number { "integer" } else { "string" }, node, path)
             }
+            (None, _) => Some(plain_value(node)),
+            (Some(wanted), Kind::Scalar { .. }) => self.scalar(schema, wanted, node, path),
             (Some(wanted), kind) => {
                 let given = if matches!(kind, Kind::List(_)) { "a list" } else { "a mapping" };
                 self.add(node.line, path, bounds::wrong_type(wanted, given));
+                None
+            }
+        }
+    }
+
+    fn scalar(&mut self, schema: &Value, wanted: &str, node: &Node, path: &str) -> Option<Value> {
+        let Kind::Scalar { text, plain } = &node.kind else { return None };
+        let value = resolve(text, *plain);
+        if value.is_null() {
+            return None;
+        }
+        match bounds::check_scalar(schema, wanted, &value, text, &mut self.patterns) {
+            Ok(()) => Some(value),
+            Err(message) => {
+                self.add(node.line, path, message);
                 None
             }
         }

@@ -69,15 +69,20 @@ struct Composer<'a> {
 
 impl<'a> Composer<'a> {
     fn next(&mut self) -> Result<Option<(Event<'a>, Span)>, Failure> {
-        match self.parser.next_event() {
-            None => Ok(None),
-            Some(Ok((event, span))) => {
-                self.line = span.start.line().max(1);
-                Ok(Some((event, span)))
-            }
-            Some(Err(error)) => {
-                let line = error.marker().line().max(1);
-                Err((line, format!("is not YAML: {}; {}", error.info(), advice(self.text, line))))
+        loop {
+            match self.parser.next_event() {
+                None => return Ok(None),
+                // Told or not by a feature that another crate may turn on.
+                Some(Ok((Event::Comment(..), _))) => {}
+                Some(Ok((event, span))) => {
+                    self.line = span.start.line().max(1);
+                    return Ok(Some((event, span)));
+                }
+                Some(Err(error)) => {
+                    let line = error.marker().line().max(1);
+                    let message = format!("is not YAML: {}; {}", error.info(), advice(self.text, line));
+                    return Err((line, message));
+                }
             }
         }
     }

@@ -58,7 +58,6 @@ fn a_second_resource_and_what_surrounds_the_spec() {
             "4: metadata.nam: unknown field; did you mean name?",
             "5: metadata.namespace: \"Up\" is not allowed; use lower-case letters, digits, '-' and '.', with a letter or digit at both ends",
             "6: metadata.labels.a: must be a text but \"yes\" without quotes is read as a boolean; put it in quotes",
-            "7: status: unknown field; take it away, known here are apiVersion, kind, metadata, spec",
         ]
     );
 }
@@ -68,7 +67,7 @@ fn every_finding_of_a_file_is_given_in_the_order_of_its_lines() {
     spec(
         concat!(
             "  backbone: {memory: {}}\n",
-            "  replicas: 2\n",
+            "  replicsa: 2\n",
             "  limits:\n",
             "    conections: 5\n",
             "    messageBytes: \"4096\"\n",
@@ -80,7 +79,7 @@ fn every_finding_of_a_file_is_given_in_the_order_of_its_lines() {
             "  metrics: []\n",
         ),
         &[
-            "6: spec.replicas: unknown field; take it away, known here are authentication, authorization, backbone, drain, heartbeatSeconds, limits, listeners, metrics, topics",
+            "6: spec.replicsa: unknown field; did you mean replicas?",
             "8: spec.limits.conections: unknown field; did you mean connections?",
             "9: spec.limits.messageBytes: must be an integer but is a text; take the quotes away: 4096",
             "10: spec.limits.windowBytes: must be an integer, is 2048.5; write a whole number",
@@ -288,5 +287,71 @@ fn secrets_of_another_namespace_or_given_twice() {
             "6: metadata.namespace: Secret \"s\" is in namespace \"west\", the TopicGateway in \"east\"; move one to the other",
             "11: Secret \"s\" is given twice; keep one of them",
         ]
+    );
+}
+
+#[test]
+fn names_that_children_could_not_have() {
+    for (name, wrong) in [
+        (
+            "1st",
+            "\"1st\" is not allowed; begin with a letter, use lower-case letters, digits and '-', end with a letter or digit",
+        ),
+        (
+            "a.b",
+            "\"a.b\" is not allowed; begin with a letter, use lower-case letters, digits and '-', end with a letter or digit",
+        ),
+        (
+            "a123456789012345678901234567890123456789012345",
+            "must have at most 45 characters, has 46; shorten it",
+        ),
+    ] {
+        let head = HEAD.replace("name: a", &format!("name: {name}"));
+        assert_eq!(findings(&format!("{head}spec:\n{MEMORY}")), [format!("3: metadata.name: {wrong}")]);
+    }
+}
+
+#[test]
+fn pods_scaling_and_ways_in() {
+    let nats = "  backbone: {nats: {servers: [nats://n]}}\n";
+    let shared = "4: spec: topics in memory are not shared between pods; set replicas to 1 and take autoscaling away, or use nats";
+    spec(&format!("{MEMORY}  replicas: 2\n"), &[shared]);
+    spec(&format!("{MEMORY}  autoscaling: {{maxReplicas: 1}}\n"), &[shared]);
+    spec(
+        &format!("{nats}  autoscaling: {{minReplicas: 3, maxReplicas: 2}}\n"),
+        &["6: spec.autoscaling: minReplicas is above maxReplicas; lower it, or raise maxReplicas"],
+    );
+    spec(
+        &format!("{nats}  route: {{parentRefs: [{{name: g}}]}}\n  ingress: {{host: a.b}}\n"),
+        &["4: spec: takes one way in; keep route or ingress"],
+    );
+    spec(
+        &format!("{nats}  disruption: {{minAvailable: 150%}}\n"),
+        &[
+            "6: spec.disruption.minAvailable: \"150%\" is not allowed; write a number of pods, or a share, as 50%",
+        ],
+    );
+    spec(
+        &format!("{nats}  disruption: {{minAvailable: -1}}\n"),
+        &["6: spec.disruption.minAvailable: must be at least 0, is -1; raise it"],
+    );
+    spec(
+        &format!("{nats}  pod: {{resources: {{limits: {{memory: lots}}}}}}\n"),
+        &["6: spec.pod.resources.limits.memory: \"lots\" is not allowed; write a quantity, as 500m or 256Mi"],
+    );
+    spec(
+        &format!("{nats}  pod: {{labels: {{-a: b}}}}\n"),
+        &[
+            "6: spec.pod.labels: has a name that is no label or annotation key; write name or example.com/name",
+        ],
+    );
+    let (name, key) = ("n".repeat(200), "k".repeat(53));
+    spec(
+        &format!(
+            "  backbone: {{nats: {{servers: [nats://n], tokenSecretRef: {{name: {name}, key: {key}}}}}}}\n"
+        ),
+        &[
+            "5: spec.backbone.nats.tokenSecretRef: name and key have more than 252 characters together; shorten one of them",
+        ],
     );
 }

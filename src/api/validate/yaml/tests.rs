@@ -111,3 +111,10 @@ proptest! {
         documents(&text);
     }
 }
+
+#[test]
+fn a_comment_may_stand_anywhere() {
+    let (found, wrong) = documents("# a\na:\n  # b\n  b: # c\n  - 1 # d\n  # e\n");
+    assert_eq!((found.len(), wrong), (1, Vec::new()));
+    assert!(found[0].get("a").and_then(|a| a.get("b")).is_some());
+}
