@@ -137,7 +137,7 @@ pub struct TopicGatewaySpec {
 pub(in crate::api) const MAX_NAME: usize = 45;
 const NAME_RULE: &str =
     "self.metadata.name.size() <= 45 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')";
-const NAME_MESSAGE: &str = "the name must begin with a letter, hold only lower-case letters, digits and '-', \
+const NAME_MESSAGE: &str = "metadata.name must begin with a letter, hold only lower-case letters, digits and '-', \
     and have at most 45 characters; choose another";
 
 impl TopicGatewaySpec {
