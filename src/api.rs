@@ -4,25 +4,19 @@ mod config;
 mod crd;
 mod envelope;
 mod manifests;
-mod report;
 mod secrets;
 mod spec;
-mod status;
 mod topic;
 mod validate;
 
 pub use config::GatewayConfig;
 pub use crd::{crd, crd_yaml};
 pub use manifests::{Manifests, builtin};
-pub use report::{GatewayReport, RejectedConfig};
 pub use secrets::{SecretError, Secrets};
 pub use spec::{
-    Anonymous, Authentication, AuthorizationRule, Autoscaling, Backbone, Disruption, Drain, ImagePullPolicy,
-    Ingress, JwtAlgorithm, JwtIssuer, Limits, Listeners, MemoryBackbone, MetricsSpec, Monitoring,
-    MonitoringObject, NatsBackbone, NatsTls, NetworkPolicySpec, ParentRef, PodSpec, Resources, Route,
-    SecretKeyRef, SecretRef, ServiceSpec, ServiceType, SlowConsumer, SubscriptionMode, TopicGateway,
-    TopicGatewaySpec, TopicLabel, TopicRule,
+    Anonymous, Authentication, AuthorizationRule, Backbone, Drain, JwtAlgorithm, JwtIssuer, Limits,
+    Listeners, MemoryBackbone, MetricsSpec, NatsBackbone, NatsTls, SecretKeyRef, SecretRef, SlowConsumer,
+    SubscriptionMode, TopicGateway, TopicGatewaySpec, TopicLabel, TopicRule,
 };
-pub use status::TopicGatewayStatus;
 pub use topic::{Filter, MAX_TOPIC_BYTES, MAX_TOPIC_TOKENS, Pattern, Seq, Topic, TopicError};
 pub use validate::{Finding, Findings, SecretReference};

@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{
     TopicGatewaySpec,
-    envelope::{API_VERSION, CONFIG_KIND, config_schema},
+    envelope::config_schema,
     validate::{Checked, Findings, Report, check_subjects, documents},
 };
 
 /// The configuration of one gateway pod, read by `topic-gateway gateway --config FILE`.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayConfig {
     /// Name of the `TopicGateway`.
@@ -20,31 +20,13 @@ pub struct GatewayConfig {
     pub namespace: String,
     /// Its `metadata.generation`, so that one can see which configuration a pod runs with.
     pub generation: i64,
-    /// Folder with the Secrets the spec refers to, each value in the file
-    /// [`SecretKeyRef::file_name`](super::SecretKeyRef::file_name).
+    /// Folder with the Secrets the spec refers to, each value in the file `<secret name>/<key>`.
     pub secrets_directory: PathBuf,
-    /// The spec, as [`TopicGatewaySpec::for_gateway`] leaves it.
+    /// The very same spec.
     pub spec: TopicGatewaySpec,
 }
 
-/// The document [`GatewayConfig::parse`] reads.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    api_version: &'static str,
-    kind: &'static str,
-    #[serde(flatten)]
-    config: &'a GatewayConfig,
-}
-
 impl GatewayConfig {
-    /// As JSON, with the same text for the same configuration.
-    pub fn render(&self) -> String {
-        let document = Document { api_version: API_VERSION, kind: CONFIG_KIND, config: self };
-        // A type of texts, numbers, lists and maps with text keys: nothing of it can fail to be JSON.
-        serde_json::to_string_pretty(&document).unwrap_or_default()
-    }
-
     /// Reads one YAML or JSON document, held against the same schema and rules as the resource.
     ///
     /// # Errors
@@ -112,19 +94,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_rendered_is_read_as_the_same() {
-        let mut config = GatewayConfig::parse("c.yaml", &[HEAD, REST, SPEC].concat()).unwrap();
-        config.spec = crate::api::builtin().unwrap().gateway.spec;
-        assert_eq!(GatewayConfig::parse("c.json", &config.render()), Ok(config));
-    }
-
-    #[test]
     fn what_is_wrong_is_said_with_its_line() {
         assert_eq!(
             findings(&[HEAD, "generation: x\nspec: {backbone: {}, limits: {conections: 1}}\n"].concat()),
             [
                 "c.yaml:1: namespace: is required; add it (Namespace of the TopicGateway)",
-                "c.yaml:1: secretsDirectory: is required; add it (Folder with a file for each key of each Secret, as <secret>_<key>)",
+                "c.yaml:1: secretsDirectory: is required; add it (Folder with a file for each key of each Secret, as <secret>/<key>)",
                 "c.yaml:4: generation: must be an integer, is a text; write a whole number",
                 "c.yaml:5: spec.limits.conections: unknown field; did you mean connections?",
                 "c.yaml:5: spec.backbone: needs exactly one of memory and nats; write `memory: {}` for a trial, or nats with its servers",

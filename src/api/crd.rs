@@ -10,19 +10,7 @@ pub fn crd() -> Value {
     let mut crd = serde_json::to_value(TopicGateway::crd()).unwrap_or_default();
     let schema = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     tidy(schema);
-    describe(schema);
     crd
-}
-
-/// What the derivation leaves open: descriptions of the two halves, and a status that nobody takes for up to date
-/// before the controller came by (kstatus looks at `observedGeneration`, as `helm --wait` does).
-fn describe(schema: &mut Value) {
-    let halves = &mut schema["properties"];
-    let status = "What runs, as the controller saw it last.";
-    for (half, description) in [("spec", "What is wanted."), ("status", status)] {
-        halves[half]["description"] = description.into();
-    }
-    halves["status"]["default"] = json!({ "observedGeneration": -1 });
 }
 
 /// The same as YAML: what `topic-gateway crd` prints and `crds/` holds.

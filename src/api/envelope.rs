@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    crd::spec_schema,
-    spec::{GATEWAY_NAME, MAX_NAME, SECRET_NAME},
-};
+use super::{crd::spec_schema, spec::SECRET_NAME};
 
 /// `apiVersion` of everything of ours.
 pub(super) const API_VERSION: &str = "topicgateway.io/v1alpha1";
@@ -14,20 +11,15 @@ pub(super) const GATEWAY_KIND: &str = "TopicGateway";
 /// `kind` of what `topic-gateway gateway` reads.
 pub(super) const CONFIG_KIND: &str = "GatewayConfig";
 
-/// A `TopicGateway` document. What a status says is the controller's: it may stand, as `kubectl get -o yaml` gives it.
+/// A `TopicGateway` document.
 pub(super) fn gateway_schema() -> Value {
-    let mut metadata = metadata_schema();
-    let name = &mut metadata["properties"]["name"];
-    name["maxLength"] = MAX_NAME.into();
-    name["pattern"] = GATEWAY_NAME.into();
     json!({
         "type": "object",
         "properties": {
             "apiVersion": { "type": "string" },
             "kind": { "type": "string" },
-            "metadata": metadata,
+            "metadata": metadata_schema(),
             "spec": spec_schema(),
-            "status": {},
         },
         "required": ["metadata", "spec"],
     })
@@ -44,7 +36,7 @@ pub(super) fn config_schema() -> Value {
             "name": text("Name of the TopicGateway.", 253),
             "namespace": text("Namespace of the TopicGateway.", 63),
             "generation": { "type": "integer", "minimum": 0, "description": "Generation of the TopicGateway." },
-            "secretsDirectory": text("Folder with a file for each key of each Secret, as <secret>_<key>.", 4096),
+            "secretsDirectory": text("Folder with a file for each key of each Secret, as <secret>/<key>.", 4096),
             "spec": spec_schema(),
         },
         "required": ["apiVersion", "kind", "name", "namespace", "generation", "secretsDirectory", "spec"],

@@ -6,8 +6,8 @@ use super::{
     Secrets, TopicGateway,
     envelope::{API_VERSION, CONFIG_KIND, GATEWAY_KIND, gateway_schema},
     validate::{
-        Checked, Finding, Findings, Node, Report, check_references, check_subjects, cluster_note,
-        did_you_mean, documents, notes,
+        Checked, Finding, Findings, Node, Report, check_references, check_subjects, did_you_mean, documents,
+        notes,
     },
 };
 
@@ -147,9 +147,6 @@ impl Reading {
         remarks.extend(notes(&gateway.spec).into_iter().map(|(field, message)| {
             Finding { file: file.clone(), line: checked.line(&field), field, message }.to_string()
         }));
-        if let Some((field, message)) = cluster_note(&checked) {
-            remarks.push(format!("{file}:{}: {message}", checked.line(&field)));
-        }
         self.report.finish(Some(Manifests { gateway, secrets, notes: remarks }))
     }
 }

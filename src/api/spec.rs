@@ -6,28 +6,19 @@
 mod access;
 mod backbone;
 mod delivery;
-mod exposure;
-mod monitoring;
 mod rule;
-mod workload;
 
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::status::TopicGatewayStatus;
-use rule::rule;
-
-pub(in crate::api) use rule::{GATEWAY_NAME, SECRET_KEY, SECRET_NAME, pattern_hint};
+pub(in crate::api) use rule::{SECRET_KEY, SECRET_NAME, pattern_hint};
 
 pub use access::{Anonymous, Authentication, AuthorizationRule, JwtAlgorithm, JwtIssuer, Listeners};
 pub use backbone::{
     Backbone, MemoryBackbone, NatsBackbone, NatsTls, SecretKeyRef, SecretRef, SubscriptionMode,
 };
 pub use delivery::{Drain, Limits, MetricsSpec, SlowConsumer, TopicLabel, TopicRule};
-pub use exposure::{Ingress, NetworkPolicySpec, ParentRef, Route, ServiceSpec, ServiceType};
-pub use monitoring::{Monitoring, MonitoringObject};
-pub use workload::{Autoscaling, Disruption, ImagePullPolicy, PodSpec, Resources};
 
 /// Declares gateways: which topics they take from where, and who may read and write them.
 #[derive(CustomResource, JsonSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -36,48 +27,13 @@ pub use workload::{Autoscaling, Disruption, ImagePullPolicy, PodSpec, Resources}
     version = "v1alpha1",
     kind = "TopicGateway",
     namespaced,
-    status = "TopicGatewayStatus",
     derive = "PartialEq",
     shortname = "tgw",
     category = "topicgateway",
-    doc = "Gateways that bring the topics of a backbone to WebSocket clients.",
-    scale(
-        spec_replicas_path = ".spec.replicas",
-        status_replicas_path = ".status.replicas",
-        label_selector_path = ".status.selector"
-    ),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
-    printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.readyReplicas"),
-    printcolumn(name = "Connections", type_ = "integer", json_path = ".status.connections"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Subscriptions", type_ = "integer", priority = 1, json_path = ".status.subscriptions"),
-    printcolumn(name = "Address", type_ = "string", priority = 1, json_path = ".status.address"),
-    printcolumn(
-        name = "Backbone", type_ = "string", priority = 1,
-        json_path = ".status.conditions[?(@.type==\"BackboneConnected\")].status"
-    ),
-    validation = Rule::new(NAME_RULE).message(NAME_MESSAGE),
+    doc = "Gateways that bring the topics of a backbone to WebSocket clients."
 )]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = [
-    rule(
-        "!has(self.backbone.memory) || self.replicas <= 1 && !has(self.autoscaling)",
-        "topics in memory are not shared between pods; set replicas to 1 and take autoscaling away, or use nats",
-    ),
-    rule(
-        "!(has(self.route) && has(self.ingress))",
-        "takes one way in; keep route or ingress",
-    ),
-]))]
 pub struct TopicGatewaySpec {
-    /// How many pods. `kubectl scale`, autoscalers and KEDA act on it by way of the scale subresource.
-    #[serde(default = "default_replicas")]
-    #[schemars(range(min = 0, max = 500))]
-    pub replicas: i32,
-    /// Stop reconciling: what runs goes on as it is.
-    #[serde(default)]
-    pub paused: bool,
     /// Where messages come from and go to. Exactly one of `memory` and `nats`.
     pub backbone: Backbone,
     /// The public port and who may open connections from a browser.
@@ -107,61 +63,6 @@ pub struct TopicGatewaySpec {
     /// What is exported per topic.
     #[serde(default)]
     pub metrics: MetricsSpec,
-    /// Scaling by connections.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub autoscaling: Option<Autoscaling>,
-    /// The Service clients connect through.
-    #[serde(default)]
-    pub service: ServiceSpec,
-    /// An `HTTPRoute` of the Gateway API, for clients outside the cluster.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub route: Option<Route>,
-    /// An Ingress, for clients outside the cluster.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ingress: Option<Ingress>,
-    /// What is made for the Prometheus operator, where a cluster has it.
-    #[serde(default)]
-    pub monitoring: Monitoring,
-    /// What voluntary disruptions, as the drain of a node, may take.
-    #[serde(default)]
-    pub disruption: Disruption,
-    /// Who may talk to the pods, and to whom they may talk.
-    #[serde(default)]
-    pub network_policy: NetworkPolicySpec,
-    /// What goes into the pods.
-    #[serde(default)]
-    pub pod: PodSpec,
-}
-
-/// Longest name: those of the children and of the pods are made from it and must stay within 63 characters.
-pub(in crate::api) const MAX_NAME: usize = 45;
-const NAME_RULE: &str =
-    "self.metadata.name.size() <= 45 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')";
-const NAME_MESSAGE: &str = "the name must begin with a letter, hold only lower-case letters, digits and '-', \
-    and have at most 45 characters; choose another";
-
-impl TopicGatewaySpec {
-    /// The spec with only what a gateway reads; what is meant for the cluster alone has its default.
-    #[must_use]
-    pub fn for_gateway(&self) -> Self {
-        Self {
-            replicas: default_replicas(),
-            paused: false,
-            autoscaling: None,
-            service: ServiceSpec::default(),
-            route: None,
-            ingress: None,
-            monitoring: Monitoring::default(),
-            disruption: Disruption::default(),
-            network_policy: NetworkPolicySpec::default(),
-            pod: PodSpec::default(),
-            ..self.clone()
-        }
-    }
-}
-
-fn default_replicas() -> i32 {
-    1
 }
 
 fn default_heartbeat() -> i32 {

@@ -51,13 +51,9 @@ pub struct NatsBackbone {
     #[serde(default = "all_subjects")]
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
     pub subjects: Vec<Pattern>,
-    /// A topic is the NATS subject without this prefix (whole tokens; a dot at its end may be left out). It cannot be
-    /// changed: every topic would get another name under its subscribers.
+    /// A topic is the NATS subject without this prefix (whole tokens; a dot at its end may be left out).
     #[serde(default)]
-    #[schemars(length(max = 200), regex(pattern = SUBJECT_PREFIX), extend("x-kubernetes-validations" = [rule(
-        "self == oldSelf",
-        "cannot be changed, topics are named by it; declare another TopicGateway with the new prefix and move the clients",
-    )]))]
+    #[schemars(length(max = 200), regex(pattern = SUBJECT_PREFIX))]
     pub subject_prefix: String,
     /// A NATS credentials file (JWT and seed).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,10 +96,6 @@ pub struct NatsTls {
 
 /// One key of a Secret in the same namespace.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[schemars(extend("x-kubernetes-validations" = [rule(
-    "self.name.size() + self.key.size() <= 252",
-    "name and key have more than 252 characters together; shorten one of them",
-)]))]
 pub struct SecretKeyRef {
     /// Name of the Secret: lower-case letters, digits, `-` and `.`.
     #[schemars(length(min = 1, max = 253), regex(pattern = SECRET_NAME))]
@@ -113,19 +105,11 @@ pub struct SecretKeyRef {
     pub key: String,
 }
 
-impl SecretKeyRef {
-    /// The file a pod finds the value in, below the folder of its Secrets. `_` cannot stand in the name of a Secret,
-    /// so no two references share one; it has at most 253 characters, as a Secret's keys may.
-    pub fn file_name(&self) -> String {
-        format!("{}_{}", self.name, self.key)
-    }
-}
-
 /// A Secret in the same namespace.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct SecretRef {
     /// Name of the Secret: lower-case letters, digits, `-` and `.`.
-    #[schemars(length(min = 1, max = 240), regex(pattern = SECRET_NAME))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = SECRET_NAME))]
     pub name: String,
 }
 

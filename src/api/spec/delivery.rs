@@ -95,14 +95,11 @@ pub struct Drain {
     /// Seconds over which the closes are spread.
     #[schemars(range(min = 0, max = 3600))]
     pub window_seconds: i32,
-    /// Seconds a pod that is to end goes on as before, until every proxy has heard that it takes no more connections.
-    #[schemars(range(min = 0, max = 300))]
-    pub pre_stop_seconds: i32,
 }
 
 impl Default for Drain {
     fn default() -> Self {
-        Self { window_seconds: 30, pre_stop_seconds: 5 }
+        Self { window_seconds: 30 }
     }
 }
 

@@ -13,8 +13,6 @@ pub(super) fn rule(rule: &str, message: &str) -> Value {
 /// Name of a Secret: a DNS subdomain (RFC 1123).
 pub(in crate::api) const SECRET_NAME: &str =
     r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-/// Name of a `TopicGateway`: that of a Service, for its children are called after it (RFC 1035 label).
-pub(in crate::api) const GATEWAY_NAME: &str = r"^[a-z]([-a-z0-9]*[a-z0-9])?$";
 /// Key of a Secret; never `.` or anything that begins with `..`, for it becomes a file name.
 pub(in crate::api) const SECRET_KEY: &str = r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$";
 /// Address of a NATS server, without user or password.
@@ -25,22 +23,6 @@ pub(super) const SUBJECT_PREFIX: &str = r"^([A-Za-z0-9_:/@=~+%-]+(\.[A-Za-z0-9_:
 /// An origin, with `*` for any subdomain or any port, or `*` for all.
 pub(super) const ORIGIN: &str =
     r"^(\*|https?://(\*\.)?(\[[0-9a-f:.]+\]|[a-z0-9]([-a-z0-9._]*[a-z0-9])?)(:([0-9]{1,5}|\*))?)$";
-
-/// Name of a namespace (RFC 1123 label).
-pub(super) const DNS_LABEL: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
-/// Host name, the first label of which may be `*`.
-pub(super) const HOST: &str = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-/// Key of a label or annotation: a name, with a domain before it or not.
-pub(super) const QUALIFIED_NAME: &str =
-    r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$";
-/// Value of a label.
-pub(super) const LABEL_VALUE: &str = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
-/// A Kubernetes quantity.
-pub(super) const QUANTITY: &str = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei|[eE][0-9]+)?$";
-/// A share of all.
-pub(super) const SHARE: &str = r"^(100|[1-9]?[0-9])%$";
-/// Reference of a container image: no space, no control character.
-pub(super) const IMAGE: &str = r"^[a-zA-Z0-9][-a-zA-Z0-9._/:@]*$";
 
 /// The grammar of [`Pattern`] but for `_INBOX`, which a rule refuses: at most 16 tokens.
 const TOPIC_PATTERN: &str =
@@ -56,15 +38,6 @@ pub(in crate::api) fn pattern_hint(pattern: &str, text: &str) -> String {
         SUBJECT_PREFIX => "write whole tokens divided by '.', without wildcards".into(),
         TOPIC_PATTERN => text.parse::<Pattern>().err().map_or_else(String::new, |error| error.to_string()),
         SECRET_KEY => "use letters, digits, '-', '_' and '.'".into(),
-        GATEWAY_NAME => {
-            "begin with a letter, use lower-case letters, digits and '-', end with a letter or digit".into()
-        }
-        QUANTITY => "write a quantity, as 500m or 256Mi".into(),
-        SHARE => "write a number of pods, or a share, as 50%".into(),
-        IMAGE => "write registry/repository:tag or registry/repository@sha256:digest".into(),
-        LABEL_VALUE | QUALIFIED_NAME => {
-            "use letters, digits, '-', '_' and '.', with a letter or digit at both ends".into()
-        }
         _ => "use lower-case letters, digits, '-' and '.', with a letter or digit at both ends".into(),
     }
 }

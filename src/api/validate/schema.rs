@@ -52,11 +52,6 @@ impl Checked {
         }
     }
 
-    /// Whether the file has this field.
-    pub(in crate::api) fn has(&self, field: &str) -> bool {
-        self.lines.contains_key(field)
-    }
-
     /// The line of a field; of what holds it, where the field is a default.
     pub(in crate::api) fn line(&self, field: &str) -> usize {
         let mut field = field;

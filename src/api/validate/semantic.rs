@@ -93,30 +93,6 @@ pub(in crate::api) fn check_subjects(
     }
 }
 
-/// Fields that only mean something in a cluster.
-const FOR_A_CLUSTER: [&str; 12] = [
-    "spec.replicas",
-    "spec.paused",
-    "spec.drain.preStopSeconds",
-    "spec.autoscaling",
-    "spec.service",
-    "spec.route",
-    "spec.ingress",
-    "spec.monitoring",
-    "spec.disruption",
-    "spec.networkPolicy",
-    "spec.pod",
-    "status",
-];
-
-/// The fields the file has that only mean something in a cluster: the first one and a remark on all.
-pub(in crate::api) fn cluster_note(checked: &Checked) -> Option<(String, String)> {
-    let given: Vec<&str> = FOR_A_CLUSTER.into_iter().filter(|field| checked.has(field)).collect();
-    let verb = if given.len() == 1 { "means" } else { "mean" };
-    let first = (*given.first()?).to_owned();
-    Some((first, format!("{} {verb} something in a cluster only, not used here", given.join(", "))))
-}
-
 /// What is valid but hardly meant: field and remark.
 pub(in crate::api) fn notes(spec: &TopicGatewaySpec) -> Vec<(String, String)> {
     let mut found = Vec::new();
