@@ -4,6 +4,8 @@
 //	/get?url=      what a GET of the URL gives, or 502 with the error
 //	/lookup?name=  the addresses of a name, or 502 with the error
 //	/metrics       one counter, for Prometheus to scrape
+//
+// With an argument it only prints its name, for a look at `kubectl exec`.
 package main
 
 import (
@@ -25,6 +27,11 @@ const (
 var requests atomic.Int64
 
 func main() {
+	if len(os.Args) > 1 {
+		name, _ := os.Hostname()
+		fmt.Println(name)
+		return
+	}
 	client := &http.Client{Timeout: patience}
 	http.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		requests.Add(1)
