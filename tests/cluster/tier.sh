@@ -1,0 +1,139 @@
+# Sourced by tests/run: the two tiers that need Kubernetes. Each test gets by its environment
+#
+#   KUBECONFIG                 an administrator's access to a cluster
+#   PATH                       with kubectl, helm, prometheus, promtool and nats-server
+#   TOPIC_GATEWAY_IMAGE        the image under test, TOPIC_GATEWAY_NEXT_IMAGE the same under another name (rollouts)
+#   TOPIC_GATEWAY_CLUSTER      the state folder for tests/cluster/{in,node}; absent with somebody's own cluster
+#
+# and in the first tier only the first two.
+# shellcheck shell=bash disable=SC2034,SC2154 # names shared with tests/run and the tests
+
+readonly node_tools='packages pause containerd etcd coredns kubernetes' # tests/cluster/up would build them as well
+readonly test_tools='helm nats-server prometheus'
+
+# prepare_tools: builds what is missing in the background, with what the processors have to spare while Rust compiles
+# and tests wait. The tiers wait for it by the tools' locks.
+prepare_tools() {
+    if [[ $(uname -s) != Linux ]] || ((EUID != 0)); then return; fi # no nodes there, and no hurry
+    mkdir -p "$cache"
+    # shellcheck disable=SC2086 # names
+    setsid nice -n 19 tests/tools/provide $node_tools $test_tools >"$cache/tools.log" 2>&1 &
+    tools_pid=$!
+}
+
+# With the compilers that it has started: it leads a group of its own.
+end_preparation() { [[ -z "${tools_pid:-}" ]] || kill -- "-$tools_pid" 2>/dev/null || true; }
+
+# tests_of TARGET: how many tests a target has, to say how many are skipped.
+tests_of() { cargo test --locked --test "$1" -- --list 2>/dev/null | grep -c ': test$' || true; }
+
+# with_state COMMAND…: gives the command a new state folder in $state, and ends the cluster in it, come what may.
+with_state() {
+    local home="${XDG_STATE_HOME:-$HOME/.local/state}/topic-gateway"
+    mkdir -p "$home"
+    state=$(mktemp -d "$home/test.XXXXXX")
+    clusters+=("$state")
+    "$@"
+    end_clusters
+}
+
+# end_clusters: also called when tests/run ends early. Logs are kept where a test has failed.
+end_clusters() {
+    local one keep=()
+    if ((failed > 0)); then keep=(--keep-logs); fi
+    for one in "${clusters[@]:-}"; do
+        [[ -n "$one" ]] || continue
+        tests/cluster/down "${keep[@]}" "$one" || true
+        if ! rmdir "$one" 2>/dev/null && [[ -d "$one" ]]; then say "the cluster's logs are in $one"; fi
+    done
+    clusters=()
+}
+clusters=()
+
+# --- API server and etcd only --------------------------------------------------------------------------------------
+
+api() {
+    say 'scenarios with an API server'
+    with_state api_tests "$@"
+}
+
+api_tests() {
+    if came_up api tests/cluster/up --api-only --controllers "$state"; then
+        in_cluster count cargo test --locked --test api -- "$@"
+    fi
+}
+
+# came_up TARGET COMMAND…: runs the command that brings up what the target's tests need. If it cannot be here, they are
+# skipped for the reason that it prints; if it fails, the tier has.
+came_up() {
+    local target=$1 why status=0
+    shift
+    why=$("$@") || status=$?
+    case $status in
+        0) return ;;
+        69) skip "$(tests_of "$target")" "$(tail -n 1 <<<"$why")" ;;
+        *) failed=$((failed + 1)) ;;
+    esac
+    return 1
+}
+
+# --- A cluster with nodes ------------------------------------------------------------------------------------------
+
+cluster() {
+    say 'scenarios in a Kubernetes cluster'
+    if [[ -n "${KUBECONFIG:-}" && -n "${TOPIC_GATEWAY_IMAGE:-}" ]]; then
+        count cargo test --locked --test cluster -- "$@"
+    else
+        with_state own_cluster "$@"
+    fi
+}
+
+own_cluster() {
+    if came_up cluster with_images; then
+        TOPIC_GATEWAY_IMAGE=test.local/topic-gateway:test TOPIC_GATEWAY_NEXT_IMAGE=test.local/topic-gateway:next \
+            in_cluster count cargo test --locked --test cluster -- "$@"
+    fi
+}
+
+# shellcheck disable=SC2086 # names
+with_images() { tests/cluster/up "$state" && tests/tools/provide $test_tools && load_images >&2; }
+
+# in_cluster COMMAND…: with the environment of the cluster in $state.
+in_cluster() {
+    local TOPIC_GATEWAY_CLUSTER KUBECONFIG KUBECACHEDIR PATH=$PATH
+    eval "$(tests/cluster/env "$state")"
+    "$@"
+}
+
+# static_binary: the release build that the Dockerfile makes, its path in $binary.
+static_binary() {
+    local host
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    say "static release build for the image"
+    RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --bin topic-gateway --target "$host"
+    binary="${CARGO_TARGET_DIR:-target}/$host/release/topic-gateway"
+}
+
+# authorities: the file of CA certificates that the image gets.
+authorities() {
+    local file
+    for file in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
+        if [[ -s "$file" ]]; then
+            echo "$file"
+            return
+        fi
+    done
+    echo 'no file of CA certificates on this machine: install ca-certificates' >&2
+    return 1
+}
+
+load_images() {
+    local images="$state/images"
+    mkdir -p "$images"
+    static_binary \
+        && tests/cluster/image "$images/gateway.tar" test.local/topic-gateway:test,test.local/topic-gateway:next \
+            Dockerfile "/topic-gateway=$binary" "/etc/ssl/certs/ca-certificates.crt=$(authorities)" \
+        && tests/cluster/image "$images/nats.tar" test.local/nats:1 tests/tools/nats-server/Dockerfile \
+            "/nats-server=$(tests/tools/provide --path nats-server)/nats-server" \
+        && tests/cluster/load --to "$state" "$images"/*.tar
+}
