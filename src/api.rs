@@ -4,6 +4,7 @@ mod config;
 mod crd;
 mod envelope;
 mod manifests;
+mod report;
 mod secrets;
 mod spec;
 mod topic;
@@ -12,6 +13,7 @@ mod validate;
 pub use config::GatewayConfig;
 pub use crd::{crd, crd_yaml};
 pub use manifests::{Manifests, builtin};
+pub use report::{GatewayReport, RejectedConfig};
 pub use secrets::{SecretError, Secrets};
 pub use spec::{
     Anonymous, Authentication, AuthorizationRule, Backbone, Drain, JwtAlgorithm, JwtIssuer, Limits,

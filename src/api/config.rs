@@ -20,7 +20,7 @@ pub struct GatewayConfig {
     pub namespace: String,
     /// Its `metadata.generation`, so that one can see which configuration a pod runs with.
     pub generation: i64,
-    /// Folder with the Secrets the spec refers to, each value in the file `<secret name>/<key>`.
+    /// Folder with the Secrets the spec refers to, each value in the file `<secret name>_<key>`.
     pub secrets_directory: PathBuf,
     /// The very same spec.
     pub spec: TopicGatewaySpec,
@@ -99,7 +99,7 @@ mod tests {
             findings(&[HEAD, "generation: x\nspec: {backbone: {}, limits: {conections: 1}}\n"].concat()),
             [
                 "c.yaml:1: namespace: is required; add it (Namespace of the TopicGateway)",
-                "c.yaml:1: secretsDirectory: is required; add it (Folder with a file for each key of each Secret, as <secret>/<key>)",
+                "c.yaml:1: secretsDirectory: is required; add it (Folder with a file for each key of each Secret, as <secret>_<key>)",
                 "c.yaml:4: generation: must be an integer, is a text; write a whole number",
                 "c.yaml:5: spec.limits.conections: unknown field; did you mean connections?",
                 "c.yaml:5: spec.backbone: needs exactly one of memory and nats; write `memory: {}` for a trial, or nats with its servers",

@@ -74,6 +74,10 @@ impl Task {
     }
 
     fn release(&mut self, change: &InterestChange) {
+        // Nearly always empty: only between the start of this backbone and its first connection.
+        for (_, wanted) in self.inherited.iter_mut().filter(|(filter, _)| *filter == change.filter) {
+            wanted.retain(|one| one.shard != change.shard);
+        }
         for feed in self.router.interests.release(&change.filter, change.shard) {
             self.feeds.remove(feed);
         }
