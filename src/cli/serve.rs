@@ -61,7 +61,7 @@ async fn until_the_end(configuration: Configuration, serving: Serving, files: Sh
     let options = Options { public, admin, demo: serving.demo, files, source: serving.source };
     let pod = Pod::start(configuration, options).await.map_err(|error| match error {
         StartError::System(_) => Failure::internal(error.to_string()),
-        wrong => Failure::usage(wrong.to_string()),
+        StartError::Parts(_) => Failure::usage(error.to_string()),
     })?;
     print(&format!("gateway  http://{listen}\nadmin    http://{admin_address}\n"))?;
     // As this process was called, so that the lines can be pasted.

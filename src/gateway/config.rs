@@ -129,17 +129,15 @@ impl Reader {
     /// that a change right behind the last reading may not show. What could not be read is tried again every few
     /// looks.
     pub fn look(&mut self) -> Option<Result<Configuration, ConfigError>> {
-        let looks = self.looks.saturating_add(1);
-        self.looks = looks;
-        let changed = self.seen.as_ref() != Some(&stamps(&self.paths));
-        if changed || self.failed && looks >= PATIENCE {
+        if self.seen.as_ref() != Some(&stamps(&self.paths)) {
             return Some(self.read());
         }
-        if looks != 1 {
+        self.looks = self.looks.saturating_add(1);
+        if self.looks != 1 && !(self.failed && self.looks >= PATIENCE) {
             return None;
         }
         let read = self.read();
-        self.looks = looks;
+        self.looks = 1;
         Some(read)
     }
 }

@@ -24,7 +24,7 @@ use super::{
     nats::{self, BackboneError, Keys},
 };
 use crate::{
-    api::{Backbone, Filter, NatsBackbone, Secrets, SubscriptionMode},
+    api::{Backbone, Filter, NatsBackbone, NatsTls, Secrets, SubscriptionMode},
     gateway::shard::Inbox,
 };
 
@@ -126,7 +126,7 @@ impl Exchange {
         let next = match change {
             Change::Keys(new) => {
                 if let Some((own, new)) = self.keys.as_ref().zip(new) {
-                    own.replace(new);
+                    own.replace(&new);
                 }
                 return Ok(());
             }
@@ -190,7 +190,7 @@ fn essence(spec: &Backbone) -> Option<NatsBackbone> {
         nkey_secret_ref: None,
         token_secret_ref: None,
         user_password_secret_ref: None,
-        tls: nats.tls.as_ref().map(|_| Default::default()),
+        tls: nats.tls.as_ref().map(|_| NatsTls::default()),
     })
 }
 

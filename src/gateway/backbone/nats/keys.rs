@@ -53,7 +53,7 @@ impl Keys {
     }
 
     /// From now on these are used.
-    pub(crate) fn replace(&self, new: Self) {
+    pub(crate) fn replace(&self, new: &Self) {
         self.0.store(new.0.load_full());
     }
 
@@ -265,10 +265,10 @@ mod tests {
         let own = keys(BY_TOKEN, "one").unwrap();
         let used_by_the_client = own.clone();
         assert_eq!(used_by_the_client.login(b"").unwrap().token.unwrap(), "one");
-        own.replace(keys(BY_TOKEN, "two\n").unwrap());
+        own.replace(&keys(BY_TOKEN, "two\n").unwrap());
         assert_eq!(used_by_the_client.login(b"").unwrap().token.unwrap(), "two");
         let pair = KeyPair::new_user();
-        own.replace(keys(BY_NKEY, &pair.seed().unwrap()).unwrap());
+        own.replace(&keys(BY_NKEY, &pair.seed().unwrap()).unwrap());
         let shown = used_by_the_client.login(b"nonce").unwrap();
         assert_eq!((shown.token, shown.nkey), (None, Some(pair.public_key())));
         pair.verify(b"nonce", &shown.signature.unwrap()).unwrap();

@@ -137,6 +137,9 @@ impl Task {
         match next {
             None => self.end("the gateway is going away").await,
             Some(next) => {
+                // What has come so far goes out.
+                self.receive().await;
+                self.router.deliveries.flush().await;
                 // Fails when the gateway is ending.
                 let _ = next.send(self.hand_over(post));
                 self.end("another backbone has taken its place").await;
@@ -164,7 +167,9 @@ impl Task {
         let mut unanswered = Vec::new();
         for waiter in self.barriers.take(|waiter| !matches!(waiter, Waiter::Publish(..))) {
             // Who is to be told of a gap is told by the next backbone, as everybody is.
-            if let Waiter::Interest(change) = waiter {
+            if let Waiter::Interest(change) = waiter
+                && self.router.interests.stands(&change.filter, wanted_by(&change))
+            {
                 self.router.interests.release(&change.filter, change.shard);
                 unanswered.push(change);
             }
@@ -173,7 +178,7 @@ impl Task {
         wanted.append(&mut self.inherited);
         self.router.interests = Interests::default();
         let status = std::mem::replace(&mut self.status, watch::channel(Status::default()).0);
-        Post { wanted, unanswered, status, ..post }
+        Post { status, wanted, unanswered, ..post }
     }
 
     /// Takes a batch of messages from the feeds and hands it to the shards.
@@ -283,6 +288,11 @@ impl Task {
             "the NATS connection has ended"
         );
     }
+}
+
+/// Who asks in this change.
+pub(super) fn wanted_by(change: &InterestChange) -> Wanted {
+    Wanted { shard: change.shard, epoch: change.epoch }
 }
 
 async fn next(subscriber: Option<&mut Subscriber>) -> Option<Message> {
