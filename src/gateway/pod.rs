@@ -31,7 +31,7 @@ use super::{
     publisher::{self, Publisher},
     reload::{Loaded, Reload},
     services,
-    shard::{Channels, Inbox, Running, Shard, ShardEvent},
+    shard::{Channels, Inbox, Running, Settings, Shard, ShardEvent},
     topics::Registry,
 };
 use crate::{
@@ -99,8 +99,7 @@ impl Pod {
         let count = available_parallelism().map_or(1, usize::from);
         let shards = (0..count).map(Shard::new).collect::<io::Result<Vec<_>>>()?;
         let inboxes: Arc<[Arc<Inbox>]> = shards.iter().map(Shard::inbox).collect();
-        let registry = Registry::new();
-        let metrics = Metrics::new(count, registry.clone(), &metrics);
+        let metrics = Metrics::new(count, Registry::new(), &metrics);
         let counts = Arc::new(backbone::Counts::default());
         let around = Surroundings {
             inboxes: inboxes.clone(),
@@ -118,31 +117,16 @@ impl Pod {
         tasks.spawn(follow(backbone.clone(), readiness.clone(), control.clone()));
 
         let (requests, asked) = mpsc::channel(REQUESTS);
-        tasks.spawn(services::run(
-            asked,
-            access.clone(),
-            publisher.clone(),
-            inboxes.clone(),
-            control.clone(),
-        ));
-        let settings = Arc::new(settings);
+        let answering =
+            services::run(asked, access.clone(), publisher.clone(), inboxes.clone(), control.clone());
+        tasks.spawn(answering);
         let channels = Channels { interests: backbone.interests, requests };
-        let start = |(index, shard): (usize, Shard)| {
-            shard.start(settings.clone(), channels.clone(), metrics.shard(index).clone(), registry.clone())
-        };
-        let shards: Arc<[Running]> =
-            shards.into_iter().enumerate().map(start).collect::<io::Result<Vec<_>>>()?.into();
+        let shards = start_shards(shards, settings, &channels, &metrics)?;
 
         let front = Arc::new(front(&limits, origins, access.clone(), publisher, &metrics, &inboxes, demo));
         let report = report(loaded.clone(), front.clone(), backbone.status.clone(), accept.clone());
-        let (serving, handed_over, accepting) = (front.clone(), tasks.clone(), accept.clone());
-        let mut status = backbone.status;
-        tasks.spawn(async move {
-            // Clients that come at once need not be refused only because NATS is a moment later.
-            let first = status.wait_for(|status| status.connected);
-            let _ = timeout(FIRST_CONNECTION, accepting.run_until_cancelled(first)).await;
-            http::serve(public, files.http, serving, &handed_over, accepting).await;
-        });
+        let serving = open(public, files.http, front.clone(), backbone.status, tasks.clone(), accept.clone());
+        tasks.spawn(serving);
         let watched = shards.clone();
         let router = admin::router(metrics.clone(), readiness.clone(), move || alive(&watched), report);
         let admin_tasks = (TaskTracker::new(), CancellationToken::new());
@@ -185,6 +169,35 @@ impl Pod {
 }
 
 const NOT_CONNECTED: &str = "the backbone is not connected: look at its address and credentials";
+
+fn start_shards(
+    shards: Vec<Shard>,
+    settings: Settings,
+    channels: &Channels,
+    metrics: &Metrics,
+) -> io::Result<Arc<[Running]>> {
+    let settings = Arc::new(settings);
+    let start = |(index, shard): (usize, Shard)| {
+        let (counts, registry) = (metrics.shard(index).clone(), metrics.topics().clone());
+        shard.start(settings.clone(), channels.clone(), counts, registry)
+    };
+    Ok(shards.into_iter().enumerate().map(start).collect::<io::Result<Vec<_>>>()?.into())
+}
+
+/// Serves the public port as soon as the backbone is connected, or should have been.
+async fn open(
+    public: TcpListener,
+    places: u64,
+    front: Arc<Front>,
+    mut status: watch::Receiver<Status>,
+    tasks: TaskTracker,
+    accept: CancellationToken,
+) {
+    // Clients that come at once need not be refused only because NATS is a moment later.
+    let first = status.wait_for(|status| status.connected);
+    let _ = timeout(FIRST_CONNECTION, accept.run_until_cancelled(first)).await;
+    http::serve(public, places, front, &tasks, accept).await;
+}
 
 /// Tells the metrics what other parts count.
 fn show(
