@@ -5,7 +5,7 @@ use std::env;
 use crate::kubectl::kubectl;
 
 /// A namespace that admits nothing but the restricted profile, and a pod in it that is told nothing beyond.
-const POD: &str = r#"
+const POD: &str = r"
 apiVersion: v1
 kind: Namespace
 metadata: {name: image, labels: {pod-security.kubernetes.io/enforce: restricted}}
@@ -22,7 +22,7 @@ spec:
     image: IMAGE
     args: [--version]
     securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
-"#;
+";
 
 #[test]
 fn the_image_runs_as_nobody_with_nothing_to_write_to() {
