@@ -105,7 +105,7 @@ fn every_rule_of_rbac_has_its_reason() {
 fn the_gateway_of_the_notes_is_valid() {
     let notes = read("templates/NOTES.txt");
     let (_, rest) = notes.split_once("<<END\n").unwrap();
-    let (resource, _) = rest.split_once("\n  END").unwrap();
+    let (resource, _) = rest.split_once("\nEND").unwrap();
     let directory = tempfile::TempDir::new().unwrap();
     let file = directory.path().join("notes.yaml");
     fs::write(&file, resource).unwrap();

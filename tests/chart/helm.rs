@@ -12,6 +12,7 @@ use std::{
     env,
     path::PathBuf,
     process::{Command, Output},
+    sync::LazyLock,
 };
 
 use serde_json::Value;
@@ -70,14 +71,14 @@ fn values_files() -> Vec<PathBuf> {
     files("ci", "yaml")
 }
 
-/// The objects of every file in `ci/`, by the file's name.
-#[track_caller]
-fn matrix() -> BTreeMap<String, Vec<Value>> {
-    let render = |path: &PathBuf| render_as("trial", &["--values", path.to_str().unwrap()]);
-    values_files()
-        .iter()
-        .map(|path| (stem(path).trim_end_matches("-values").to_owned(), render(path)))
-        .collect()
+/// The objects of every file in `ci/`, by the file's name. Rendered once for all tests.
+fn matrix() -> &'static BTreeMap<String, Vec<Value>> {
+    static MATRIX: LazyLock<BTreeMap<String, Vec<Value>>> = LazyLock::new(|| {
+        let named = |path: &PathBuf| stem(path).trim_end_matches("-values").to_owned();
+        let rendered = |path: &PathBuf| render_as("trial", &["--values", path.to_str().unwrap()]);
+        values_files().iter().map(|path| (named(path), rendered(path))).collect()
+    });
+    &MATRIX
 }
 
 /// The objects of this kind.
@@ -107,4 +108,25 @@ fn the_linter_finds_nothing() {
         assert!(output.status.success(), "{}: {told}", path.display());
         assert!(!told.contains("[WARNING]"), "{}: {told}", path.display());
     }
+}
+
+#[test]
+fn the_notes_tell_what_was_installed_and_warn_of_what_may_be_lost() {
+    let chart = chart();
+    let notes = |values: &[&str]| {
+        let start =
+            ["install", "trial", chart.to_str().unwrap(), "--namespace", NAMESPACE, "--dry-run=client"];
+        let values: Vec<_> = values.iter().flat_map(|value| ["--set", *value]).collect();
+        let output = helm(&[start.as_slice(), values.as_slice()].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().split_once("\nNOTES:\n").unwrap().1.to_owned()
+    };
+    let default = notes(&[]);
+    assert!(default.contains("is installed as messaging/trial-topic-gateway-controller."), "{default}");
+    assert!(default.contains("\nkubectl apply -n default -f - <<END\n"), "{default}");
+    assert!(!default.contains("WARNING"), "{default}");
+    let chosen = notes(&["watchNamespaces={prices,risk}", "crds.keep=false"]);
+    assert!(chosen.contains("of these namespaces: prices, risk."), "{chosen}");
+    assert!(chosen.contains("\nkubectl apply -n prices -f - <<END\n"), "{chosen}");
+    assert!(chosen.contains("WARNING: crds.keep is false."), "{chosen}");
 }

@@ -11,14 +11,14 @@ use crate::chart::{parse, read};
 const CLUSTER: [&str; 3] = ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"];
 
 /// The chart's own objects: what `extraObjects` brings is the user's business.
-fn own(object: &&Value) -> bool {
+fn own(object: &Value) -> bool {
     object["metadata"]["labels"]["app.kubernetes.io/name"] == "topic-gateway"
 }
 
 #[test]
 fn everything_that_is_in_a_namespace_names_it() {
     for (values, objects) in matrix() {
-        for object in &objects {
+        for object in objects {
             let namespace = object["metadata"]["namespace"].as_str();
             let cluster = CLUSTER.contains(&object["kind"].as_str().unwrap());
             assert_eq!(namespace.is_none(), cluster, "{values}: {}", title(object));
@@ -33,7 +33,7 @@ fn everything_that_is_in_a_namespace_names_it() {
 fn no_object_is_there_twice() {
     for (values, objects) in matrix() {
         let mut seen = BTreeSet::new();
-        for object in &objects {
+        for object in objects {
             let place = (title(object), object["metadata"]["namespace"].to_string());
             assert!(seen.insert(place), "{values}: {} is there twice", title(object));
         }
@@ -43,7 +43,7 @@ fn no_object_is_there_twice() {
 #[test]
 fn everything_carries_the_recommended_labels() {
     for (values, objects) in matrix() {
-        for object in objects.iter().filter(own) {
+        for object in objects.iter().filter(|object| own(object)) {
             let labels = &object["metadata"]["labels"];
             let place = format!("{values}: {}", title(object));
             assert_eq!(labels["app.kubernetes.io/instance"], "trial", "{place}");
@@ -81,13 +81,13 @@ fn selectors_are_name_instance_and_component_and_find_controllers_only() {
         "app.kubernetes.io/component": "controller",
     });
     for (values, objects) in matrix() {
-        let selectors = selectors(&objects);
+        let selectors = selectors(objects);
         assert!(selectors.len() >= 2, "{values}: is the search still right?");
         for (title, selector) in selectors {
             assert_eq!(selector, expected.as_object().unwrap(), "{values}: {title}");
         }
-        let labels = &the(&objects, "Deployment")["spec"]["template"]["metadata"]["labels"];
-        let pod = the(&objects, "Pod");
+        let labels = &the(objects, "Deployment")["spec"]["template"]["metadata"]["labels"];
+        let pod = the(objects, "Pod");
         for (key, value) in expected.as_object().unwrap() {
             assert_eq!(&labels[key], value, "{values}: the controller's pods are not selected");
         }

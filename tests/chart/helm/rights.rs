@@ -17,7 +17,7 @@ fn rules(objects: &[Value]) -> Vec<(String, &Value)> {
 #[test]
 fn no_rule_is_about_everything() {
     for (values, objects) in matrix() {
-        for (role, rule) in rules(&objects) {
+        for (role, rule) in rules(objects) {
             let text = rule.to_string();
             assert!(!text.contains('*'), "{values}: {role}: {text}");
             for field in ["apiGroups", "resources", "verbs"] {
@@ -46,8 +46,11 @@ fn in_chosen_namespaces_there_is_no_right_beyond_them() {
     assert!(of_kind(objects, "ClusterRole").is_empty());
     assert!(of_kind(objects, "ClusterRoleBinding").is_empty());
     let name = "trial-topic-gateway-controller";
-    let expected =
-        [("prices", name.to_owned()), ("risk", name.to_owned()), (NAMESPACE, format!("{name}-leader"))];
+    let expected = [
+        ("prices", name.to_owned()),
+        ("risk", name.to_owned()),
+        (NAMESPACE, "trial-topic-gateway-leader".to_owned()),
+    ];
     assert_eq!(of_kind(objects, "RoleBinding").len(), expected.len());
     for (namespace, role) in expected {
         let found = of_kind(objects, "Role").into_iter().find(|object| {

@@ -39,8 +39,8 @@ fn assert_restricted(place: &str, pod: &Value) {
 #[test]
 fn the_restricted_profile_admits_every_pod() {
     for (values, objects) in matrix() {
-        assert_restricted(&values, &the(&objects, "Deployment")["spec"]["template"]["spec"]);
-        assert_restricted(&format!("{values}: test"), &the(&objects, "Pod")["spec"]);
+        assert_restricted(values, &the(objects, "Deployment")["spec"]["template"]["spec"]);
+        assert_restricted(&format!("{values}: test"), &the(objects, "Pod")["spec"]);
     }
 }
 
