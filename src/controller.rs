@@ -11,8 +11,15 @@
 //! client; the shell around it reads, writes and waits. Gateways never need the controller at run time.
 #![allow(dead_code)] // while its parts are put together
 
+mod backoff;
 mod build;
+mod conditions;
+mod deletion_cost;
 mod kind;
+mod leader;
 mod names;
 mod observed;
 mod reason;
+mod references;
+mod status;
+mod validate;

@@ -58,6 +58,22 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
+    /// Whether it stays as it is until somebody changes something; what is not so is tried again.
+    pub(crate) fn waits_for_somebody(self) -> bool {
+        matches!(
+            self,
+            Self::InvalidSpec
+                | Self::SecretNotFound
+                | Self::KeyMissing
+                | Self::InvalidKey
+                | Self::InvalidCertificate
+                | Self::ConfigRejected
+                | Self::ProgressDeadlineExceeded
+                | Self::Conflict
+                | Self::Forbidden
+        )
+    }
+
     /// As conditions, Events and metrics carry it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
