@@ -36,6 +36,7 @@ impl<K: Eq + Hash> Backoff<K> {
     }
 
     /// How many objects fail at present.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.failures.len()
     }

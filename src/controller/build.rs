@@ -26,6 +26,7 @@ use serde_json::Value;
 
 use super::{kind::Kind, observed::Problem};
 use crate::api::{ImagePullPolicy, Secrets, TopicGateway, TopicGatewaySpec};
+pub(crate) use disruption_budget::minimum;
 use parent::Parent;
 
 /// What children are built from.

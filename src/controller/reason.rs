@@ -53,8 +53,12 @@ pub(crate) enum Reason {
     ApplyFailed,
     /// A child was made anew or put right.
     Corrected,
-    /// An optional API is not there.
-    ApiMissing,
+    /// The API server does not answer, or not now.
+    ApiUnavailable,
+    /// A pass took too long.
+    DeadlineExceeded,
+    /// A pass panicked: a fault of the controller.
+    Panicked,
 }
 
 impl Reason {
@@ -102,7 +106,9 @@ impl Reason {
             Self::Forbidden => "Forbidden",
             Self::ApplyFailed => "ApplyFailed",
             Self::Corrected => "Corrected",
-            Self::ApiMissing => "ApiMissing",
+            Self::ApiUnavailable => "ApiUnavailable",
+            Self::DeadlineExceeded => "DeadlineExceeded",
+            Self::Panicked => "Panicked",
         }
     }
 }
