@@ -5,7 +5,7 @@
 mod autoscaler;
 mod config_map;
 mod deployment;
-pub(crate) mod disruption_budget;
+mod disruption_budget;
 mod ingress;
 mod network_policy;
 mod parent;
@@ -26,6 +26,8 @@ use serde_json::Value;
 
 use super::{kind::Kind, observed::Problem};
 use crate::api::{ImagePullPolicy, Secrets, TopicGateway, TopicGatewaySpec};
+#[allow(unused_imports)] // while its parts are put together
+pub(crate) use disruption_budget::minimum;
 use parent::Parent;
 
 /// What children are built from.
