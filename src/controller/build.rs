@@ -5,7 +5,7 @@
 mod autoscaler;
 mod config_map;
 mod deployment;
-pub(crate) mod disruption_budget;
+mod disruption_budget;
 mod ingress;
 mod network_policy;
 mod parent;

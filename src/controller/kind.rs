@@ -13,12 +13,12 @@ pub(crate) enum Kind {
     ConfigMap,
     /// `v1`
     Service,
+    /// `networking.k8s.io/v1`
+    NetworkPolicy,
     /// `apps/v1`
     Deployment,
     /// `policy/v1`
     PodDisruptionBudget,
-    /// `networking.k8s.io/v1`
-    NetworkPolicy,
     /// `autoscaling/v2`
     HorizontalPodAutoscaler,
     /// `networking.k8s.io/v1`
@@ -38,9 +38,9 @@ impl Kind {
         Self::Secret,
         Self::ConfigMap,
         Self::Service,
+        Self::NetworkPolicy,
         Self::Deployment,
         Self::PodDisruptionBudget,
-        Self::NetworkPolicy,
         Self::HorizontalPodAutoscaler,
         Self::Ingress,
         Self::HttpRoute,
