@@ -54,17 +54,13 @@ pub(crate) fn conditions(observed: &Observed, previous: &[Condition], now: Times
     let verdicts = [
         ("Available", available(observed)),
         ("BackboneConnected", backbone_connected(observed)),
+        ("Ready", ready.clone()),
         ("Reconciling", reconciling(observed, &ready)),
         ("ResolvedRefs", resolved_refs(observed)),
         ("Stalled", stalled(observed, &ready)),
-        ("Ready", ready),
     ];
-    let mut conditions: Vec<_> = verdicts
-        .into_iter()
-        .map(|(name, verdict)| condition(name, verdict, observed.generation, previous, now))
-        .collect();
-    conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
-    conditions
+    let condition = |(name, verdict)| condition(name, verdict, observed.generation, previous, now);
+    verdicts.into_iter().map(condition).collect()
 }
 
 fn condition(
@@ -106,8 +102,8 @@ fn resolved_refs(observed: &Observed) -> Verdict {
         return verdict(true, Reason::ResolvedRefs, "Every Secret that is referred to holds what it should");
     };
     // What is surely wrong goes before what could not be looked up.
-    let unknown = |problem: &Problem| matches!(problem.reason, Reason::Forbidden | Reason::ApplyFailed);
-    match references.iter().find(|problem| !unknown(problem)) {
+    let wrong = [Reason::SecretNotFound, Reason::KeyMissing, Reason::InvalidKey, Reason::InvalidCertificate];
+    match references.iter().find(|problem| wrong.contains(&problem.reason)) {
         Some(wrong) => verdict(false, wrong.reason, told(references)),
         None => verdict(None, first.reason, told(references)),
     }

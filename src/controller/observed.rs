@@ -24,7 +24,7 @@ pub(crate) struct Observed {
     /// `spec.paused`.
     pub(crate) paused: bool,
     /// References that lead nowhere or to what cannot be used; empty: all are well. Where they could not be looked up
-    /// (`Forbidden`, `ApplyFailed`), that is here too: it is not known then how they are.
+    /// (`Forbidden`, say), that is here too: it is not known then how they are.
     pub(crate) references: Vec<Problem>,
     /// What kept children from being applied; empty: all were.
     pub(crate) applying: Vec<Problem>,

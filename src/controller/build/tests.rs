@@ -2,7 +2,7 @@
 
 mod rollout;
 
-use std::{env, fs, path::Path};
+use std::{env, fs, path::Path, sync::LazyLock};
 
 use serde_json::{Value, json};
 
@@ -15,8 +15,12 @@ use crate::{
 /// Set to `write`, the files are written anew: look at what has changed.
 const WRITE: &str = "TOPIC_GATEWAY_GOLDEN";
 
-const MEMORY: &str = include_str!("tests/golden/memory.input.yaml");
-const EVERYTHING: &str = include_str!("tests/golden/everything.input.yaml");
+/// As little as there can be.
+static MEMORY: LazyLock<Given> =
+    LazyLock::new(|| Given::parse(include_str!("tests/golden/memory.input.yaml")));
+/// Everything at once.
+static EVERYTHING: LazyLock<Given> =
+    LazyLock::new(|| Given::parse(include_str!("tests/golden/everything.input.yaml")));
 
 /// What children are built from, as a test has it.
 #[derive(Clone)]
@@ -38,7 +42,7 @@ impl Given {
 
     /// The resource of this spec beside `backbone: {memory: {}}`.
     fn spec(spec: &Value) -> Self {
-        let mut given = Self::parse(MEMORY);
+        let mut given = MEMORY.clone();
         let mut all = serde_json::to_value(&given.gateway.spec).unwrap();
         all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
         given.gateway.spec = serde_json::from_value(all).unwrap();
@@ -86,17 +90,17 @@ fn assert_is_as_in_file(name: &str, children: &[Child]) {
 
 #[test]
 fn as_little_as_there_can_be_becomes_these_objects() {
-    assert_is_as_in_file("memory.yaml", &Given::parse(MEMORY).children());
+    assert_is_as_in_file("memory.yaml", &MEMORY.children());
 }
 
 #[test]
 fn everything_at_once_becomes_these_objects() {
-    assert_is_as_in_file("everything.yaml", &Given::parse(EVERYTHING).children());
+    assert_is_as_in_file("everything.yaml", &EVERYTHING.children());
 }
 
 #[test]
 fn what_others_need_comes_first() {
-    let children = Given::parse(EVERYTHING).children();
+    let children = EVERYTHING.children();
     let kinds: Vec<_> = children.iter().map(|child| child.kind).collect();
     assert!(kinds.is_sorted(), "{kinds:?}");
 }
@@ -111,7 +115,7 @@ fn every_child_is_labelled_and_owned() {
         "controller": true,
         "blockOwnerDeletion": true,
     }]);
-    for Child { kind, name, object, .. } in Given::parse(EVERYTHING).children() {
+    for Child { kind, name, object, .. } in EVERYTHING.children() {
         let (metadata, resource) = (&object["metadata"], kind.resource());
         assert_eq!(metadata["ownerReferences"], owner, "{name}");
         assert_eq!(
@@ -144,8 +148,8 @@ fn only_what_is_owned_is_in_an_object() {
             _ => {}
         }
     }
-    for text in [MEMORY, EVERYTHING] {
-        for child in Given::parse(text).children() {
+    for given in [&MEMORY, &EVERYTHING] {
+        for child in given.children() {
             walk(&child.object, &child.name);
             assert!(child.object.get("status").is_none(), "{}", child.name);
         }
@@ -154,14 +158,14 @@ fn only_what_is_owned_is_in_an_object() {
 
 #[test]
 fn only_the_session_key_is_made_once() {
-    let children = Given::parse(EVERYTHING).children();
+    let children = EVERYTHING.children();
     let once: Vec<_> = children.iter().filter(|child| child.once).map(|child| child.name.as_str()).collect();
     assert_eq!(once, ["market-session-key"]);
 }
 
 #[test]
 fn optional_kinds_that_the_cluster_lacks_are_left_out_and_named() {
-    let mut given = Given::parse(EVERYTHING);
+    let mut given = EVERYTHING.clone();
     let with = given.children().len();
     assert_eq!(missing_apis(&given.gateway.spec, &given.optional), Vec::<String>::new());
     given.optional.clear();
@@ -240,20 +244,20 @@ fn a_policy_lets_the_whole_cluster_scrape_unless_told_otherwise() {
 
 #[test]
 fn a_resource_that_no_api_server_gave_is_refused() {
-    let mut given = Given::parse(MEMORY);
+    let mut given = MEMORY.clone();
     given.gateway.metadata.uid = None;
     assert_eq!(given.build().unwrap_err().reason, Reason::InvalidSpec);
 }
 
 #[test]
 fn a_secret_that_was_not_looked_up_is_told() {
-    let given = Given { secrets: Secrets::default(), ..Given::parse(EVERYTHING) };
+    let given = Given { secrets: Secrets::default(), ..EVERYTHING.clone() };
     assert_eq!(given.build().unwrap_err().reason, Reason::SecretNotFound);
 }
 
 #[test]
 fn secrets_are_never_printed() {
-    let given = Given::parse(EVERYTHING);
+    let given = &*EVERYTHING;
     let shown = format!("{:?} {:?}", given.children(), given.key);
     // `creds` and the key in base64, and the key as a list.
     for secret in ["Y3JlZHM", "BwcHBw", "7, 7"] {

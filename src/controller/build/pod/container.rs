@@ -34,8 +34,8 @@ pub(super) fn container(parent: &Parent<'_>) -> Container {
         startup_probe: Some(probe("/livez", 1, 1, START_SECONDS)),
         // Neither NATS nor load decides about life: a restart loses every socket.
         liveness_probe: Some(probe("/livez", 10, 5, 3)),
-        // Seconds of grace are the gateway's own affair; it is not doubled here.
-        readiness_probe: Some(probe("/readyz", 2, 2, 1)),
+        // A gateway that loses its backbone has waited some seconds by itself.
+        readiness_probe: Some(probe("/readyz", 2, 2, 2)),
         lifecycle: pre_stop(parent.spec.drain.pre_stop_seconds),
         resources: Some(resources(spec.resources.as_ref())),
         security_context: Some(security()),

@@ -54,12 +54,8 @@ fn pods() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn base() -> Given {
-    Given::parse(EVERYTHING)
-}
-
 fn changed(changes: &[(&'static str, Value)]) -> Given {
-    let mut given = base();
+    let mut given = EVERYTHING.clone();
     let mut spec = serde_json::to_value(&given.gateway.spec).unwrap();
     for (path, value) in changes {
         let (parent, field) = path.rsplit_once('/').unwrap();
@@ -89,21 +85,21 @@ fn config(given: &Given) -> Value {
 #[test]
 fn each_change_that_is_loaded_reaches_the_configuration() {
     for change in reloadable() {
-        assert_ne!(config(&changed(std::slice::from_ref(&change))), config(&base()), "{}", change.0);
+        assert_ne!(config(&changed(std::slice::from_ref(&change))), config(&EVERYTHING), "{}", change.0);
     }
 }
 
 #[test]
 fn what_is_for_the_cluster_alone_does_not_reach_it() {
     for change in around() {
-        assert_eq!(config(&changed(std::slice::from_ref(&change))), config(&base()), "{}", change.0);
+        assert_eq!(config(&changed(std::slice::from_ref(&change))), config(&EVERYTHING), "{}", change.0);
     }
 }
 
 #[test]
 fn each_change_of_a_pod_reaches_the_template() {
     for change in pods() {
-        assert_ne!(template(&changed(std::slice::from_ref(&change))), template(&base()), "{}", change.0);
+        assert_ne!(template(&changed(std::slice::from_ref(&change))), template(&EVERYTHING), "{}", change.0);
     }
 }
 
@@ -111,22 +107,21 @@ fn each_change_of_a_pod_reaches_the_template() {
 fn the_number_of_pods_is_no_reason_to_replace_them() {
     let scaled = changed(&[("/replicas", json!(5))]);
     assert_eq!(deployment(&scaled)["spec"]["replicas"], 5);
-    assert_eq!(template(&scaled), template(&base()));
+    assert_eq!(template(&scaled), template(&EVERYTHING));
 }
 
 #[test]
 fn a_rotated_secret_changes_its_copy_and_nothing_else() {
-    let mut rotated = base();
+    let mut rotated = EVERYTHING.clone();
     rotated.secrets.insert("nats-user", "user.creds", b"rotated".to_vec());
-    for (before, after) in base().children().into_iter().zip(rotated.children()) {
+    for (before, after) in EVERYTHING.children().into_iter().zip(rotated.children()) {
         assert_eq!(before == after, before.name != "market-secrets", "{}", before.name);
     }
 }
 
 #[test]
 fn the_configuration_is_what_a_gateway_reads() {
-    for text in [MEMORY, EVERYTHING] {
-        let given = Given::parse(text);
+    for given in [&MEMORY, &EVERYTHING] {
         let name = names::config_map(given.gateway.metadata.name.as_deref().unwrap());
         let map = given.child(Kind::ConfigMap, &name).unwrap();
         let read =
@@ -149,7 +144,7 @@ proptest! {
         beside in subsequence(around(), 0..=around().len()),
     ) {
         let given = changed(&[loaded, beside].concat());
-        prop_assert_eq!(deployment(&given), deployment(&base()));
+        prop_assert_eq!(deployment(&given), deployment(&EVERYTHING));
     }
 
     #[test]
@@ -157,7 +152,7 @@ proptest! {
         loaded in subsequence(reloadable(), 0..=reloadable().len()),
         of_pods in subsequence(pods(), 1..=pods().len()),
     ) {
-        prop_assert_ne!(template(&changed(&[loaded, of_pods].concat())), template(&base()));
+        prop_assert_ne!(template(&changed(&[loaded, of_pods].concat())), template(&EVERYTHING));
     }
 }
 
