@@ -61,7 +61,7 @@ pub(crate) struct Defaults {
     pub(crate) image: String,
     /// Its pull policy.
     pub(crate) pull_policy: ImagePullPolicy,
-    /// The controller's namespace: a NetworkPolicy lets it ask the pods for their state.
+    /// The controller's namespace: a `NetworkPolicy` lets it ask the pods for their state.
     pub(crate) controller_namespace: String,
 }
 

@@ -30,7 +30,7 @@ pub(crate) const CONTROLLER: &str = "controller";
 /// Annotation of a pod: the configuration it should have by now. Changing it makes the kubelet refresh the pod's
 /// volumes at once instead of after a minute or more.
 pub(crate) const CONFIG_GENERATION: &str = "topicgateway.io/config-generation";
-/// Annotation of a pod: the ReplicaSet controller takes the pod with the lowest first (KEP-2255).
+/// Annotation of a pod: the `ReplicaSet` controller takes the pod with the lowest first (KEP-2255).
 pub(crate) const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
 /// Name of the pods' container.
@@ -41,7 +41,7 @@ pub(crate) const PUBLIC_PORT: &str = "ws";
 pub(crate) const ADMIN_PORT: &str = "admin";
 /// Number of the port for metrics and health.
 pub(crate) const ADMIN_PORT_NUMBER: i32 = 9090;
-/// Key of the ConfigMap.
+/// Key of the `ConfigMap`.
 pub(crate) const CONFIG_KEY: &str = "config.json";
 /// Key of the session key's Secret.
 pub(crate) const SESSION_KEY: &str = "key";
@@ -52,7 +52,7 @@ pub(crate) const SECRETS_DIRECTORY: &str = "/etc/topic-gateway/secrets";
 /// Where a pod finds the session key.
 pub(crate) const SESSION_KEY_DIRECTORY: &str = "/etc/topic-gateway/session-key";
 
-/// Name of the ConfigMap.
+/// Name of the `ConfigMap`.
 pub(crate) fn config_map(gateway: &str) -> String {
     format!("{gateway}-config")
 }

@@ -15,7 +15,7 @@ use crate::controller::{kind::Kind, names, observed::Problem};
 const MIN_READY_SECONDS: i32 = 1;
 /// A rollout that makes no progress for this long is told of (`ProgressDeadlineExceeded`).
 const PROGRESS_DEADLINE_SECONDS: i32 = 600;
-/// Old ReplicaSets that are kept, to look at.
+/// Old `ReplicaSet`s that are kept, to look at.
 const REVISIONS: i32 = 3;
 
 pub(super) fn build(parent: &Parent<'_>) -> Result<Child, Problem> {

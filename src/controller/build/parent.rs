@@ -73,7 +73,7 @@ impl<'a> Parent<'a> {
     }
 
     /// A child of a type that Kubernetes does not have itself, called as its parent.
-    pub(super) fn foreign(&self, kind: Kind, labels: &BTreeMap<String, String>, spec: Value) -> Child {
+    pub(super) fn foreign(&self, kind: Kind, labels: &BTreeMap<String, String>, spec: &Value) -> Child {
         let resource = kind.resource();
         let mut all = labels.clone();
         all.extend(names::labels(self.name));

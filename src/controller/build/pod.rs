@@ -78,7 +78,7 @@ fn volumes(parent: &Parent<'_>) -> Vec<Volume> {
     ]
 }
 
-/// As the resource says, or evenly over hosts and zones as far as that can be had, each ReplicaSet by itself: during a
+/// As the resource says, or evenly over hosts and zones as far as that can be had, each `ReplicaSet` by itself: during a
 /// rollout the old pods do not push the new ones together.
 fn spread(parent: &Parent<'_>) -> Vec<TopologySpreadConstraint> {
     let own = || Some(parent.selector());

@@ -10,5 +10,5 @@ pub(super) fn build(parent: &Parent<'_>) -> Child {
         "selector": parent.selector(),
         "podMetricsEndpoints": [{"port": names::ADMIN_PORT}],
     });
-    parent.foreign(Kind::PodMonitor, &parent.spec.monitoring.pod_monitor.labels, spec)
+    parent.foreign(Kind::PodMonitor, &parent.spec.monitoring.pod_monitor.labels, &spec)
 }

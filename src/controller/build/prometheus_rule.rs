@@ -27,7 +27,7 @@ pub(super) fn build(parent: &Parent<'_>) -> Child {
         "rules": alerts(parent).iter().map(|alert| rule(parent, alert)).collect::<Vec<_>>(),
     });
     let labels = &parent.spec.monitoring.prometheus_rule.labels;
-    parent.foreign(Kind::PrometheusRule, labels, json!({"groups": [group]}))
+    parent.foreign(Kind::PrometheusRule, labels, &json!({"groups": [group]}))
 }
 
 fn rule(parent: &Parent<'_>, alert: &Alert) -> Value {

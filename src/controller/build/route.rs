@@ -15,5 +15,5 @@ pub(super) fn build(parent: &Parent<'_>, route: &Route) -> Child {
     if !route.hostnames.is_empty() {
         spec["hostnames"] = json!(route.hostnames);
     }
-    parent.foreign(Kind::HttpRoute, &BTreeMap::new(), spec)
+    parent.foreign(Kind::HttpRoute, &BTreeMap::new(), &spec)
 }
