@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::api::{Findings, GatewayConfig, Secrets, TopicGatewaySpec};
+use crate::api::{Findings, GatewayConfig, SecretReference, Secrets, TopicGatewaySpec};
 
 /// Most bytes of the file; the parser refuses a little less than this with a better message.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -108,7 +108,7 @@ impl Reader {
             let before = stamps(&self.paths);
             let result = load(&self.paths[0]).and_then(|config| {
                 self.paths.truncate(1);
-                self.paths.extend(references(&config).map(|(_, _, path)| path));
+                self.paths.extend(references(&config).map(|(_, path)| path));
                 let secrets = secrets(&config)?;
                 Ok(Configuration { generation: config.generation, spec: config.spec, secrets })
             });
@@ -160,24 +160,23 @@ fn generation(text: &str) -> Option<i64> {
     serde_saphyr::from_str::<Head>(text).ok().map(|head| head.generation)
 }
 
-/// Each value that the spec refers to: the field, the Secret's name and key, and the file.
-fn references(config: &GatewayConfig) -> impl Iterator<Item = (String, [String; 2], PathBuf)> {
+/// Each value that the spec refers to, and its file.
+fn references(config: &GatewayConfig) -> impl Iterator<Item = (SecretReference, PathBuf)> {
     config.spec.secret_references().into_iter().map(|reference| {
-        let key = reference.key;
-        let path = config.secrets_directory.join(format!("{}_{}", key.name, key.key));
-        (reference.field, [key.name, key.key], path)
+        let path = config.secrets_directory.join(reference.key.file_name());
+        (reference, path)
     })
 }
 
 /// Reads the values that the spec refers to, and no others.
 fn secrets(config: &GatewayConfig) -> Result<Secrets, ConfigError> {
     let mut secrets = Secrets::default();
-    for (field, [secret, key], path) in references(config) {
+    for (SecretReference { field, key }, path) in references(config) {
         match read(&path, MAX_SECRET_BYTES) {
-            Ok(value) => secrets.insert(&secret, &key, value),
+            Ok(value) => secrets.insert(&key.name, &key.key, value),
             Err(error) => {
                 let (generation, path) = (config.generation, path.display().to_string());
-                return Err(ConfigError::Secret { generation, field, path, error, secret });
+                return Err(ConfigError::Secret { generation, field, path, error, secret: key.name });
             }
         }
     }

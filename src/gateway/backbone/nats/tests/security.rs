@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{BackboneError, Rig, Server, count, spec};
 use crate::{
-    api::{NatsBackbone, NatsTls, Secrets},
+    api::{Backbone, NatsBackbone, NatsTls, Secrets},
     gateway::backbone::{PublishError, shards::publish},
 };
 
@@ -167,6 +167,42 @@ async fn tls_checks_the_server_and_shows_the_client_certificate() {
         assert!(stranger.want("a", 0).await.is_err(), "without the CA, or without a certificate");
         assert!(!stranger.handle.status.borrow().connected);
     }
+}
+
+#[tokio::test]
+async fn another_ca_and_client_certificate_are_used_for_the_next_connection() {
+    let dir = TempDir::new().unwrap();
+    let home = dir.path().to_owned();
+    let made = || {
+        certificates(&home);
+        let mut secrets = Secrets::default();
+        for (secret, key, file) in [
+            ("ca", "ca.crt", "ca.crt"),
+            ("client", "tls.crt", "client.crt"),
+            ("client", "tls.key", "client.key"),
+        ] {
+            secrets.insert(secret, key, std::fs::read(home.join(file)).unwrap());
+        }
+        secrets
+    };
+    let old = made();
+    let config = "tls { cert_file: server.crt, key_file: server.key, ca_file: ca.crt, verify: true }";
+    let mut server = Server::with(config, dir).await;
+    let url = server.url().replace("nats://", "tls://");
+    let tls = json!({"caSecretRef": {"name": "ca", "key": "ca.crt"}, "clientCertificateSecretRef": {"name": "client"}});
+    let spec = with(&url, &json!({"tls": tls}));
+    let mut rig = Rig::start(&spec, &old).await.unwrap();
+    rig.wait(true).await;
+    server.stop();
+    rig.wait(false).await;
+    let new = made();
+    server.again().await;
+    let spec = Backbone { nats: Some(spec), memory: None };
+    let change = rig.exchange.prepare(&spec, &new).await.unwrap();
+    assert!(!rig.handle.status.borrow().connected, "the old certificates are worth nothing here");
+    rig.exchange.take_over(change).await.unwrap();
+    rig.wait(true).await;
+    assert_eq!(rig.want("a", 0).await, Ok(0));
 }
 
 /// A CA, and certificates of a server and a client, as files.
