@@ -136,7 +136,9 @@ fn only_what_is_owned_is_in_an_object() {
             Value::Null => panic!("{path} is null"),
             Value::Array(items) => {
                 assert!(!items.is_empty(), "{path} is empty");
-                items.iter().for_each(|item| walk(item, path));
+                for item in items {
+                    walk(item, path);
+                }
             }
             Value::Object(fields) => {
                 // An empty selector of namespaces means all of them.

@@ -31,7 +31,7 @@ fn observed(pods: Vec<PodState>) -> Observed {
     }
 }
 
-fn gateway(spec: serde_json::Value) -> TopicGateway {
+fn gateway(spec: &serde_json::Value) -> TopicGateway {
     let mut all = json!({"backbone": {"memory": {}}});
     all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
     serde_json::from_value(json!({
@@ -120,9 +120,9 @@ fn the_address_is_where_clients_come_in() {
         (route(&[], 443), "ws://market.prices.svc:8080/ws"),
     ];
     for (spec, expected) in cases {
-        assert_eq!(address(&gateway(spec.clone()), &all).as_deref(), Some(expected), "{spec}");
+        assert_eq!(address(&gateway(&spec), &all).as_deref(), Some(expected), "{spec}");
     }
     let none = BTreeSet::new();
-    let behind = gateway(route(&["b.example.com"], 443));
+    let behind = gateway(&route(&["b.example.com"], 443));
     assert_eq!(address(&behind, &none).as_deref(), Some("ws://market.prices.svc:8080/ws"));
 }
