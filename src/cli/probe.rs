@@ -22,7 +22,7 @@ Examples:
 
 Exit codes: 0 the answer was 2xx within 5 s, 64 not an address, 69 any other answer or none")]
 pub(super) struct Args {
-    /// The address: http://HOST[:PORT]/PATH
+    /// The address, as `http://HOST:PORT/PATH`
     #[arg(value_name = "URL")]
     url: Uri,
 }

@@ -17,7 +17,7 @@ use super::{kind::Kind, shared::Shared, watch};
 /// In logs and at `/readyz`.
 pub(crate) const NAME: &str = "optional APIs";
 /// Between two looks.
-const INTERVAL: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_secs(30);
 /// Until the next look after one that failed.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -89,6 +89,7 @@ fn on_synced(shared: &Arc<Shared>, kind: Kind) -> Arc<dyn Fn() + Send + Sync> {
 
 fn forget(shared: &Shared, kind: Kind) {
     shared.apis.set(kind, false);
+    watch::forget_optional(shared, kind);
     let mut cached = shared.caches.lock();
     for ((_, key), version) in cached.children.versions(|(known, _)| *known == kind) {
         cached.remove_child(kind, &key, version);

@@ -115,8 +115,8 @@ pub(crate) fn is_undisturbed(shared: &Shared, owner: Owner<'_>, memory: &Memory)
             meta.is_owned_by(owner.uid) && (applied.once || meta.fingerprint == applied.fingerprint)
         })
     });
-    let owned = cached.owned(owner.key, owner.uid).into_iter().filter(|(_, _, meta)| !meta.deleting);
-    all_there && owned.count() == memory.applied.len()
+    let children = cached.owned(owner.key, owner.uid).into_iter().filter(|(_, _, meta)| !meta.deleting);
+    all_there && children.count() == memory.applied.len()
 }
 
 /// Access to the objects of a kind in a namespace.

@@ -33,7 +33,16 @@ impl Default for Health {
 impl Health {
     /// A watch that is awaited from now on.
     pub(crate) fn expect(&self, name: &str) {
-        self.change(name, |_| {});
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.entry(name.into()).or_default();
+        self.synced.send_replace(false);
+    }
+
+    /// Nobody waits for the watch any more.
+    pub(crate) fn forget(&self, name: &str) {
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.remove(name);
+        self.synced.send_replace(watches.values().all(|state| state.synced));
     }
 
     /// The watch has told all there is.
@@ -78,7 +87,9 @@ impl Health {
 
     fn change(&self, name: &str, change: impl FnOnce(&mut State)) {
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
-        change(watches.entry(name.into()).or_default());
+        // One that is no longer awaited may say a last word.
+        let Some(state) = watches.get_mut(name) else { return };
+        change(state);
         let all = watches.values().all(|state| state.synced);
         self.synced.send_replace(all);
     }
@@ -104,10 +115,14 @@ mod tests {
     #[test]
     fn a_failure_later_only_counts_where_nothing_is_left_to_watch() {
         let health = Health::default();
+        health.expect("pods");
         health.synced("pods");
         health.failed("pods", "connection refused", false);
         assert_eq!(health.check(), Ok(()));
         health.failed("pods", "no such kind", true);
         assert_eq!(health.check(), Err("pods: no such kind".into()));
+        health.forget("pods");
+        health.failed("pods", "no such kind", true);
+        assert_eq!(health.check(), Ok(()));
     }
 }

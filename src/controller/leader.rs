@@ -105,12 +105,13 @@ impl Candidate {
         let spec = lease.spec.as_ref().map(|spec| released(spec, MicroTime(Timestamp::now())));
         let given = Lease { spec, ..lease };
         let written = timeout(PATIENCE, self.api.replace(&self.name, &params(), &given)).await;
-        match written {
-            Ok(Ok(_)) => tracing::info!(lease = self.name, "The Lease is given away."),
-            _ => tracing::info!(
+        if matches!(written, Ok(Ok(_))) {
+            tracing::info!(lease = self.name, "The Lease is given away.");
+        } else {
+            tracing::info!(
                 lease = self.name,
                 "The Lease could not be given away; it expires in {DURATION:?}."
-            ),
+            );
         }
     }
 

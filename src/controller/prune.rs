@@ -28,10 +28,10 @@ pub(crate) async fn prune(
     wanted: impl Fn(Kind, &str) -> bool,
 ) -> Result<Vec<Problem>, Error> {
     memory.applied.retain(|(kind, name), _| wanted(*kind, name));
-    let owned = shared.caches.lock().owned(owner.key, owner.uid);
+    let children = shared.caches.lock().owned(owner.key, owner.uid);
     let mut problems = Vec::new();
     for (kind, name, meta) in
-        owned.into_iter().filter(|(kind, name, meta)| !meta.deleting && !wanted(*kind, name))
+        children.into_iter().filter(|(kind, name, meta)| !meta.deleting && !wanted(*kind, name))
     {
         let action = format!("delete {} {}/{name}", apply::kind(kind), owner.key.namespace);
         // Never another object of the same name that came in the meantime.

@@ -24,7 +24,7 @@ use crate::api::TopicGateway;
 /// Between two looks at running pods: how many connections they have, whether the backbone is connected.
 const LOOK: Duration = Duration::from_secs(30);
 /// Until the next try where what is wrong is not watched: a foreign object in the way, a right that is missing.
-const SLOW: Duration = Duration::from_secs(60);
+const SLOW: Duration = Duration::from_secs(30);
 /// Until the next look at an object that has to go before another of its name can come.
 const PENDING: Duration = Duration::from_secs(5);
 

@@ -37,24 +37,25 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Starts every watch that passes depend on.
 pub(crate) fn start(shared: &Arc<Shared>, tasks: &TaskTracker, stop: &CancellationToken) {
     for scope in shared.scopes() {
-        let start = Start { shared, tasks, stop, scope: scope.as_deref() };
+        let scope = scope.as_deref();
+        let start = Start { shared, tasks, stop, scope };
         let ours = || Config::default().labels(&names::children_selector());
-        start.required(
-            watcher(typed::<DeserializeGuard<TopicGateway>>(shared, &scope), Config::default()),
-            Gateways,
-        );
-        start.required(watcher(typed::<Deployment>(shared, &scope), ours()), Workloads);
-        start.required(watcher(typed::<Pod>(shared, &scope), ours()), Pods);
-        let secrets = Kind::Secret.resource();
-        start.required(watcher(metadata(shared, &scope, &secrets), Config::default()), SecretVersions);
+        let gateways = typed::<DeserializeGuard<TopicGateway>>(shared, scope);
+        start.watch(watcher(gateways, Config::default()), Gateways, nothing);
+        start.watch(watcher(typed::<Deployment>(shared, scope), ours()), Workloads, nothing);
+        start.watch(watcher(typed::<Pod>(shared, scope), ours()), Pods, nothing);
+        let secrets = metadata(shared, scope, &Kind::Secret.resource());
+        start.watch(watcher(secrets, Config::default()), SecretVersions, nothing);
         let others = Kind::ALL.into_iter().filter(|kind| !kind.is_optional());
         for kind in others.filter(|kind| !matches!(kind, Kind::Deployment | Kind::Secret)) {
-            start.required(watcher(metadata(shared, &scope, &kind.resource()), ours()), Children(kind));
+            start.watch(watcher(metadata(shared, scope, &kind.resource()), ours()), Children(kind), nothing);
         }
     }
 }
 
-/// Starts the watches of an optional kind. `synced` is called by each of them when it has told all there is.
+fn nothing() {}
+
+/// Starts the watches of an optional kind. Each of them calls `synced` when it has told all there is.
 pub(crate) fn start_optional(
     shared: &Arc<Shared>,
     tasks: &TaskTracker,
@@ -63,16 +64,17 @@ pub(crate) fn start_optional(
     synced: &Arc<dyn Fn() + Send + Sync>,
 ) {
     for scope in shared.scopes() {
+        let scope = scope.as_deref();
         let config = Config::default().labels(&names::children_selector());
-        let events = watcher(metadata(shared, &scope, &kind.resource()), config);
-        let (own, synced, stop) = (shared.clone(), synced.clone(), stop.clone());
-        tasks.spawn(async move {
-            let told = |state: Told| match state {
-                Told::Synced => synced(),
-                Told::Failed(error) => tracing::debug!(?kind, %error, "The watch of an optional kind fails."),
-            };
-            stop.run_until_cancelled(follow(&own, events, Children(kind), scope, told)).await;
-        });
+        let (events, synced) = (watcher(metadata(shared, scope, &kind.resource()), config), synced.clone());
+        Start { shared, tasks, stop, scope }.watch(events, Children(kind), move || synced());
+    }
+}
+
+/// An optional kind is there no more: nobody waits for its watches.
+pub(crate) fn forget_optional(shared: &Shared, kind: Kind) {
+    for scope in shared.scopes() {
+        shared.health.forget(&name_of(&Children(kind).name(), scope.as_deref()));
     }
 }
 
@@ -85,24 +87,25 @@ struct Start<'a> {
 
 impl Start<'_> {
     /// Starts a watch that must have told all there is before the controller is ready.
-    fn required<K, I>(
+    fn watch<K, I>(
         &self,
         events: impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static,
         intake: I,
+        synced: impl Fn() + Send + Sync + 'static,
     ) where
         K: Resource + Send + Sync + 'static,
         I: Intake<K>,
     {
-        let name = match self.scope {
-            None => intake.name(),
-            Some(namespace) => format!("{} in {namespace}", intake.name()),
-        };
+        let name = name_of(&intake.name(), self.scope);
         self.shared.health.expect(&name);
         let (shared, stop, scope) = (self.shared.clone(), self.stop.clone(), self.scope.map(str::to_owned));
         self.tasks.spawn(async move {
             let what = intake.name();
             let told = |state: Told| match state {
-                Told::Synced => shared.health.synced(&name),
+                Told::Synced => {
+                    shared.health.synced(&name);
+                    synced();
+                }
                 Told::Failed(error) => {
                     shared.health.failed(&name, &explain(&what, &error), status_code(&error) == Some(404));
                 }
@@ -110,6 +113,10 @@ impl Start<'_> {
             stop.run_until_cancelled(follow(&shared, events, intake, scope, told)).await;
         });
     }
+}
+
+fn name_of(what: &str, scope: Option<&str>) -> String {
+    scope.map_or_else(|| what.to_owned(), |namespace| format!("{what} in {namespace}"))
 }
 
 /// How a watch is.
@@ -189,7 +196,7 @@ fn key_of(object: &impl Resource) -> Key {
     Key { namespace: text(&metadata.namespace), name: text(&metadata.name) }
 }
 
-fn typed<K>(shared: &Shared, scope: &Option<String>) -> Api<K>
+fn typed<K>(shared: &Shared, scope: Option<&str>) -> Api<K>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
 {
@@ -201,7 +208,7 @@ where
 
 fn metadata(
     shared: &Shared,
-    scope: &Option<String>,
+    scope: Option<&str>,
     resource: &ApiResource,
 ) -> Api<PartialObjectMeta<DynamicObject>> {
     match scope {

@@ -43,8 +43,8 @@ impl Format {
 }
 
 /// What is said without `RUST_LOG`. The NATS client tells of every message it drops at `info`: the gateway counts them
-/// and says it once.
-const DEFAULT: &str = "info,async_nats=warn";
+/// and says it once. The Kubernetes client tells of every request that fails: the controller does, with what to do.
+const DEFAULT: &str = "info,async_nats=warn,kube_client=off,kube_runtime=off";
 
 /// Sets up logging for the process, at `info` (the NATS client at `warn`) unless `RUST_LOG` says otherwise.
 pub fn init(format: Format) -> Result<(), Error> {

@@ -5,10 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::{Value, json};
+
 use crate::kubectl::{kubectl, try_kubectl};
 
 /// Applies the definition and waits until the API server serves it with its descriptions, which come a moment later.
-fn define() {
+pub(crate) fn define() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
     kubectl(&["apply", "--server-side", "-f", folder], "");
     kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "-f", folder], "");
@@ -33,4 +35,63 @@ fn the_api_server_refuses_a_resource_without_a_backbone() {
         "{apiVersion: topicgateway.io/v1alpha1, kind: TopicGateway, metadata: {name: bad}, spec: {}}";
     let error = try_kubectl(&["create", "--dry-run=server", "-f", "-"], resource).unwrap_err();
     assert!(error.contains("spec.backbone: Required value"), "{error}");
+}
+
+/// A resource that is well, but for what is changed in its spec.
+fn resource(name: &str, changes: Value) -> String {
+    let mut spec = json!({ "backbone": { "nats": { "servers": ["nats://n"] } } });
+    for (field, value) in changes.as_object().unwrap() {
+        spec[field] = value.clone();
+    }
+    let metadata = json!({ "name": name, "namespace": "default" });
+    json!({ "apiVersion": "topicgateway.io/v1alpha1", "kind": "TopicGateway", "metadata": metadata, "spec": spec })
+        .to_string()
+}
+
+#[test]
+fn the_api_server_refuses_what_contradicts_itself_with_field_and_sentence() {
+    define();
+    for (name, changes, field, sentence) in [
+        ("two", json!({"replicas": 2, "backbone": {"memory": {}}}), "spec", "set replicas to 1"),
+        ("many", json!({"replicas": 501}), "spec.replicas", "less than or equal to 500"),
+        (
+            "both",
+            json!({"backbone": {"memory": {}, "nats": {"servers": ["nats://n"]}}}),
+            "spec.backbone",
+            "exactly one",
+        ),
+        ("UPPER", json!({}), "metadata.name", "lower case"),
+        ("9", json!({}), "TopicGateway", "must begin with a letter"),
+        (
+            "keys",
+            json!({"authentication": {"jwt": [{"issuer": "i", "algorithms": ["HS256"],
+                "publicKeySecretRef": {"name": "k", "key": "k"}}]}}),
+            "spec.authentication.jwt[0]",
+            "HS256, HS384 and HS512 need secretRef",
+        ),
+        (
+            "ways",
+            json!({"route": {"parentRefs": [{"name": "p"}]}, "ingress": {"host": "h.example.com"}}),
+            "spec",
+            "keep route or ingress",
+        ),
+    ] {
+        let refused =
+            try_kubectl(&["create", "--dry-run=server", "-f", "-"], &resource(name, changes)).unwrap_err();
+        assert!(refused.contains(field) && refused.contains(sentence), "{name}: {refused}");
+    }
+}
+
+#[test]
+fn the_api_server_keeps_what_topics_are_named_by() {
+    define();
+    let spec = |prefix: &str| {
+        let nats = json!({"servers": ["nats://n"], "subjectPrefix": prefix});
+        resource("prefixed", json!({"backbone": {"nats": nats}}))
+    };
+    kubectl(&["apply", "-f", "-"], &spec("a"));
+    let refused = try_kubectl(&["apply", "-f", "-"], &spec("b")).unwrap_err();
+    kubectl(&["delete", "tgw", "prefixed", "--wait=false"], "");
+    let sentence = "cannot be changed, topics are named by it; declare another TopicGateway";
+    assert!(refused.contains("spec.backbone.nats.subjectPrefix") && refused.contains(sentence), "{refused}");
 }

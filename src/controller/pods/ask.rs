@@ -38,7 +38,7 @@ pub(super) async fn all(pods: Vec<(String, SocketAddr)>) -> BTreeMap<String, Gat
                 }
                 Ok(Err(error)) => tracing::debug!(pod, %error, "A pod does not say how it is."),
                 Err(_) => {
-                    tracing::debug!(pod, "A pod does not say how it is: no answer within {PATIENCE:?}.")
+                    tracing::debug!(pod, "A pod does not say how it is: no answer within {PATIENCE:?}.");
                 }
             }
         }

@@ -1,0 +1,86 @@
+//! Secrets that a resource refers to.
+
+use serde_json::{Value, json};
+
+use super::{Controller, Namespace, gateway};
+
+/// A gateway whose tokens are checked with a shared secret.
+fn with_secret() -> Value {
+    let issuer = json!({"issuer": "i", "secretRef": {"name": "jwt", "key": "hmac"}});
+    gateway(json!({"authentication": {"jwt": [issuer]}}))
+}
+
+#[test]
+fn a_missing_secret_is_told_and_heals_when_it_comes() {
+    let namespace = Namespace::new("secret");
+    let _controller = Controller::start(&namespace);
+    namespace.apply(&with_secret());
+    let message = namespace.wait_condition("ResolvedRefs", "False", "SecretNotFound");
+    assert!(
+        message.contains(&format!("Secret {}/jwt", namespace.0)) && message.contains("create it"),
+        "{message}"
+    );
+    namespace.wait_condition("Stalled", "True", "SecretNotFound");
+    namespace.wait_event("SecretNotFound", "create it");
+    assert!(namespace.find("deployment/m").is_none(), "nothing could run");
+
+    namespace.kubectl(&["create", "secret", "generic", "jwt", "--from-literal=other=x"]);
+    let message = namespace.wait_condition("ResolvedRefs", "False", "KeyMissing");
+    assert!(message.contains("has no key hmac, it has other"), "{message}");
+
+    namespace.kubectl(&["patch", "secret/jwt", "--patch", r#"{"stringData": {"hmac": ""}}"#]);
+    let message = namespace.wait_condition("ResolvedRefs", "False", "InvalidKey");
+    assert!(message.contains("\"jwt\"") && message.contains("is empty"), "{message}");
+
+    let secret = r#"{"stringData": {"hmac": "0123456789abcdef0123456789abcdef"}}"#;
+    namespace.kubectl(&["patch", "secret/jwt", "--patch", secret]);
+    namespace.wait_condition("ResolvedRefs", "True", "ResolvedRefs");
+    namespace.wait("deployment/m", |_| true);
+    let copy = namespace.find("secret/m-secrets").unwrap();
+    assert_eq!(copy["data"]["jwt_hmac"], "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
+    assert!(copy["data"]["jwt_other"].is_null(), "only what is referred to");
+}
+
+#[test]
+fn a_rotated_secret_is_copied_without_touching_the_pods_template() {
+    let namespace = Namespace::new("rotation");
+    let controller = Controller::start(&namespace);
+    namespace.kubectl(&["create", "secret", "generic", "jwt", "--from-literal=hmac=0123456789abcdef"]);
+    namespace.apply(&with_secret());
+    namespace.wait("tgw/m", |it| it["status"]["replicas"] == 1);
+    controller.wait_settled();
+    let before = namespace.find("deployment/m").unwrap()["metadata"]["generation"].clone();
+    namespace.kubectl(&["patch", "secret/jwt", "--patch", r#"{"stringData": {"hmac": "fedcba9876543210"}}"#]);
+    namespace.wait("secret/m-secrets", |it| it["data"]["jwt_hmac"] == "ZmVkY2JhOTg3NjU0MzIxMA==");
+    controller.wait_settled();
+    assert_eq!(namespace.find("deployment/m").unwrap()["metadata"]["generation"], before);
+}
+
+#[test]
+fn what_runs_stays_as_it_is_while_a_secret_is_missing() {
+    let namespace = Namespace::new("lost-secret");
+    let controller = Controller::start(&namespace);
+    namespace.kubectl(&["create", "secret", "generic", "jwt", "--from-literal=hmac=0123456789abcdef"]);
+    namespace.apply(&with_secret());
+    namespace.wait("tgw/m", |it| it["status"]["replicas"] == 1);
+    controller.wait_settled();
+    let before = namespace.find("secret/m-secrets").unwrap();
+    namespace.kubectl(&["delete", "secret/jwt"]);
+    namespace.wait_condition("ResolvedRefs", "False", "SecretNotFound");
+    controller.wait_settled();
+    assert_eq!(namespace.find("secret/m-secrets").unwrap(), before);
+    assert!(namespace.find("deployment/m").is_some());
+    namespace.kubectl(&["create", "secret", "generic", "jwt", "--from-literal=hmac=0123456789abcdef"]);
+    namespace.wait_condition("ResolvedRefs", "True", "ResolvedRefs");
+}
+
+#[test]
+fn a_certificate_that_does_not_parse_is_told() {
+    let namespace = Namespace::new("certificate");
+    let _controller = Controller::start(&namespace);
+    namespace.kubectl(&["create", "secret", "generic", "ca", "--from-literal=ca.crt=nonsense"]);
+    let nats = json!({"servers": ["tls://n:4222"], "tls": {"caSecretRef": {"name": "ca", "key": "ca.crt"}}});
+    namespace.apply(&gateway(json!({"backbone": {"nats": nats}})));
+    let message = namespace.wait_condition("ResolvedRefs", "False", "InvalidCertificate");
+    assert!(message.contains("\"ca\"") && message.contains("certificates in PEM"), "{message}");
+}
