@@ -10,7 +10,7 @@ use crate::support::command;
 /// Every Markdown file of the repository's own.
 fn documents() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = [root.to_owned(), root.join("docs")];
+    let folders = [root.to_owned(), root.join("docs"), root.join("charts/topic-gateway")];
     let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
     let paths = files.map(|entry| entry.unwrap().path());
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
@@ -64,10 +64,11 @@ fn every_command_of_the_documents_is_one_the_program_has() {
     let mut commands = 0;
     for document in documents() {
         let text = fs::read_to_string(&document).unwrap();
-        for line in blocks(&text, "sh").iter().flat_map(|block| block.lines()) {
+        let lines = blocks(&text, "sh").into_iter().flat_map(str::lines);
+        for call in lines.flat_map(|line| line.split(" | ")) {
             let ours =
-                line.split_once("topic-gateway ").or_else(|| line.split_once("cargo run --release -- "));
-            let Some((_, rest)) = ours else { continue };
+                call.strip_prefix("topic-gateway ").or_else(|| call.strip_prefix("cargo run --release -- "));
+            let Some(rest) = ours else { continue };
             let name = rest.split_whitespace().next().unwrap();
             let output = command([name, "--help"]).output().unwrap();
             let place = document.display();

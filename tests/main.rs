@@ -12,6 +12,7 @@ mod authentication;
 mod authorization;
 mod bad_frames;
 mod bad_resources;
+mod chart;
 mod closing;
 mod command_line;
 mod documents;

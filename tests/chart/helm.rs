@@ -1,0 +1,110 @@
+//! What Helm makes of the chart, over the values in `ci/`. `HELM` names the program.
+
+mod controller;
+mod monitoring;
+mod objects;
+mod refusals;
+mod rights;
+mod security;
+
+use std::{
+    collections::BTreeMap,
+    env,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{chart, files, stem};
+
+/// The namespace everything is rendered for.
+const NAMESPACE: &str = "messaging";
+
+/// Helm with nothing of the machine's: no cluster, no repositories.
+fn helm(arguments: &[&str]) -> Output {
+    let helm = env::var_os("HELM").expect("HELM is set: `tests/run` does");
+    let home = TempDir::new().unwrap();
+    Command::new(helm)
+        .args(arguments)
+        .env("HELM_CACHE_HOME", home.path())
+        .env("HELM_CONFIG_HOME", home.path())
+        .env("HELM_DATA_HOME", home.path())
+        .env("KUBECONFIG", home.path().join("none"))
+        .output()
+        .unwrap()
+}
+
+fn template(release: &str, arguments: &[&str]) -> Output {
+    let chart = chart();
+    let start = ["template", release, chart.to_str().unwrap(), "--namespace", NAMESPACE];
+    helm(&[&start, arguments].concat())
+}
+
+/// The objects of a release called `trial` with these values (`key=value`, as `--set` takes them).
+#[track_caller]
+fn render(values: &[&str]) -> Vec<Value> {
+    render_as("trial", &values.iter().flat_map(|value| ["--set", *value]).collect::<Vec<_>>())
+}
+
+#[track_caller]
+fn render_as(release: &str, arguments: &[&str]) -> Vec<Value> {
+    let output = template(release, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let objects: Vec<Value> =
+        serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    objects.into_iter().filter(|object| !object.is_null()).collect()
+}
+
+/// What Helm says when it refuses these values.
+#[track_caller]
+fn refusal(values: &[&str]) -> String {
+    let output = template("trial", &values.iter().flat_map(|value| ["--set", *value]).collect::<Vec<_>>());
+    assert!(!output.status.success(), "{values:?} were taken");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn values_files() -> Vec<PathBuf> {
+    files("ci", "yaml")
+}
+
+/// The objects of every file in `ci/`, by the file's name.
+#[track_caller]
+fn matrix() -> BTreeMap<String, Vec<Value>> {
+    let render = |path: &PathBuf| render_as("trial", &["--values", path.to_str().unwrap()]);
+    values_files()
+        .iter()
+        .map(|path| (stem(path).trim_end_matches("-values").to_owned(), render(path)))
+        .collect()
+}
+
+/// The objects of this kind.
+fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    objects.iter().filter(|object| object["kind"] == kind).collect()
+}
+
+/// The only object of this kind.
+#[track_caller]
+fn the<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
+    let found = of_kind(objects, kind);
+    assert_eq!(found.len(), 1, "{kind}");
+    found[0]
+}
+
+/// `Kind/name`, for messages.
+fn title(object: &Value) -> String {
+    format!("{}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap())
+}
+
+#[test]
+fn the_linter_finds_nothing() {
+    for path in values_files() {
+        let chart = chart();
+        let output = helm(&["lint", "--strict", chart.to_str().unwrap(), "--values", path.to_str().unwrap()]);
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{}: {told}", path.display());
+        assert!(!told.contains("[WARNING]"), "{}: {told}", path.display());
+    }
+}
