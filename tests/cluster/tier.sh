@@ -6,18 +6,18 @@
 #   TOPIC_GATEWAY_CLUSTER      the state folder for tests/cluster/{in,node}; absent with somebody's own cluster
 #
 # and in the first tier only the first two.
-# shellcheck shell=bash disable=SC2154 # cache is named by tests/run
+# shellcheck shell=bash disable=SC2034,SC2154 # names shared with tests/run and the tests
 
-readonly api_tools='etcd kubernetes'
-readonly cluster_tools="packages pause containerd etcd coredns kubernetes helm nats-server prometheus"
+readonly node_tools='packages pause containerd etcd coredns kubernetes' # tests/cluster/up would build them as well
+readonly test_tools='helm nats-server prometheus'
 
 # prepare_tools: builds what is missing in the background, with what the processors have to spare while Rust compiles
 # and tests wait. The tiers wait for it by the tools' locks.
 prepare_tools() {
-    command -v setsid >/dev/null || return 0
+    if [[ $(uname -s) != Linux ]] || ((EUID != 0)); then return; fi # no nodes there, and no hurry
     mkdir -p "$cache"
     # shellcheck disable=SC2086 # names
-    setsid nice -n 19 tests/tools/provide $cluster_tools >"$cache/tools.log" 2>&1 &
+    setsid nice -n 19 tests/tools/provide $node_tools $test_tools >"$cache/tools.log" 2>&1 &
     tools_pid=$!
 }
 
@@ -58,15 +58,23 @@ api() {
 }
 
 api_tests() {
-    local why=''
-    # shellcheck disable=SC2086 # names
-    if ! why=$(tests/tools/provide $api_tools); then
-        skip "$(tests_of api)" "$why"
-    elif ! tests/cluster/up --api-only --controllers "$state" >/dev/null; then
-        failed=$((failed + 1))
-    else
+    if came_up api tests/cluster/up --api-only --controllers "$state"; then
         in_cluster count cargo test --locked --test api -- "$@"
     fi
+}
+
+# came_up TARGET COMMAND…: runs the command that brings up what the target's tests need. If it cannot be here, they are
+# skipped for the reason that it prints; if it fails, the tier has.
+came_up() {
+    local target=$1 why status=0
+    shift
+    why=$("$@") || status=$?
+    case $status in
+        0) return ;;
+        69) skip "$(tests_of "$target")" "$(tail -n 1 <<<"$why")" ;;
+        *) failed=$((failed + 1)) ;;
+    esac
+    return 1
 }
 
 # --- A cluster with nodes ------------------------------------------------------------------------------------------
@@ -81,22 +89,18 @@ cluster() {
 }
 
 own_cluster() {
-    local why='' status=0
-    # shellcheck disable=SC2086 # names
-    why=$(tests/cluster/up --possible "$state" && tests/tools/provide $cluster_tools) || status=$?
-    if ((status != 0)); then
-        skip "$(tests_of cluster)" "$why"
-    elif ! tests/cluster/up "$state" >/dev/null || ! load_images; then
-        failed=$((failed + 1))
-    else
+    if came_up cluster with_images; then
         TOPIC_GATEWAY_IMAGE=test.local/topic-gateway:test TOPIC_GATEWAY_NEXT_IMAGE=test.local/topic-gateway:next \
             in_cluster count cargo test --locked --test cluster -- "$@"
     fi
 }
 
+# shellcheck disable=SC2086 # names
+with_images() { tests/cluster/up "$state" && tests/tools/provide $test_tools && load_images >&2; }
+
 # in_cluster COMMAND…: with the environment of the cluster in $state.
 in_cluster() {
-    local TOPIC_GATEWAY_CLUSTER KUBECONFIG PATH=$PATH
+    local TOPIC_GATEWAY_CLUSTER KUBECONFIG KUBECACHEDIR PATH=$PATH
     eval "$(tests/cluster/env "$state")"
     "$@"
 }

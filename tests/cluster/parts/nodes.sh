@@ -24,9 +24,9 @@ make_groups() {
                 cat "$top/$(dirname "$group")/cpuset.mems" >"$top/$group/cpuset.mems"
             fi
         done
-        if [[ -e "$top/cgroup.controllers" && "$top" == /sys/fs/cgroup ]]; then # version 2
+        if [[ -e "$top/cgroup.controllers" ]]; then # version 2
             for group in . "$(link)" "$(link)/$1"; do
-                sed 's/[a-z_]*/+&/g' "$top/$group/cgroup.controllers" >"$top/$group/cgroup.subtree_control"
+                sed 's/[^ ]\+/+&/g' "$top/$group/cgroup.controllers" >"$top/$group/cgroup.subtree_control"
             done
         fi
     done

@@ -34,7 +34,8 @@ use() {
     state=$(realpath -m "$1")
     pki="$state/pki"
     config="$state/config"
-    export KUBECONFIG="$state/admin.kubeconfig"
+    # What kubectl remembers of a cluster ends with it: the next one may have the same address.
+    export KUBECONFIG="$state/admin.kubeconfig" KUBECACHEDIR="$state/kubectl"
     slot=$(cat "$state/slot" 2>/dev/null) || slot=''
 }
 
