@@ -15,7 +15,7 @@ const orders = topics.find((topic) => topic.startsWith('orders.'));
 
 let order = orders && { messageId: randomUUID(), payload: { buy: 'EURUSD', amount: 1000 } };
 let attempts = 0;
-let pause; // what the gateway has asked for, in milliseconds
+let back = 0; // when to be back, as a gateway that goes away has asked for
 
 function connect() {
   const socket = new WebSocket(url);
@@ -41,7 +41,7 @@ function connect() {
     gap: ({ topic, reason }) => console.log(`${topic}: messages are missing (${reason})`),
     draining: ({ reconnectAfterMs }) => {
       console.log(`the gateway goes away, back in ${reconnectAfterMs} ms`);
-      pause = reconnectAfterMs;
+      back = Date.now() + reconnectAfterMs;
     },
     error: ({ code, message, topic }) => console.log(`${code}${topic ? ` ${topic}` : ''}: ${message}`),
   };
@@ -56,9 +56,10 @@ function connect() {
     console.log(`closed with ${code} ${reason}`);
     // 4401 and 4403: the token is at fault, and trying again would not mend it.
     if (code === 4401 || code === 4403) process.exit(1);
-    // A random share of the pause, so that not all come back at once.
-    const wait = pause ?? Math.min(15_000, 250 * 2 ** attempts) * (0.5 + Math.random() / 2);
-    pause = undefined;
+    // Not all at once: as the gateway has spread its clients, or else after a random share of a growing pause.
+    const random = Math.min(15_000, 250 * 2 ** attempts) * (0.5 + Math.random() / 2);
+    const wait = back ? Math.max(0, back - Date.now()) : random;
+    back = 0;
     attempts += 1;
     setTimeout(connect, wait);
   });
