@@ -2,14 +2,17 @@
 
 pub mod access;
 pub mod backbone;
+pub mod config;
 pub mod drain;
 pub mod http;
 pub mod limits;
 pub mod log;
 pub mod metrics;
+pub mod parts;
 pub mod pod;
 pub mod protocol;
 pub mod publisher;
+pub mod reload;
 pub mod services;
 pub mod shard;
 pub mod topics;

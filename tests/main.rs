@@ -27,6 +27,7 @@ mod nats;
 mod origins;
 mod patterns;
 mod publishing;
+mod reloading;
 mod slow_consumers;
 mod subscribing;
 mod url_topics;

@@ -4,6 +4,7 @@ mod credentials;
 mod interests;
 mod messages;
 mod outage;
+mod reloading;
 mod scope;
 
 use crate::support::NatsServer;

@@ -6,13 +6,14 @@ use super::{
     Failure, manifest, print,
     serve::{Serving, serve},
 };
-use crate::api;
+use crate::{api, gateway::config::Configuration};
 
 /// Serve a gateway on this machine, from the very file a cluster would be given
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Without a file topics live in memory, and anonymous clients from this machine may do everything.
-With a file it serves the TopicGateway in it, with the Secrets beside it, by the rules a cluster has.
+With a file it serves the TopicGateway in it, with the Secrets beside it, by the rules a cluster has. The file is read
+once: start it again after a change.
 
 Examples:
   topic-gateway dev
@@ -41,10 +42,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         listen: args.listen,
         admin: args.admin,
         demo: true,
-        generation: manifests.gateway.metadata.generation.unwrap_or(1),
+        source: None,
         patience: Duration::from_secs(2),
         hint: "\nRead a topic:       {program} sub prices.btc --url {url}\n\
             Publish to it:      {program} pub prices.btc '{\"price\": 1}' --url {url}\n",
     };
-    serve(&manifests.gateway.spec, &manifests.secrets, &serving)
+    let generation = manifests.gateway.metadata.generation.unwrap_or(1);
+    let (spec, secrets) = (manifests.gateway.spec, manifests.secrets);
+    serve(Configuration { generation, spec, secrets }, serving)
 }

@@ -1,7 +1,6 @@
 //! `topic-gateway gateway`: what runs in a pod.
 
 use std::{
-    fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -11,16 +10,15 @@ use super::{
     Failure,
     serve::{Serving, serve},
 };
-use crate::api::{GatewayConfig, Secrets};
-
-/// Most bytes of one file with a Secret's value; Kubernetes allows a Secret 1 MiB in all.
-const MAX_SECRET_BYTES: u64 = 1024 * 1024;
+use crate::gateway::config::Reader;
 
 /// Serve a gateway from a `GatewayConfig`, as a pod does
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The file holds the name, namespace and generation of a TopicGateway, its spec, and the folder its Secrets are
-mounted in, each value as <secretsDirectory>/<secret name>/<key>.
+mounted in, each value as <secretsDirectory>/<secret name>_<key>. Both are looked at every second: what changes is
+taken over without closing a connection, but for the port. What is wrong is not taken over, and told in the log and by
+/status on the admin port.
 
 Examples:
   topic-gateway gateway --config /etc/topic-gateway/config.yaml
@@ -39,40 +37,16 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let file = args.config.display().to_string();
-    let text = fs::read_to_string(&args.config)
-        .map_err(|error| Failure::usage(format!("cannot read {file}: {error}; check the path")))?;
-    let config = GatewayConfig::parse(&file, &text)?;
-    let secrets = secrets(&config)?;
-    let port = u16::try_from(config.spec.listeners.port).unwrap_or(8080);
+    let mut reader = Reader::new(args.config.clone());
+    let configuration = reader.read().map_err(|error| Failure::usage(error.to_string()))?;
+    let port = u16::try_from(configuration.spec.listeners.port).unwrap_or(8080);
     let serving = Serving {
         listen: args.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)),
         admin: args.admin,
         demo: false,
-        generation: config.generation,
+        source: Some(reader),
         patience: Duration::MAX,
         hint: "",
     };
-    serve(&config.spec, &secrets, &serving)
-}
-
-/// Reads the values that the spec refers to, and no others.
-fn secrets(config: &GatewayConfig) -> Result<Secrets, Failure> {
-    let mut secrets = Secrets::default();
-    for reference in config.spec.secret_references() {
-        let key = &reference.key;
-        let path = config.secrets_directory.join(&key.name).join(&key.key);
-        let read = fs::metadata(&path).and_then(|found| {
-            if found.len() > MAX_SECRET_BYTES {
-                return Err(std::io::Error::other("it is larger than 1 MiB"));
-            }
-            fs::read(&path)
-        });
-        let value = read.map_err(|error| {
-            let (field, path) = (&reference.field, path.display());
-            Failure::usage(format!("{field}: cannot read {path}: {error}; mount Secret {:?} there", key.name))
-        })?;
-        secrets.insert(&key.name, &key.key, value);
-    }
-    Ok(secrets)
+    serve(configuration, serving)
 }

@@ -9,8 +9,10 @@ use tokio::{
 
 use super::{Failure, print};
 use crate::{
-    api::{Secrets, TopicGatewaySpec},
-    gateway::pod::{Options, Pod, StartError},
+    gateway::{
+        config::{Configuration, Reader},
+        pod::{Options, Pod, StartError},
+    },
     runtime::{
         open_files::{self, Shares},
         signals::{Termination, terminated},
@@ -24,7 +26,8 @@ pub(super) struct Serving {
     pub(super) admin: SocketAddr,
     /// Whether `/demo/publish` is there.
     pub(super) demo: bool,
-    pub(super) generation: i64,
+    /// Where the configuration is read from again when it changes.
+    pub(super) source: Option<Reader>,
     /// Longest drain after Ctrl-C, when somebody waits at a terminal.
     pub(super) patience: Duration,
     /// Lines to print below the addresses; `{url}` is the public one, `{program}` this one.
@@ -36,7 +39,7 @@ pub(super) struct Serving {
 const QUEUE: u32 = 4096;
 
 /// Serves until the process is told to end.
-pub(super) fn serve(spec: &TopicGatewaySpec, secrets: &Secrets, serving: &Serving) -> Result<(), Failure> {
+pub(super) fn serve(configuration: Configuration, serving: Serving) -> Result<(), Failure> {
     telemetry::init(telemetry::Format::detect()).map_err(|error| Failure::usage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Failure::internal(format!("the system refuses a thread: {error}; raise its limits"))
@@ -47,31 +50,27 @@ pub(super) fn serve(spec: &TopicGatewaySpec, secrets: &Secrets, serving: &Servin
     });
     let files = open_files::share(files);
     tracing::info!(connections = files.connections, "Open files leave room for this many connections.");
-    runtime.block_on(until_the_end(spec, secrets, serving, files))
+    runtime.block_on(until_the_end(configuration, serving, files))
 }
 
-async fn until_the_end(
-    spec: &TopicGatewaySpec,
-    secrets: &Secrets,
-    serving: &Serving,
-    files: Shares,
-) -> Result<(), Failure> {
+async fn until_the_end(configuration: Configuration, serving: Serving, files: Shares) -> Result<(), Failure> {
     let mut signals = terminated()
         .map_err(|error| Failure::internal(format!("signals cannot be received: {error}; start it again")))?;
     let (public, listen) = bind(serving.listen, "--listen").await?;
     let (admin, admin_address) = bind(serving.admin, "--admin").await?;
-    let options = Options { public, admin, demo: serving.demo, generation: serving.generation, files };
-    let pod = Pod::start(spec, secrets, options).map_err(|error| match error {
+    let options = Options { public, admin, demo: serving.demo, files, source: serving.source };
+    let pod = Pod::start(configuration, options).await.map_err(|error| match error {
         StartError::System(_) => Failure::internal(error.to_string()),
-        wrong => Failure::usage(wrong.to_string()),
+        StartError::Parts(_) => Failure::usage(error.to_string()),
     })?;
     print(&format!("gateway  http://{listen}\nadmin    http://{admin_address}\n"))?;
     // As this process was called, so that the lines can be pasted.
     let program = std::env::args().next().unwrap_or_else(|| "topic-gateway".into());
     print(&serving.hint.replace("{url}", &format!("ws://{listen}/ws")).replace("{program}", &program))?;
 
-    let window = Duration::from_secs(u64::try_from(spec.drain.window_seconds).unwrap_or(0));
-    let (window, patience) = match signals.next().await {
+    let signal = signals.next().await;
+    let window = pod.drain_window();
+    let (window, patience) = match signal {
         Termination::Terminate => (window, Duration::MAX),
         // Half of it is left to those who do not answer their close.
         Termination::Interrupt => (window.min(serving.patience / 2), serving.patience),

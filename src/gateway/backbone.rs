@@ -8,11 +8,13 @@ pub mod nats;
 
 mod counts;
 mod deliveries;
+mod exchange;
 mod interests;
 #[cfg(test)]
 mod shards;
 
 pub use counts::Counts;
+pub(crate) use exchange::{Change, Exchange, Gone, Surroundings};
 
 use std::sync::Arc;
 

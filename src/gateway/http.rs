@@ -19,6 +19,7 @@ use std::{
     time::Instant,
 };
 
+use arc_swap::ArcSwap;
 use axum::{Json, Router, extract::State, routing::get};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -45,7 +46,7 @@ pub struct Front {
     /// Lets connections in, or not.
     pub admission: Arc<Admission>,
     /// Web pages that may connect.
-    pub origins: Origins,
+    pub origins: ArcSwap<Origins>,
     /// Checks tokens. Runs within the upgrade: it must not block.
     pub identify: Identify,
     /// For `/demo/publish`.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::api::Limits;
@@ -10,13 +10,13 @@ use crate::api::Limits;
 /// Counts connections. One per gateway, shared by the accept loop and the shards.
 #[derive(Debug)]
 pub struct Admission {
-    limits: Limits,
     state: Mutex<State>,
 }
 
 /// Bounded by the open connections: a user without one is not held.
 #[derive(Debug, Default)]
 struct State {
+    limits: Limits,
     connections: u64,
     users: HashMap<Arc<str>, u32>,
     second: u64,
@@ -44,19 +44,24 @@ pub struct Seat {
 impl Admission {
     /// Admission under these limits.
     pub fn new(limits: &Limits) -> Arc<Self> {
-        Arc::new(Self { limits: limits.clone(), state: Mutex::default() })
+        Arc::new(Self { state: Mutex::new(State { limits: limits.clone(), ..State::default() }) })
+    }
+
+    /// Other limits hold from now on. Who is in stays in.
+    pub fn limit(&self, limits: Limits) {
+        self.lock().limits = limits;
     }
 
     /// Takes a seat; `second` is any monotonic count of seconds.
     pub fn admit(self: &Arc<Self>, second: u64) -> Result<Seat, Denied> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if reached(self.limits.connections, state.connections) {
+        let mut state = self.lock();
+        if reached(state.limits.connections, state.connections) {
             return Err(Denied::Connections);
         }
         if state.second != second {
             (state.second, state.in_second) = (second, 0);
         }
-        if reached(self.limits.connections_per_second, state.in_second.into()) {
+        if reached(state.limits.connections_per_second, state.in_second.into()) {
             return Err(Denied::Rate);
         }
         state.in_second += 1;
@@ -66,7 +71,11 @@ impl Admission {
 
     /// Open connections.
     pub fn connections(&self) -> u64 {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).connections
+        self.lock().connections
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,9 +85,9 @@ impl Seat {
         if self.user.as_ref() == Some(user) {
             return true;
         }
-        let mut state = self.admission.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.admission.lock();
         let count = state.users.get(user).copied().unwrap_or(0);
-        if reached(self.admission.limits.connections_per_user, count.into()) {
+        if reached(state.limits.connections_per_user, count.into()) {
             return false;
         }
         state.users.insert(user.clone(), count + 1);
@@ -91,7 +100,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut state = self.admission.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.admission.lock();
         state.connections -= 1;
         if let Some(user) = self.user.take() {
             release(&mut state, &user);
@@ -132,6 +141,21 @@ mod tests {
         let _first = admission.admit(5).unwrap();
         assert_eq!(admission.admit(5).unwrap_err(), Denied::Rate);
         assert!(admission.admit(6).is_ok());
+    }
+
+    #[test]
+    fn a_lower_limit_turns_newcomers_away_and_nobody_out() {
+        let admission = Admission::new(&Limits { connections: 3, ..Limits::default() });
+        let (ann, first) = (Arc::from("ann"), admission.admit(0).unwrap());
+        let mut second = admission.admit(0).unwrap();
+        admission.limit(Limits { connections: 1, connections_per_user: 1, ..Limits::default() });
+        assert_eq!(admission.admit(0).unwrap_err(), Denied::Connections);
+        assert_eq!(admission.connections(), 2);
+        drop(first);
+        assert!(admission.admit(0).is_err() && second.claim(&ann));
+        admission.limit(Limits::default());
+        let mut third = admission.admit(0).unwrap();
+        assert!(third.claim(&ann), "no limit of connections per user any more");
     }
 
     #[test]

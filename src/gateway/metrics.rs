@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use arc_swap::ArcSwap;
+
 use self::{exposition::Exposition, folding::Folding, names::Definition};
 use super::topics::Registry;
 use crate::api::MetricsSpec;
@@ -23,7 +25,7 @@ pub struct Metrics {
     shards: Box<[Arc<ShardCounts>]>,
     control: Arc<ShardCounts>,
     topics: Arc<Registry>,
-    folding: Folding,
+    folding: ArcSwap<Folding>,
     /// Counters of other parts; told once each when the gateway is put together.
     sources: Mutex<Vec<Source>>,
     #[cfg(target_os = "linux")]
@@ -44,11 +46,16 @@ impl Metrics {
             shards: (0..shards).map(|_| Arc::default()).collect(),
             control: Arc::default(),
             topics,
-            folding: Folding::new(spec),
+            folding: ArcSwap::from_pointee(Folding::new(spec)),
             sources: Mutex::default(),
             #[cfg(target_os = "linux")]
             process: prometheus::process_collector::ProcessCollector::for_self(),
         })
+    }
+
+    /// Topics are folded like this from the next scrape on.
+    pub fn fold(&self, spec: &MetricsSpec) {
+        self.folding.store(Arc::new(Folding::new(spec)));
     }
 
     /// The counters of a shard; `shard` is its index, below the number given to [`Metrics::new`].
@@ -97,7 +104,8 @@ impl Metrics {
     /// One walk for all that is said of topics, so that the sums agree within a scrape.
     fn show_topics(&self, page: &mut Exposition) {
         let (mut topics, mut subscriptions) = (0, 0);
-        let mut tally = self.folding.tally();
+        let folding = self.folding.load_full();
+        let mut tally = folding.tally();
         self.topics.walk(|topic, subscribers| {
             topics += 1;
             subscriptions += u64::from(subscribers);

@@ -10,24 +10,32 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
-use tokio::{net::TcpListener, sync::mpsc, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    access::{Access, AccessError},
-    backbone::{self, Handle, nats::BackboneError},
-    http::{self, Front, OriginError, Origins, Placement, Stats, admin},
+    access::Access,
+    backbone::{self, Exchange, Handle, Status, Surroundings},
+    config::{Configuration, Reader},
+    http::{self, Front, Origins, Placement, Stats, admin},
     limits::Admission,
     metrics::{Metrics, names},
+    parts::{Parts, PartsError, Places},
     protocol::GapReason,
     publisher::{self, Publisher},
+    reload::{Loaded, Reload},
     services,
     shard::{Channels, Inbox, Running, Settings, Shard, ShardEvent},
     topics::Registry,
 };
 use crate::{
-    api::{Limits, Secrets, TopicGatewaySpec},
+    api::{GatewayReport, Limits},
     runtime::{self, Readiness, open_files::Shares},
 };
 
@@ -49,24 +57,18 @@ pub struct Options {
     pub admin: TcpListener,
     /// Whether `/demo/publish` is there.
     pub demo: bool,
-    /// The resource's generation, for the metrics.
-    pub generation: i64,
     /// How many connections the open files have room for.
     pub files: Shares,
+    /// Where the configuration comes from, and changes; `None`: it stays as it is.
+    pub source: Option<Reader>,
 }
 
 /// Why a pod does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Authentication is not configured well.
+    /// The configuration is wrong.
     #[error(transparent)]
-    Access(#[from] AccessError),
-    /// The backbone is not configured well.
-    #[error(transparent)]
-    Backbone(#[from] BackboneError),
-    /// An origin is not one.
-    #[error(transparent)]
-    Origins(#[from] OriginError),
+    Parts(#[from] PartsError),
     /// The system refuses a thread or a poller.
     #[error("the system refuses what a shard needs: {0}; raise the limits of open files and threads")]
     System(#[from] io::Error),
@@ -83,57 +85,63 @@ pub struct Pod {
     accept: CancellationToken,
     control: CancellationToken,
     admin: (TaskTracker, CancellationToken),
+    loaded: Arc<Loaded>,
 }
 
 impl Pod {
     /// Starts everything. The gateway serves from here on, though it may not be ready yet.
-    pub fn start(spec: &TopicGatewaySpec, secrets: &Secrets, options: Options) -> Result<Self, StartError> {
-        let access = Arc::new(Access::new(spec, secrets)?);
-        let origins = Origins::parse(&spec.listeners.allowed_origins)?;
+    pub async fn start(configuration: Configuration, options: Options) -> Result<Self, StartError> {
+        let Options { public, admin, demo, files, source } = options;
+        let Parts { access, origins, limits, settings, metrics } = Parts::new(&configuration, files)?;
+        let access = Arc::new(ArcSwap::from_pointee(access));
         let (tasks, control, accept) =
             (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let count = available_parallelism().map_or(1, usize::from);
         let shards = (0..count).map(Shard::new).collect::<io::Result<Vec<_>>>()?;
         let inboxes: Arc<[Arc<Inbox>]> = shards.iter().map(Shard::inbox).collect();
-        let registry = Registry::new();
-        let metrics = Metrics::new(count, registry.clone(), &spec.metrics);
+        let metrics = Metrics::new(count, Registry::new(), &metrics);
         let counts = Arc::new(backbone::Counts::default());
-        let backbone = start_backbone(spec, secrets, &inboxes, &counts, &tasks, &control)?;
+        let around = Surroundings {
+            inboxes: inboxes.clone(),
+            counts: counts.clone(),
+            tasks: tasks.clone(),
+            cancel: control.clone(),
+        };
+        let Configuration { spec, secrets, .. } = &configuration;
+        let (backbone, exchange) =
+            Exchange::start(&spec.backbone, secrets, around).await.map_err(PartsError::Backbone)?;
         let publisher = Publisher::new(backbone.publishes.clone());
         let readiness = Arc::new(Readiness::new(&[(admin::BACKBONE, NOT_CONNECTED)]));
-        show(&metrics, &counts, &publisher, &backbone, options.generation);
+        let loaded = Arc::new(Loaded::new(&configuration));
+        show(&metrics, &counts, &publisher, &backbone, &loaded);
         tasks.spawn(follow(backbone.clone(), readiness.clone(), control.clone()));
 
         let (requests, asked) = mpsc::channel(REQUESTS);
-        tasks.spawn(services::run(
-            asked,
-            access.clone(),
-            publisher.clone(),
-            inboxes.clone(),
-            control.clone(),
-        ));
-        let settings = Arc::new(Settings::new(spec));
+        let answering =
+            services::run(asked, access.clone(), publisher.clone(), inboxes.clone(), control.clone());
+        tasks.spawn(answering);
         let channels = Channels { interests: backbone.interests, requests };
-        let start = |(index, shard): (usize, Shard)| {
-            shard.start(settings.clone(), channels.clone(), metrics.shard(index).clone(), registry.clone())
-        };
-        let shards: Arc<[Running]> =
-            shards.into_iter().enumerate().map(start).collect::<io::Result<Vec<_>>>()?.into();
+        let shards = start_shards(shards, settings, &channels, &metrics)?;
 
-        let limits = within(&spec.limits, options.files);
-        let front = front(&limits, origins, access, publisher, &metrics, &inboxes, options.demo);
-        let (accepting, handed_over, mut status) = (accept.clone(), tasks.clone(), backbone.status);
-        tasks.spawn(async move {
-            // Clients that come at once need not be refused only because NATS is a moment later.
-            let first = status.wait_for(|status| status.connected);
-            let _ = timeout(FIRST_CONNECTION, accepting.run_until_cancelled(first)).await;
-            http::serve(options.public, options.files.http, Arc::new(front), &handed_over, accepting).await;
-        });
+        let front = Arc::new(front(&limits, origins, access.clone(), publisher, &metrics, &inboxes, demo));
+        let report = report(loaded.clone(), front.clone(), backbone.status.clone(), accept.clone());
+        let serving = open(public, files.http, front.clone(), backbone.status, tasks.clone(), accept.clone());
+        tasks.spawn(serving);
         let watched = shards.clone();
-        let router = admin::router(metrics, readiness.clone(), move || alive(&watched));
-        let admin = (TaskTracker::new(), CancellationToken::new());
-        admin.0.spawn(runtime::admin::serve(options.admin, router, admin.1.clone()));
-        Ok(Self { inboxes, shards, readiness, tasks, accept, control, admin })
+        let router = admin::router(metrics.clone(), readiness.clone(), move || alive(&watched), report);
+        let admin_tasks = (TaskTracker::new(), CancellationToken::new());
+        admin_tasks.0.spawn(runtime::admin::serve(admin, router, admin_tasks.1.clone()));
+        if let Some(reader) = source {
+            let places =
+                Places { access, front, metrics, inboxes: inboxes.clone(), backbone: exchange, files };
+            tasks.spawn(Reload::new(reader, places, configuration).run(loaded.clone(), accept.clone()));
+        }
+        Ok(Self { inboxes, shards, readiness, tasks, accept, control, admin: admin_tasks, loaded })
+    }
+
+    /// Over how long the configuration in force wants connections to be closed.
+    pub fn drain_window(&self) -> Duration {
+        self.loaded.drain_window()
     }
 
     /// Ends: not ready, nothing accepted, everybody told and closed evenly over `window`, the backbone drained.
@@ -162,19 +170,33 @@ impl Pod {
 
 const NOT_CONNECTED: &str = "the backbone is not connected: look at its address and credentials";
 
-fn start_backbone(
-    spec: &TopicGatewaySpec,
-    secrets: &Secrets,
-    inboxes: &Arc<[Arc<Inbox>]>,
-    counts: &Arc<backbone::Counts>,
-    tasks: &TaskTracker,
-    cancel: &CancellationToken,
-) -> Result<Handle, BackboneError> {
-    let (inboxes, counts, cancel) = (inboxes.clone(), counts.clone(), cancel.clone());
-    match &spec.backbone.nats {
-        Some(nats) => backbone::nats::spawn(nats, secrets, inboxes, counts, tasks, cancel),
-        None => Ok(backbone::memory::spawn(inboxes, counts, tasks, cancel)),
-    }
+fn start_shards(
+    shards: Vec<Shard>,
+    settings: Settings,
+    channels: &Channels,
+    metrics: &Metrics,
+) -> io::Result<Arc<[Running]>> {
+    let settings = Arc::new(settings);
+    let start = |(index, shard): (usize, Shard)| {
+        let (counts, registry) = (metrics.shard(index).clone(), metrics.topics().clone());
+        shard.start(settings.clone(), channels.clone(), counts, registry)
+    };
+    Ok(shards.into_iter().enumerate().map(start).collect::<io::Result<Vec<_>>>()?.into())
+}
+
+/// Serves the public port as soon as the backbone is connected, or should have been.
+async fn open(
+    public: TcpListener,
+    places: u64,
+    front: Arc<Front>,
+    mut status: watch::Receiver<Status>,
+    tasks: TaskTracker,
+    accept: CancellationToken,
+) {
+    // Clients that come at once need not be refused only because NATS is a moment later.
+    let first = status.wait_for(|status| status.connected);
+    let _ = timeout(FIRST_CONNECTION, accept.run_until_cancelled(first)).await;
+    http::serve(public, places, front, &tasks, accept).await;
 }
 
 /// Tells the metrics what other parts count.
@@ -183,7 +205,7 @@ fn show(
     counts: &Arc<backbone::Counts>,
     publisher: &Publisher,
     backbone: &Handle,
-    generation: i64,
+    loaded: &Arc<Loaded>,
 ) {
     let show_count = |metric, read: fn(&backbone::Counts) -> &AtomicU64| {
         let own = counts.clone();
@@ -200,8 +222,9 @@ fn show(
     let (connected, reconnects) = (backbone.status.clone(), backbone.status.clone());
     metrics.source(&names::BACKBONE_CONNECTED, &[], move || connected.borrow().connected.into());
     metrics.source(&names::BACKBONE_RECONNECTS, &[], move || reconnects.borrow().reconnects);
-    let generation = u64::try_from(generation).unwrap_or(0);
-    metrics.source(&names::CONFIG_GENERATION, &[], move || generation);
+    let (own, rejected) = (loaded.clone(), loaded.clone());
+    metrics.source(&names::CONFIG_GENERATION, &[], move || u64::try_from(own.generation()).unwrap_or(0));
+    metrics.source(&names::CONFIG_REJECTED, &[], move || rejected.rejected().is_some().into());
     let show_result = |result, read: fn(&publisher::Counts) -> &AtomicU64| {
         let own = publisher.clone();
         metrics.source(&names::PUBLISH, &[result], move || read(own.counts()).load(Relaxed));
@@ -231,7 +254,7 @@ async fn follow(backbone: Handle, readiness: Arc<Readiness>, cancel: Cancellatio
 fn front(
     limits: &Limits,
     origins: Origins,
-    access: Arc<Access>,
+    access: Arc<ArcSwap<Access>>,
     publisher: Publisher,
     metrics: &Arc<Metrics>,
     inboxes: &Arc<[Arc<Inbox>]>,
@@ -244,11 +267,12 @@ fn front(
     metrics.source(&names::ACCEPT_ERRORS, &[], move || not_accepted.load(Relaxed));
     Front {
         admission,
-        origins,
+        origins: ArcSwap::from_pointee(origins),
         identify: Box::new(move |token| match token {
-            None => Ok(access.anonymous()),
+            None => Ok(access.load().anonymous()),
             Some(token) => {
-                access.authenticate(token, services::now()).map(Some).map_err(|error| error.to_string())
+                let identity = access.load().authenticate(token, services::now());
+                identity.map(Some).map_err(|error| error.to_string())
             }
         }),
         publish: Box::new(move |user, topic, id, body| publisher.publish(&user, topic, id, body).boxed()),
@@ -262,11 +286,24 @@ fn front(
     }
 }
 
-/// The limits, with no more connections than there are files for.
-fn within(limits: &Limits, files: Shares) -> Limits {
-    let room = i32::try_from(files.connections).unwrap_or(i32::MAX);
-    let connections = if limits.connections == 0 { room } else { limits.connections.min(room) };
-    Limits { connections, ..limits.clone() }
+/// What the controller is told.
+fn report(
+    loaded: Arc<Loaded>,
+    front: Arc<Front>,
+    status: watch::Receiver<Status>,
+    accept: CancellationToken,
+) -> impl Fn() -> GatewayReport + Send + Sync + 'static {
+    move || {
+        let Stats { connections, subscriptions, .. } = (front.stats)();
+        GatewayReport {
+            generation: loaded.generation(),
+            connections,
+            subscriptions,
+            backbone_connected: status.borrow().connected,
+            draining: accept.is_cancelled(),
+            rejected: loaded.rejected(),
+        }
+    }
 }
 
 fn alive(shards: &[Running]) -> Result<(), String> {

@@ -5,6 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use arc_swap::ArcSwap;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ use crate::gateway::{
 /// and wait for their confirmation side by side, as many as the publisher lets wait.
 pub async fn run(
     mut requests: mpsc::Receiver<Request>,
-    access: Arc<Access>,
+    access: Arc<ArcSwap<Access>>,
     publisher: Publisher,
     inboxes: Arc<[Arc<Inbox>]>,
     cancel: CancellationToken,
@@ -43,7 +44,7 @@ pub async fn run(
             request = requests.recv(), if open => match request {
                 None => open = false,
                 Some(Request::Authenticate { shard, connection, token }) => {
-                    let result = access.authenticate(&token, now()).map_err(|error| error.to_string());
+                    let result = access.load().authenticate(&token, now()).map_err(|error| error.to_string());
                     tell(shard, ShardEvent::Authenticated { connection, result });
                 }
                 Some(Request::Publish { shard, connection, id, user, topic, message_id, payload }) => {

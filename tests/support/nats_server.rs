@@ -82,6 +82,12 @@ impl NatsServer {
         });
     }
 
+    /// Goes on with another configuration; those whom it does not let in any more are cut off.
+    pub(crate) fn configure(&self, config: &str) {
+        fs::write(&self.config, config).unwrap();
+        self.process.signal("HUP");
+    }
+
     /// Stops answering without closing anything, as a server behind a cut cable does.
     pub(crate) fn freeze(&self) {
         self.process.signal("STOP");

@@ -1,5 +1,7 @@
 //! A `TopicGateway` as a test writes it. JSON is YAML, so that a value is a file.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::{Issuer, NatsServer};
@@ -52,12 +54,37 @@ impl Resource {
         self.set(path, Value::Array(list))
     }
 
-    /// Puts a Secret beside it.
+    /// Puts a Secret beside it, in the place of one of the same name.
     pub(crate) fn secret(mut self, name: &str, values: Value) -> Self {
+        self.secrets.retain(|secret| secret["metadata"]["name"] != name);
         let metadata = json!({"name": name});
         self.secrets
             .push(json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values}));
         self
+    }
+
+    /// What the controller makes of it for a pod, with the Secrets in this folder.
+    pub(crate) fn gateway_config(&self, generation: i64, secrets: &Path) -> String {
+        json!({
+            "apiVersion": "topicgateway.io/v1alpha1",
+            "kind": "GatewayConfig",
+            "name": "test",
+            "namespace": "tests",
+            "generation": generation,
+            "secretsDirectory": secrets,
+            "spec": self.spec,
+        })
+        .to_string()
+    }
+
+    /// The values of the Secrets, by the names that their files have in a pod.
+    pub(crate) fn secret_files(&self) -> Vec<(String, String)> {
+        let files = self.secrets.iter().flat_map(|secret| {
+            let name = secret["metadata"]["name"].as_str().unwrap();
+            let values = secret["stringData"].as_object().unwrap();
+            values.iter().map(move |(key, value)| (format!("{name}_{key}"), value.as_str().unwrap().into()))
+        });
+        files.collect()
     }
 
     /// The file: the resource, then the Secrets.

@@ -2,6 +2,7 @@
 //! both. Loaded by path from both, so that the modules below are looked for beside this file.
 
 mod client;
+mod configured;
 mod gateway;
 mod http;
 mod metrics;
@@ -18,6 +19,7 @@ use std::{
 };
 
 pub(crate) use client::{Client, data_of};
+pub(crate) use configured::Configured;
 pub(crate) use gateway::{Gateway, command};
 pub(crate) use http::{Answer, get, try_get};
 pub(crate) use metrics::Metrics;

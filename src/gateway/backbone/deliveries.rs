@@ -2,9 +2,17 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use crate::gateway::shard::{Arrival, Inbox};
+use super::{Counts, interests::Wanted};
+use crate::{
+    api::Filter,
+    gateway::{
+        protocol::{GapReason, event},
+        shard::{Arrival, Inbox},
+    },
+};
 
 /// One batch per shard. Bounded by what the owner gathers before it flushes.
 #[derive(Debug)]
@@ -30,6 +38,20 @@ impl Deliveries {
         if let Some(batch) = self.batches.get_mut(shard) {
             batch.push(arrival);
         }
+    }
+
+    /// Tells these subscribers of a topic or pattern that messages may have been lost.
+    pub(crate) fn gap(&mut self, filter: &Filter, wanted: impl Iterator<Item = Wanted>, counts: &Counts) {
+        let mut frame = Vec::new();
+        event::gap(&mut frame, filter.as_str(), None, None, GapReason::Backbone);
+        let frame = Bytes::from(frame);
+        let mut told = false;
+        for Wanted { shard, .. } in wanted {
+            let (key, topic) = (filter.shared().clone(), filter.shared().clone());
+            self.push(shard, Arrival { key, topic, frame: frame.clone(), seq: None, message: false });
+            told = true;
+        }
+        Counts::add(&counts.gaps, u64::from(told));
     }
 
     /// Hands every batch over with one wake per shard, waiting for shards that have too much before them.

@@ -5,49 +5,39 @@ mod tests;
 
 use std::{collections::HashMap, sync::Arc};
 
-use tokio::sync::{mpsc, watch};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    Counts, Handle, InterestChange, PublishError, PublishRequest, Published, Status,
+    Counts, InterestChange, PublishError, PublishRequest, Published,
     deliveries::Deliveries,
+    exchange::{Post, Surroundings},
     interests::{Interests, Source, Wanted},
 };
 use crate::{
     api::{Filter, Seq},
     gateway::{
         protocol::{body, event},
-        shard::{Arrival, Inbox, ShardEvent},
+        shard::{Arrival, ShardEvent},
     },
 };
 
 /// Topics whose number is remembered; it must not be forgotten, so that one more is refused.
 pub const MAX_TOPICS: usize = 100_000;
 
-/// Changes of interest and publishes that wait for the task, each.
-const QUEUE: usize = 8_192;
-/// Of these, taken at one time.
+/// Changes of interest and publishes taken at one time, each.
 const BATCH: usize = 256;
 
 /// Starts the task of a backbone that is always connected and numbers each topic from 1.
-pub fn spawn(
-    inboxes: Arc<[Arc<Inbox>]>,
-    counts: Arc<Counts>,
-    tasks: &TaskTracker,
-    cancel: CancellationToken,
-) -> Handle {
-    let (interests, changes) = mpsc::channel(QUEUE);
-    let (publishes, requests) = mpsc::channel(QUEUE);
-    let (sender, status) = watch::channel(Status { connected: true, reconnects: 0 });
+pub(crate) fn run(post: Post, around: &Surroundings) {
+    let Surroundings { inboxes, counts, tasks, cancel } = around.clone();
     let memory = Memory {
         interests: Interests::default(),
         numbers: HashMap::new(),
         deliveries: Deliveries::new(inboxes, cancel.clone()),
         counts,
-        status: sender,
     };
-    tasks.spawn(memory.run(changes, requests, cancel));
-    Handle { interests, publishes, status }
+    post.status.send_modify(|status| status.connected = true);
+    tasks.spawn(memory.run(post, cancel));
 }
 
 struct Memory {
@@ -56,28 +46,30 @@ struct Memory {
     numbers: HashMap<Arc<str>, Seq>,
     deliveries: Deliveries,
     counts: Arc<Counts>,
-    /// Held so that those who watch see a backbone that lives.
-    status: watch::Sender<Status>,
 }
 
 impl Memory {
-    async fn run(
-        mut self,
-        mut interests: mpsc::Receiver<InterestChange>,
-        mut publishes: mpsc::Receiver<PublishRequest>,
-        cancel: CancellationToken,
-    ) {
+    async fn run(mut self, mut post: Post, cancel: CancellationToken) {
         // Everything comes by one feed that is there for good.
         let everything = ">".parse().ok().and_then(|all: Filter| self.interests.pin(&all));
         let Some(everything) = everything.and_then(|id| self.interests.source(id)) else { return };
+        self.inherit(&mut post);
         let (mut changed, mut requests, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         loop {
+            self.deliveries.flush().await;
             tokio::select! {
                 () = cancel.cancelled() => break,
-                1.. = interests.recv_many(&mut changed, BATCH) => {
+                Some(next) = post.asked.recv() => {
+                    let wanted = self.interests.wanted(None);
+                    post.wanted = wanted.map(|(filter, wanted)| (filter.clone(), wanted.to_vec())).collect();
+                    // Fails when the gateway is ending.
+                    let _ = next.send(post);
+                    return;
+                }
+                1.. = post.changes.recv_many(&mut changed, BATCH) => {
                     changed.drain(..).for_each(|change| self.change(change));
                 }
-                1.. = publishes.recv_many(&mut requests, BATCH) => {
+                1.. = post.requests.recv_many(&mut requests, BATCH) => {
                     let answers: Vec<_> = requests
                         .drain(..)
                         .map(|request: PublishRequest| (self.publish(everything, &request, &mut keys), request.reply))
@@ -90,7 +82,18 @@ impl Memory {
                 }
             }
         }
-        self.status.send_replace(Status::default());
+        post.status.send_modify(|status| status.connected = false);
+    }
+
+    /// Goes on with what shards want from the backbone before; whatever came on its way here is lost.
+    fn inherit(&mut self, post: &mut Post) {
+        for (filter, wanted) in post.wanted.drain(..) {
+            for one in &wanted {
+                self.interests.want(&filter, *one);
+            }
+            self.deliveries.gap(&filter, wanted.into_iter(), &self.counts);
+        }
+        post.unanswered.drain(..).for_each(|change| self.change(change));
     }
 
     fn change(&mut self, change: InterestChange) {

@@ -3,6 +3,7 @@
 mod barrier;
 mod connection;
 mod feeds;
+mod keys;
 mod options;
 mod publish;
 mod router;
@@ -12,21 +13,23 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::future::pending;
 
-use async_nats::ServerAddr;
-use tokio::sync::{mpsc, watch};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-
-use self::task::{Channels, Task};
-use super::{Counts, Handle, Status, deliveries::Deliveries};
-use crate::{
-    api::{NatsBackbone, SecretError, Secrets},
-    gateway::shard::Inbox,
+use async_nats::{Client, Event, ServerAddr, connection::State};
+use tokio::sync::mpsc;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
 };
 
-/// Changes of interest and publishes that wait for the task, each.
-const QUEUE: usize = 8_192;
+pub(crate) use self::keys::Keys;
+use self::{router::Router, task::Task};
+use super::{
+    deliveries::Deliveries,
+    exchange::{Post, Surroundings},
+};
+use crate::api::{Filter, NatsBackbone, SecretError, Secrets};
+
 /// Events of the NATS client that wait for the task; the client itself holds 128 more and drops what follows.
 const EVENTS: usize = 128;
 
@@ -55,38 +58,79 @@ pub enum BackboneError {
     /// The TLS settings do not go together.
     #[error("TLS towards NATS cannot be set up: {0}")]
     Tls(String),
+    /// The client library refuses to start.
+    #[error("the NATS client does not start: {0}")]
+    Client(String),
 }
 
-/// Starts the task of a backbone on NATS. It is not an error if no server can be reached: it keeps trying.
-///
-/// Once `cancel` is cancelled it confirms what is in flight, drains and ends, all within 5 seconds.
-pub fn spawn(
-    spec: &NatsBackbone,
-    secrets: &Secrets,
-    inboxes: Arc<[Arc<Inbox>]>,
-    counts: Arc<Counts>,
-    tasks: &TaskTracker,
+/// A client that connects, or is connected, and does nothing else yet. Dropped, it stops connecting.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    client: Client,
+    events: mpsc::Receiver<Event>,
+    keys: Keys,
+    router: Router,
+    pins: Vec<Filter>,
+    /// Why the last attempt to connect failed.
+    trouble: String,
     cancel: CancellationToken,
-) -> Result<Handle, BackboneError> {
-    let servers = addresses(&spec.servers)?;
-    let (sender, events) = mpsc::channel(EVENTS);
-    let options = options::options(spec, secrets, sender, cancel.clone())?;
-    let (interests, changes) = mpsc::channel(QUEUE);
-    let (publishes, requests) = mpsc::channel(QUEUE);
-    let (status_sender, status) = watch::channel(Status::default());
-    let router = router::Router::new(spec, Deliveries::new(inboxes, cancel.clone()), counts);
-    let pins = options::pins(spec);
-    tasks.spawn(async move {
+    /// Ends the client with whoever has this.
+    end: DropGuard,
+}
+
+impl Prepared {
+    /// Begins to connect. It is not an error if no server can be reached: it keeps trying.
+    pub(super) async fn new(
+        spec: &NatsBackbone,
+        secrets: &Secrets,
+        around: &Surroundings,
+    ) -> Result<Self, BackboneError> {
+        let servers = addresses(&spec.servers)?;
+        let (sender, events) = mpsc::channel(EVENTS);
+        let cancel = around.cancel.child_token();
+        let keys = Keys::new(spec, secrets)?;
+        let options = options::options(spec, &keys, sender, cancel.clone())?;
         // With retries from the first connection on, only an unusable address fails, and those are parsed.
-        match options.connect(servers).await {
-            Ok(client) => {
-                let channels = Channels { changes, requests, events };
-                Task::new(client, router, pins, status_sender).run(channels, cancel).await;
+        let client =
+            options.connect(servers).await.map_err(|error| BackboneError::Client(error.to_string()))?;
+        let deliveries = Deliveries::new(around.inboxes.clone(), cancel.clone());
+        let router = Router::new(spec, deliveries, around.counts.clone());
+        let (pins, trouble, end) = (options::pins(spec), String::new(), cancel.clone().drop_guard());
+        Ok(Self { client, events, keys, router, pins, trouble, cancel, end })
+    }
+
+    /// What it proves itself with.
+    pub(super) fn keys(&self) -> Keys {
+        self.keys.clone()
+    }
+
+    /// Why it is not connected yet.
+    pub(super) fn trouble(&self) -> &str {
+        &self.trouble
+    }
+
+    /// Waits until it is connected. May be dropped and called anew.
+    pub(super) async fn connected(&mut self) {
+        while self.client.connection_state() != State::Connected {
+            match self.events.recv().await {
+                Some(Event::ClientError(error)) => self.trouble = error.to_string(),
+                Some(_) => {}
+                // The client has ended and will never be connected.
+                None => pending().await,
             }
-            Err(error) => tracing::error!(%error, "the NATS client does not start"),
         }
-    });
-    Ok(Handle { interests, publishes, status })
+    }
+
+    /// Starts the task of this backbone. Once its token is cancelled it confirms what is in flight, drains and ends,
+    /// all within 5 seconds; so it does when another one takes its place.
+    pub(super) fn run(self, post: Post, tasks: &TaskTracker) {
+        let Self { client, events, router, pins, cancel, end, .. } = self;
+        let task = Task::new(client, router, pins, events);
+        tasks.spawn(async move {
+            task.run(post, cancel).await;
+            drop(end);
+        });
+    }
 }
 
 fn addresses(servers: &[String]) -> Result<Vec<ServerAddr>, BackboneError> {

@@ -5,6 +5,7 @@
 //! | `/metrics` | Prometheus's text format |
 //! | `/livez` | 200 while the process works, else 503 and why: restart it |
 //! | `/readyz` | 200 while clients are welcome, else 503 and why |
+//! | `/status` | [`GatewayReport`] in JSON, for the controller |
 //! | `/topics?prefix=&limit=&after=` | every topic and pattern with its subscribers, page by page |
 
 use std::{
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task;
 
 use crate::{
+    api::GatewayReport,
     gateway::{
         metrics::{Metrics, TEXT_FORMAT},
         topics::Registry,
@@ -45,14 +47,16 @@ struct Admin {
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     alive: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    report: Arc<dyn Fn() -> GatewayReport + Send + Sync>,
 }
 
 /// The admin port's routes. `alive` says whether every thread still works, or which does not; it is asked at each
-/// `/livez` and must not block.
+/// `/livez` and must not block. `report` is what `/status` answers; it may walk over all topics.
 pub fn router(
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     alive: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    report: impl Fn() -> GatewayReport + Send + Sync + 'static,
 ) -> Router {
     Router::new()
         .route("/metrics", get(scrape))
@@ -61,8 +65,9 @@ pub fn router(
             "/readyz",
             get(|State(admin): State<Admin>| async move { health(admin.readiness.check(Instant::now())) }),
         )
+        .route("/status", get(status))
         .route("/topics", get(topics))
-        .with_state(Admin { metrics, readiness, alive: Arc::new(alive) })
+        .with_state(Admin { metrics, readiness, alive: Arc::new(alive), report: Arc::new(report) })
 }
 
 async fn scrape(State(admin): State<Admin>) -> Response {
@@ -71,6 +76,13 @@ async fn scrape(State(admin): State<Admin>) -> Response {
     match text.unwrap_or_else(|error| Err(error.to_string())) {
         Ok(text) => ([(CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("metrics: {error}\n")).into_response(),
+    }
+}
+
+async fn status(State(admin): State<Admin>) -> Response {
+    match task::spawn_blocking(move || (admin.report)()).await {
+        Ok(report) => Json(report).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("status: {error}\n")).into_response(),
     }
 }
 

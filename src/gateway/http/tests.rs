@@ -50,7 +50,7 @@ fn identify(token: Option<&str>) -> Result<Option<Arc<Identity>>, String> {
 fn front(limits: &Limits, inbox: Arc<Inbox>) -> Front {
     Front {
         admission: Admission::new(limits),
-        origins: Origins::parse(&["https://app.test"]).unwrap(),
+        origins: ArcSwap::from_pointee(Origins::parse(&["https://app.test"]).unwrap()),
         identify: Box::new(identify),
         publish: Box::new(|user, topic, id, body| {
             assert_eq!((&*user, &body[..]), ("anonymous", &br#"{"bid":1.5,"by":"me"}"#[..]));

@@ -123,7 +123,7 @@ pub(super) fn origin_allowed(front: &Front, headers: &HeaderMap) -> bool {
     headers
         .get_all(ORIGIN)
         .iter()
-        .all(|origin| origin.to_str().is_ok_and(|origin| front.origins.allow(origin)))
+        .all(|origin| origin.to_str().is_ok_and(|origin| front.origins.load().allow(origin)))
 }
 
 /// Waits for the socket and gives it to a shard.

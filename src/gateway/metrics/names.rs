@@ -137,6 +137,12 @@ pub static CONFIG_GENERATION: Definition = gauge(
     &[],
     "Generation of the resource whose configuration is in force.",
 );
+/// Whether there is a configuration that was not taken over.
+pub static CONFIG_REJECTED: Definition = gauge(
+    "topicgateway_config_rejected",
+    &[],
+    "1 while a newer configuration could not be taken over and the one before goes on, else 0.",
+);
 /// What runs.
 pub static BUILD_INFO: Definition =
     gauge("topicgateway_build_info", &["version"], "Always 1; the labels say which build runs.");
@@ -167,5 +173,6 @@ pub static ALL: &[&Definition] = &[
     &BACKBONE_DROPPED,
     &BACKBONE_ERRORS,
     &CONFIG_GENERATION,
+    &CONFIG_REJECTED,
     &BUILD_INFO,
 ];

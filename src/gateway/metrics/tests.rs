@@ -21,6 +21,7 @@ fn assembled() -> Arc<Metrics> {
         &names::BACKBONE_DROPPED,
         &names::BACKBONE_ERRORS,
         &names::CONFIG_GENERATION,
+        &names::CONFIG_REJECTED,
     ] {
         metrics.source(metric, &[], || 1);
     }
@@ -113,6 +114,16 @@ fn a_source_is_read_at_every_scrape() {
     assert!(metrics.scrape().unwrap().contains("\ntopicgateway_config_generation 1\n"));
     value.store(2, Ordering::Relaxed);
     assert!(metrics.scrape().unwrap().contains("\ntopicgateway_config_generation 2\n"));
+}
+
+#[test]
+fn topics_are_folded_as_was_said_last() {
+    let metrics = Metrics::new(1, Registry::new(), &MetricsSpec::default());
+    metrics.topics().enter(&"a".into()).store(2, Ordering::Relaxed);
+    assert!(metrics.scrape().unwrap().contains("\ntopicgateway_topic_subscribers{topic=\"a\"} 2\n"));
+    metrics.fold(&MetricsSpec { max_topic_series: 0, ..MetricsSpec::default() });
+    let text = metrics.scrape().unwrap();
+    assert!(text.contains("\ntopicgateway_topic_subscribers{topic=\"__other__\"} 2\n"), "{text}");
 }
 
 #[test]

@@ -20,6 +20,12 @@ impl Bucket {
         Self { cost: NANOS_PER_SECOND.checked_div(per_second).unwrap_or(0), burst: burst.max(1), full_at: 0 }
     }
 
+    /// Changes both; what was taken lately counts.
+    pub fn set(&mut self, per_second: u32, burst: u32) {
+        let full_at = if per_second == 0 { 0 } else { self.full_at };
+        *self = Self { full_at, ..Self::new(per_second, burst) };
+    }
+
     /// Takes one, if there is one. `now_ms` is any monotonic count of milliseconds.
     pub fn take(&mut self, now_ms: u64) -> bool {
         let now = now_ms.saturating_mul(NANOS_PER_MILLI);
@@ -63,6 +69,19 @@ mod tests {
         assert!(!bucket.take(5));
         assert!(!bucket.take(4));
         assert!(bucket.take(u64::MAX));
+    }
+
+    #[test]
+    fn a_bucket_that_is_changed_keeps_what_was_taken_and_goes_on_at_the_new_rate() {
+        let mut bucket = Bucket::new(1, 1);
+        assert!(bucket.take(0));
+        bucket.set(10, 10);
+        assert!(!bucket.take(99), "the second that was taken is still owed");
+        assert!(bucket.take(100));
+        bucket.set(0, 0);
+        assert!((0..1000).all(|_| bucket.take(100)));
+        bucket.set(1, 1);
+        assert!(bucket.take(100) && !bucket.take(1099) && bucket.take(1100));
     }
 
     proptest! {

@@ -50,6 +50,12 @@ impl Session {
         }
     }
 
+    /// Other limits hold from now on.
+    pub fn limit(&mut self, policy: &Policy) {
+        self.publishes.set(policy.publish_per_second, policy.publish_per_second);
+        self.subscribes.set(policy.subscribe_per_second, policy.subscribe_per_second);
+    }
+
     /// Who it is, once known.
     pub fn identity(&self) -> Option<&Arc<Identity>> {
         self.identity.as_ref()

@@ -43,7 +43,13 @@ impl Bench {
         let (requests, receiver) = mpsc::channel(64);
         let cancel = CancellationToken::new();
         let publisher = Publisher::new(to_backbone);
-        let task = tokio::spawn(run(receiver, Arc::new(access), publisher, inboxes.clone(), cancel.clone()));
+        let task = tokio::spawn(run(
+            receiver,
+            Arc::new(ArcSwap::from_pointee(access)),
+            publisher,
+            inboxes.clone(),
+            cancel.clone(),
+        ));
         Self { requests, backbone, inboxes, cancel, task, _polls: polls }
     }
 

@@ -152,6 +152,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             ShardEvent::Published { connection, id, topic, message_id, answer } => {
                 self.published(connection, id.as_ref(), &topic, &message_id, answer);
             }
+            ShardEvent::Settings(settings) => self.change_settings(settings),
             ShardEvent::Drain { window } => self.drain(window),
         }
     }

@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::Settings;
 use crate::{
     api::{Filter, Seq, Topic},
     gateway::{access::Identity, limits::Seat, websocket::CloseCode},
@@ -122,6 +123,8 @@ pub enum ShardEvent {
         /// What became of it.
         answer: PublishAnswer,
     },
+    /// Go on under these settings, with everybody who is connected.
+    Settings(Arc<Settings>),
     /// Tell everybody to go elsewhere and close them evenly over this time; the thread ends when all are gone.
     Drain {
         /// Over which the closes are spread.

@@ -2,21 +2,31 @@ use std::sync::{Arc, atomic::Ordering};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{MAX_TOPICS, spawn};
-use crate::gateway::backbone::{
-    Counts, Handle, PublishError, Published,
-    shards::{Shards, change, json, publish},
+use super::MAX_TOPICS;
+use crate::{
+    api::{Backbone, Secrets},
+    gateway::backbone::{
+        Counts, Exchange, Handle, PublishError, Published, Surroundings,
+        shards::{Shards, change, json, publish},
+    },
 };
 
-fn start(shards: &Shards) -> (Handle, Arc<Counts>, TaskTracker, CancellationToken) {
+async fn start(shards: &Shards) -> (Handle, Arc<Counts>, TaskTracker, CancellationToken) {
     let (counts, tasks, cancel) = (Arc::new(Counts::default()), TaskTracker::new(), CancellationToken::new());
-    (spawn(shards.inboxes.clone(), counts.clone(), &tasks, cancel.clone()), counts, tasks, cancel)
+    let around = Surroundings {
+        inboxes: shards.inboxes.clone(),
+        counts: counts.clone(),
+        tasks: tasks.clone(),
+        cancel: cancel.clone(),
+    };
+    let (handle, _) = Exchange::start(&Backbone::default(), &Secrets::default(), around).await.unwrap();
+    (handle, counts, tasks, cancel)
 }
 
 #[tokio::test]
 async fn each_topic_is_numbered_from_one_and_a_message_names_the_one_before() {
     let mut shards = Shards::new(1);
-    let (handle, ..) = start(&shards);
+    let (handle, ..) = start(&shards).await;
     assert!(handle.status.borrow().connected);
     assert_eq!(shards.want(&handle, "prices.btc", 0, 7).await, Ok(0));
     for n in 1..=2 {
@@ -35,7 +45,7 @@ async fn each_topic_is_numbered_from_one_and_a_message_names_the_one_before() {
 #[tokio::test]
 async fn a_message_reaches_every_key_of_every_shard_that_wants_it_in_one_event() {
     let mut shards = Shards::new(2);
-    let (handle, counts, ..) = start(&shards);
+    let (handle, counts, ..) = start(&shards).await;
     for (key, shard) in [("a.b", 0), ("a.*", 0), ("a.>", 1), ("b", 1)] {
         shards.want(&handle, key, shard, 1).await.unwrap();
     }
@@ -53,7 +63,7 @@ async fn a_message_reaches_every_key_of_every_shard_that_wants_it_in_one_event()
 #[tokio::test]
 async fn what_is_released_is_not_delivered_any_more() {
     let mut shards = Shards::new(1);
-    let (handle, ..) = start(&shards);
+    let (handle, ..) = start(&shards).await;
     shards.want(&handle, "a", 0, 1).await.unwrap();
     change(&handle, "a", 0, 1, false).await;
     shards.want(&handle, "b", 0, 2).await.unwrap();
@@ -65,7 +75,7 @@ async fn what_is_released_is_not_delivered_any_more() {
 #[tokio::test]
 async fn one_topic_too_many_is_refused_and_those_it_has_go_on() {
     let shards = Shards::new(1);
-    let (handle, ..) = start(&shards);
+    let (handle, ..) = start(&shards).await;
     for n in 0..MAX_TOPICS {
         publish(&handle, &format!("t.{n}"), "id", "1").await.unwrap();
     }
@@ -77,7 +87,7 @@ async fn one_topic_too_many_is_refused_and_those_it_has_go_on() {
 #[tokio::test]
 async fn cancelling_ends_the_task() {
     let shards = Shards::new(1);
-    let (handle, _, tasks, cancel) = start(&shards);
+    let (handle, _, tasks, cancel) = start(&shards).await;
     cancel.cancel();
     tasks.close();
     tasks.wait().await;

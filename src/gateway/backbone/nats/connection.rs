@@ -43,6 +43,9 @@ impl Task {
         if connected && self.echo.is_none() {
             self.first_connection().await;
         }
+        if connected && self.echo.is_some() && !self.inherited.is_empty() {
+            self.inherit().await;
+        }
     }
 
     fn changed(&mut self, before: Link) {
@@ -78,6 +81,30 @@ impl Task {
                 self.start(feed, &filter).await;
             }
         }
+    }
+
+    /// Subscribes to what the backbone before this one delivered; what came in between is lost, and said to be.
+    async fn inherit(&mut self) {
+        let mut losers = Vec::new();
+        while let Some((filter, wanted)) = self.inherited.pop() {
+            let mut new = None;
+            for one in &wanted {
+                let cover = self.router.interests.want(&filter, *one);
+                new = new.or(cover.start.then_some(cover.feed));
+            }
+            if let Some(feed) = new
+                && !self.start(feed, &filter).await
+            {
+                // Tried again at the next look.
+                for one in &wanted {
+                    self.router.interests.release(&filter, one.shard);
+                }
+                self.inherited.push((filter, wanted));
+                break;
+            }
+            losers.push((filter, wanted));
+        }
+        self.barriers.join(Waiter::Announce(losers));
     }
 
     /// Something the client tells.

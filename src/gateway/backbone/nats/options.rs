@@ -1,17 +1,13 @@
-//! From the resource to the settings of the NATS client: credentials, TLS, how it reconnects.
+//! From the resource to the settings of the NATS client: what it subscribes to from the start, how it reconnects.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, time::Duration};
 
 use async_nats::{ConnectOptions, Event};
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::BackboneError;
-use crate::api::{Filter, NatsBackbone, NatsTls, SecretKeyRef, SecretRef, Secrets, SubscriptionMode};
+use super::{BackboneError, keys::Keys};
+use crate::api::{Filter, NatsBackbone, SubscriptionMode};
 
 /// Longest wait between two attempts to connect.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -23,16 +19,17 @@ const OPERATIONS: usize = 32_768;
 /// The client's settings; `events` is told what happens to the connection.
 pub(super) fn options(
     spec: &NatsBackbone,
-    secrets: &Secrets,
+    keys: &Keys,
     events: mpsc::Sender<Event>,
     cancel: CancellationToken,
 ) -> Result<ConnectOptions, BackboneError> {
-    let options = ConnectOptions::new()
+    let login = keys.clone();
+    Ok(ConnectOptions::with_auth_callback(move |nonce| ready(login.login(&nonce)))
         .name("topic-gateway")
         .retry_on_initial_connect()
         .client_capacity(OPERATIONS)
         .ping_interval(PING)
-        .tls_client_config(tls(spec.tls.as_ref(), secrets)?)
+        .tls_client_config(keys.tls()?)
         .require_tls(spec.tls.is_some())
         .reconnect_delay_callback(move |attempt| wait(attempt, &cancel))
         .event_callback(move |event| {
@@ -41,8 +38,7 @@ pub(super) fn options(
                 // Fails when the backbone has ended, and then nobody needs to know.
                 let _ = events.send(event).await;
             }
-        });
-    credentials(options, spec, secrets)
+        }))
 }
 
 /// The feeds of `Wildcard` mode, in topics: what no other entry covers, widest first.
@@ -71,98 +67,6 @@ fn wait(attempt: usize, cancel: &CancellationToken) -> Duration {
     let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(u32::MAX).min(10);
     let longest = (Duration::from_millis(50) * 2_u32.pow(doublings)).min(LONGEST_WAIT);
     longest.mul_f64(0.5 + rand::random::<f64>() / 2.0)
-}
-
-fn credentials(
-    options: ConnectOptions,
-    spec: &NatsBackbone,
-    secrets: &Secrets,
-) -> Result<ConnectOptions, BackboneError> {
-    if let Some(reference) = &spec.credentials_secret_ref {
-        // The client only finds the seed where a line end stands behind it.
-        let parsed = options.credentials(&format!("{}\n", text(secrets, reference)?));
-        return parsed.map_err(|_| value(reference, "is not a NATS credentials file (user JWT and seed)"));
-    }
-    if let Some(reference) = &spec.nkey_secret_ref {
-        let seed = text(secrets, reference)?;
-        if seed.len() != 58 || !seed.starts_with("SU") {
-            return Err(value(reference, "is not the nkey seed of a user (SU and 56 characters more)"));
-        }
-        return Ok(options.nkey(seed.into()));
-    }
-    if let Some(reference) = &spec.token_secret_ref {
-        return Ok(options.token(text(secrets, reference)?.into()));
-    }
-    if let Some(reference) = &spec.user_password_secret_ref {
-        let [user, password] =
-            ["username", "password"].map(|name| text(secrets, &key(reference, name)).map(String::from));
-        return Ok(options.user_and_password(user?, password?));
-    }
-    Ok(options)
-}
-
-fn tls(spec: Option<&NatsTls>, secrets: &Secrets) -> Result<ClientConfig, BackboneError> {
-    let spec = spec.cloned().unwrap_or_default();
-    let mut roots = RootCertStore::empty();
-    match &spec.ca_secret_ref {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(reference) => {
-            for certificate in certificates(secrets, reference)? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| value(reference, &format!("is no CA certificate: {error}")))?;
-            }
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| BackboneError::Tls(error.to_string()))?
-        .with_root_certificates(roots);
-    let Some(reference) = &spec.client_certificate_secret_ref else {
-        return Ok(builder.with_no_client_auth());
-    };
-    let chain = certificates(secrets, &key(reference, "tls.crt"))?;
-    let private = key(reference, "tls.key");
-    let bytes = secrets.key(&private)?;
-    let private =
-        PrivateKeyDer::from_pem_slice(bytes).map_err(|_| value(&private, "holds no private key in PEM"))?;
-    builder.with_client_auth_cert(chain, private).map_err(|error| {
-        BackboneError::Tls(format!(
-            "certificate and key in Secret {:?} do not go together: {error}",
-            reference.name
-        ))
-    })
-}
-
-fn certificates(
-    secrets: &Secrets,
-    reference: &SecretKeyRef,
-) -> Result<Vec<CertificateDer<'static>>, BackboneError> {
-    let pem = CertificateDer::pem_slice_iter(secrets.key(reference)?).collect::<Result<Vec<_>, _>>();
-    match pem {
-        Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err(value(reference, "holds no certificates in PEM")),
-    }
-}
-
-/// The text of a value; a line end behind it is left by many tools and never meant.
-fn text<'a>(secrets: &'a Secrets, reference: &SecretKeyRef) -> Result<&'a str, BackboneError> {
-    let bytes = secrets.key(reference)?;
-    let text = std::str::from_utf8(bytes).map_err(|_| value(reference, "is not UTF-8 text"))?;
-    Ok(text.trim_end_matches(['\r', '\n']))
-}
-
-fn key(reference: &SecretRef, key: &str) -> SecretKeyRef {
-    SecretKeyRef { name: reference.name.clone(), key: key.into() }
-}
-
-fn value(reference: &SecretKeyRef, problem: &str) -> BackboneError {
-    BackboneError::Value {
-        secret: reference.name.clone(),
-        key: reference.key.clone(),
-        problem: problem.into(),
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_nats::{HeaderName, Message};
-use bytes::Bytes;
 
 use crate::{
     api::{Filter, NatsBackbone, Topic},
@@ -13,7 +12,7 @@ use crate::{
             deliveries::Deliveries,
             interests::{FeedId, Interests, Source, Wanted},
         },
-        protocol::{GapReason, body, event},
+        protocol::{body, event},
         shard::Arrival,
     },
 };
@@ -81,17 +80,8 @@ impl Router {
     /// Tells these, as far as they still want it, that messages may have been lost.
     pub(super) fn announce(&mut self, losers: &[(Filter, Vec<Wanted>)]) {
         for (filter, wanted) in losers {
-            let mut frame = Vec::new();
-            event::gap(&mut frame, filter.as_str(), None, None, GapReason::Backbone);
-            let frame = Bytes::from(frame);
-            let mut told = false;
-            for wanted in wanted.iter().filter(|wanted| self.interests.stands(filter, **wanted)) {
-                let (key, topic) = (filter.shared().clone(), filter.shared().clone());
-                let arrival = Arrival { key, topic, frame: frame.clone(), seq: None, message: false };
-                self.deliveries.push(wanted.shard, arrival);
-                told = true;
-            }
-            Counts::add(&self.counts.gaps, u64::from(told));
+            let still = wanted.iter().filter(|wanted| self.interests.stands(filter, **wanted)).copied();
+            self.deliveries.gap(filter, still, &self.counts);
         }
     }
 }

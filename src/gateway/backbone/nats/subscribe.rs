@@ -4,15 +4,12 @@ use tokio::time::timeout;
 
 use super::{
     barrier::CONFIRM,
-    task::{Task, Waiter},
+    task::{Task, Waiter, wanted_by},
 };
 use crate::{
     api::Filter,
     gateway::{
-        backbone::{
-            InterestChange,
-            interests::{FeedId, Wanted},
-        },
+        backbone::{InterestChange, interests::FeedId},
         shard::ShardEvent,
     },
 };
@@ -29,8 +26,7 @@ impl Task {
             self.release(&change);
             return self.refuse(&change, NOT_CONNECTED);
         }
-        let wanted = Wanted { shard: change.shard, epoch: change.epoch };
-        let cover = self.router.interests.want(&change.filter, wanted);
+        let cover = self.router.interests.want(&change.filter, wanted_by(&change));
         if cover.start && !self.start(cover.feed, &change.filter).await {
             return self.refuse(&change, NOT_CONNECTED);
         }
@@ -64,7 +60,7 @@ impl Task {
     /// Tells the shard that it cannot have what it wants and forgets that it wanted it, unless it has asked anew.
     pub(super) fn refuse(&mut self, change: &InterestChange, reason: &str) {
         let InterestChange { filter, shard, epoch, .. } = change;
-        if self.router.interests.stands(filter, Wanted { shard: *shard, epoch: *epoch }) {
+        if self.router.interests.stands(filter, wanted_by(change)) {
             self.release(change);
         }
         if let Some(inbox) = self.router.deliveries.inbox(*shard) {
@@ -74,6 +70,10 @@ impl Task {
     }
 
     fn release(&mut self, change: &InterestChange) {
+        // Nearly always empty: only between the start of this backbone and its first connection.
+        for (_, wanted) in self.inherited.iter_mut().filter(|(filter, _)| *filter == change.filter) {
+            wanted.retain(|one| one.shard != change.shard);
+        }
         for feed in self.router.interests.release(&change.filter, change.shard) {
             self.feeds.remove(feed);
         }

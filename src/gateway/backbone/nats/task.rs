@@ -25,8 +25,9 @@ use super::{
 use crate::{
     api::{Filter, Topic},
     gateway::backbone::{
-        Counts, InterestChange, PublishError, PublishRequest, Published, Status,
-        interests::{FeedId, Wanted},
+        Counts, InterestChange, PublishError, Published, Status,
+        exchange::Post,
+        interests::{FeedId, Interests, Wanted},
     },
 };
 
@@ -40,13 +41,6 @@ const IN_FLIGHT: usize = 8_192;
 const TICK: Duration = Duration::from_secs(1);
 /// How long the end may take.
 const END: Duration = Duration::from_secs(5);
-
-/// What comes in.
-pub(super) struct Channels {
-    pub(super) changes: mpsc::Receiver<InterestChange>,
-    pub(super) requests: mpsc::Receiver<PublishRequest>,
-    pub(super) events: mpsc::Receiver<Event>,
-}
 
 /// Somebody who waits for a barrier.
 pub(super) enum Waiter {
@@ -68,6 +62,10 @@ pub(super) struct Task {
     pub(super) proven: FeedId,
     /// Feeds that are there for good.
     pub(super) pins: Vec<Filter>,
+    /// What shards got from the backbone before this one, until it is subscribed to here.
+    pub(super) inherited: Vec<(Filter, Vec<Wanted>)>,
+    /// What the client tells.
+    pub(super) events: mpsc::Receiver<Event>,
     pub(super) status: watch::Sender<Status>,
     pub(super) link: Link,
     /// Where barriers come back; subscribed to on the first connection.
@@ -85,7 +83,7 @@ impl Task {
         client: Client,
         router: Router,
         pins: Vec<Filter>,
-        status: watch::Sender<Status>,
+        events: mpsc::Receiver<Event>,
     ) -> Self {
         Self {
             statistics: client.statistics(),
@@ -93,7 +91,9 @@ impl Task {
             client,
             router,
             pins,
-            status,
+            events,
+            inherited: Vec::new(),
+            status: watch::channel(Status::default()).0,
             feeds: Feeds::default(),
             barriers: Barriers::default(),
             proven: 0,
@@ -105,16 +105,20 @@ impl Task {
         }
     }
 
-    pub(super) async fn run(mut self, mut channels: Channels, cancel: CancellationToken) {
-        let Channels { changes, requests, events } = &mut channels;
+    pub(super) async fn run(mut self, post: Post, cancel: CancellationToken) {
+        let mut post = self.begin(post).await;
+        let Post { changes, requests, asked, .. } = &mut post;
         let (mut changed, mut requested) = (Vec::new(), Vec::new());
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        let next = loop {
+            self.send_barrier().await;
+            self.router.deliveries.flush().await;
             let room = self.barriers.waiting() < IN_FLIGHT;
             tokio::select! {
-                () = cancel.cancelled() => break,
-                Some(event) = events.recv() => self.event(event).await,
+                () = cancel.cancelled() => break None,
+                Some(next) = asked.recv() => break Some(next),
+                Some(event) = self.events.recv() => self.event(event).await,
                 1.. = changes.recv_many(&mut changed, BATCH), if room => {
                     for change in changed.drain(..) {
                         self.change(change).await;
@@ -125,14 +129,56 @@ impl Task {
                         self.publish(request).await;
                     }
                 }
-                Some(barrier) = next(self.echo.as_mut()) => self.returned(&barrier, events).await,
+                Some(barrier) = next(self.echo.as_mut()) => self.returned(&barrier).await,
                 () = self.feeds.ready() => self.receive().await,
                 _ = tick.tick() => self.tick().await,
             }
-            self.send_barrier().await;
-            self.router.deliveries.flush().await;
+        };
+        match next {
+            None => self.end("the gateway is going away").await,
+            Some(next) => {
+                // What has come so far goes out.
+                self.receive().await;
+                self.router.deliveries.flush().await;
+                // Fails when the gateway is ending.
+                let _ = next.send(self.hand_over(post));
+                self.end("another backbone has taken its place").await;
+            }
         }
-        self.end(events).await;
+    }
+
+    /// Goes on where the backbone before this one has stopped.
+    async fn begin(&mut self, mut post: Post) -> Post {
+        self.inherited = std::mem::take(&mut post.wanted);
+        self.status = std::mem::replace(&mut post.status, watch::channel(Status::default()).0);
+        self.look().await;
+        let connected = self.link.connected;
+        self.status
+            .send_if_modified(|status| std::mem::replace(&mut status.connected, connected) != connected);
+        for change in std::mem::take(&mut post.unanswered) {
+            self.change(change).await;
+        }
+        post
+    }
+
+    /// Stops delivering, and gives away everything but the publishes that are still to be confirmed.
+    fn hand_over(&mut self, post: Post) -> Post {
+        self.feeds.clear();
+        let mut unanswered = Vec::new();
+        for waiter in self.barriers.take(|waiter| !matches!(waiter, Waiter::Publish(..))) {
+            // Who is to be told of a gap is told by the next backbone, as everybody is.
+            if let Waiter::Interest(change) = waiter
+                && self.router.interests.stands(&change.filter, wanted_by(&change))
+            {
+                self.router.interests.release(&change.filter, change.shard);
+                unanswered.push(change);
+            }
+        }
+        let mut wanted = self.router.wanted(None);
+        wanted.append(&mut self.inherited);
+        self.router.interests = Interests::default();
+        let status = std::mem::replace(&mut self.status, watch::channel(Status::default()).0);
+        Post { status, wanted, unanswered, ..post }
     }
 
     /// Takes a batch of messages from the feeds and hands it to the shards.
@@ -183,10 +229,10 @@ impl Task {
     }
 
     /// A barrier is back.
-    async fn returned(&mut self, barrier: &Message, events: &mut mpsc::Receiver<Event>) {
+    async fn returned(&mut self, barrier: &Message) {
         // What the server refused before it sent the barrier is known by now or in a moment.
         tokio::task::yield_now().await;
-        while let Ok(event) = events.try_recv() {
+        while let Ok(event) = self.events.try_recv() {
             self.event(event).await;
         }
         self.look().await;
@@ -220,18 +266,18 @@ impl Task {
     }
 
     /// Waits for what is in flight, drains and ends.
-    async fn end(mut self, events: &mut mpsc::Receiver<Event>) {
+    async fn end(mut self, reason: &'static str) {
         let work = async {
             self.look().await;
             self.send_barrier().await;
             while self.link.connected && self.barriers.waiting() > 0 {
                 let Some(barrier) = next(self.echo.as_mut()).await else { break };
-                self.returned(&barrier, events).await;
+                self.returned(&barrier).await;
                 self.send_barrier().await;
             }
         };
         let _ = timeout(END, work).await;
-        self.fail_all("the gateway is going away");
+        self.fail_all(reason);
         self.feeds.clear();
         if self.link.connected {
             let _ = timeout(END, self.client.drain()).await;
@@ -242,6 +288,11 @@ impl Task {
             "the NATS connection has ended"
         );
     }
+}
+
+/// Who asks in this change.
+pub(super) fn wanted_by(change: &InterestChange) -> Wanted {
+    Wanted { shard: change.shard, epoch: change.epoch }
 }
 
 async fn next(subscriber: Option<&mut Subscriber>) -> Option<Message> {

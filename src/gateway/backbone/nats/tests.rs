@@ -1,6 +1,7 @@
 //! The backbone against the real nats-server.
 
 mod faults;
+mod replacing;
 mod routing;
 mod security;
 mod server;
@@ -10,11 +11,11 @@ use std::sync::{Arc, atomic::AtomicU64, atomic::Ordering};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::server::Server;
-use super::{BackboneError, spawn};
+use super::BackboneError;
 use crate::{
-    api::{NatsBackbone, Pattern, Secrets, SubscriptionMode},
+    api::{Backbone, NatsBackbone, Pattern, Secrets, SubscriptionMode},
     gateway::backbone::{
-        Counts, Handle,
+        Counts, Exchange, Handle, Surroundings,
         shards::{PATIENCE, Shards},
     },
 };
@@ -34,6 +35,7 @@ fn wildcard(server: &Server, subjects: &[&str]) -> NatsBackbone {
 struct Rig {
     shards: Shards,
     handle: Handle,
+    exchange: Exchange,
     counts: Arc<Counts>,
     tasks: TaskTracker,
     cancel: CancellationToken,
@@ -41,16 +43,26 @@ struct Rig {
 
 impl Rig {
     /// Started, whether or not it is connected.
-    fn start(spec: &NatsBackbone, secrets: &Secrets) -> Result<Self, BackboneError> {
+    async fn start(spec: &NatsBackbone, secrets: &Secrets) -> Result<Self, BackboneError> {
+        Self::on(&Backbone { nats: Some(spec.clone()), memory: None }, secrets).await
+    }
+
+    async fn on(spec: &Backbone, secrets: &Secrets) -> Result<Self, BackboneError> {
         let (shards, counts) = (Shards::new(2), Arc::new(Counts::default()));
         let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
-        let handle = spawn(spec, secrets, shards.inboxes.clone(), counts.clone(), &tasks, cancel.clone())?;
-        Ok(Self { shards, handle, counts, tasks, cancel })
+        let around = Surroundings {
+            inboxes: shards.inboxes.clone(),
+            counts: counts.clone(),
+            tasks: tasks.clone(),
+            cancel: cancel.clone(),
+        };
+        let (handle, exchange) = Exchange::start(spec, secrets, around).await?;
+        Ok(Self { shards, handle, exchange, counts, tasks, cancel })
     }
 
     /// Started and connected.
     async fn connected(spec: &NatsBackbone) -> Self {
-        let mut rig = Self::start(spec, &Secrets::default()).unwrap();
+        let mut rig = Self::start(spec, &Secrets::default()).await.unwrap();
         rig.wait(true).await;
         rig
     }

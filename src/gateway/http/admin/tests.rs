@@ -7,7 +7,7 @@ use axum::{
 use tower::ServiceExt;
 
 use super::*;
-use crate::api::MetricsSpec;
+use crate::api::{GatewayReport, MetricsSpec};
 
 /// An admin port over these topics, ready and alive.
 fn admin(topics: &[(&str, u32)]) -> Admin {
@@ -19,13 +19,25 @@ fn admin(topics: &[(&str, u32)]) -> Admin {
         metrics: Metrics::new(1, registry, &MetricsSpec::default()),
         readiness: Arc::new(Readiness::new(&[])),
         alive: Arc::new(|| Ok(())),
+        report: Arc::new(report),
+    }
+}
+
+fn report() -> GatewayReport {
+    GatewayReport {
+        generation: 3,
+        connections: 1,
+        subscriptions: 2,
+        backbone_connected: true,
+        draining: false,
+        rejected: None,
     }
 }
 
 impl Admin {
     async fn ask(&self, method: &str, uri: &str) -> (u16, String, String) {
-        let alive = self.alive.clone();
-        let router = router(self.metrics.clone(), self.readiness.clone(), move || alive());
+        let (alive, report) = (self.alive.clone(), self.report.clone());
+        let router = router(self.metrics.clone(), self.readiness.clone(), move || alive(), move || report());
         let request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         let kind =
@@ -91,6 +103,13 @@ async fn topics_are_listed_page_by_page() {
 }
 
 #[tokio::test]
+async fn the_status_is_json_for_the_controller() {
+    let (status, kind, body) = admin(&[]).ask("GET", "/status").await;
+    assert_eq!((status, &*kind), (200, "application/json"));
+    assert_eq!(serde_json::from_str::<GatewayReport>(&body).unwrap(), report());
+}
+
+#[tokio::test]
 async fn a_page_has_100_topics_unless_asked_otherwise() {
     let names: Vec<String> = (0..101).map(|n| format!("t{n:03}")).collect();
     let topics: Vec<(&str, u32)> = names.iter().map(|name| (&**name, 1)).collect();
@@ -110,7 +129,7 @@ async fn a_wrong_limit_is_refused_with_a_sentence() {
 
 #[tokio::test]
 async fn nothing_can_be_changed_here() {
-    for path in ["/metrics", "/livez", "/readyz", "/topics"] {
+    for path in ["/metrics", "/livez", "/readyz", "/status", "/topics"] {
         assert_eq!(admin(&[]).ask("POST", path).await.0, 405, "{path}");
     }
 }

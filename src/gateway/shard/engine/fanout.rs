@@ -30,6 +30,10 @@ impl<S: Socket, C: Control> Engine<S, C> {
         if let (Some(seq), None) = (arrival.seq, &topic) {
             socket.seq = seq;
         }
+        // After a gap nobody knows the position, and another backbone counts from elsewhere.
+        if !arrival.message {
+            socket.seq = 0;
+        }
         let mark = Mark { seq: arrival.seq, message: arrival.message, topic, second };
         socket.log.append(&arrival.frame, mark, &mut self.pool);
         self.queue(index);

@@ -10,7 +10,7 @@ use crate::gateway::{
     access::Identity,
     drain,
     protocol::{ErrorCode, event, session::Session},
-    shard::inbox::Greeting,
+    shard::{Settings, inbox::Greeting},
     websocket::{self, CloseCode, Decoder},
 };
 
@@ -195,6 +195,20 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 self.owing.push(slot);
             }
         }
+    }
+
+    /// Goes on under other settings. A client's next ping comes no later than the new heartbeat wants it; topics held
+    /// beyond a lower limit are kept.
+    pub(super) fn change_settings(&mut self, settings: Arc<Settings>) {
+        let (second, heartbeat) = (self.now.second(), settings.heartbeat_seconds);
+        for (slot, connection) in &mut self.connections {
+            connection.session.limit(&settings.session);
+            if heartbeat != self.settings.heartbeat_seconds {
+                connection.ping_at = connection.ping_at.min(second + 1 + spread(slot, heartbeat));
+            }
+        }
+        self.table.each(|socket| socket.policy = settings.policy(&socket.filter));
+        self.settings = settings;
     }
 
     /// Tells everybody to go elsewhere, and plans when whoever stays is closed.

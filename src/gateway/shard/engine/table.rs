@@ -101,6 +101,11 @@ impl Table {
         Some(removed)
     }
 
+    /// Changes every sub-socket.
+    pub(super) fn each(&mut self, mut change: impl FnMut(&mut SubSocket)) {
+        self.sockets.iter_mut().for_each(|(_, socket)| change(socket));
+    }
+
     /// Indices of all sub-sockets for which `wanted` holds.
     pub(super) fn indices(&self, wanted: impl Fn(&SubSocket) -> bool) -> Vec<u32> {
         let found = self.sockets.iter().filter(|(_, socket)| wanted(socket));

@@ -4,6 +4,7 @@ mod keeping_up;
 mod lagging;
 mod life;
 mod random;
+mod settings;
 
 use std::{
     cell::RefCell,

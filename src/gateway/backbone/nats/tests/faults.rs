@@ -82,7 +82,7 @@ async fn a_server_that_comes_later_is_found_and_nothing_is_announced_as_lost() {
     let mut server = Server::plain().await;
     server.stop();
     for spec in [spec(&[server.url()]), wildcard(&server, &[">"])] {
-        let mut rig = Rig::start(&spec, &Secrets::default()).unwrap();
+        let mut rig = Rig::start(&spec, &Secrets::default()).await.unwrap();
         assert!(!rig.handle.status.borrow().connected);
         assert!(rig.want("a", 0).await.is_err());
         assert!(publish(&rig.handle, "a", "id", "1").await.is_err());
@@ -139,6 +139,6 @@ async fn the_end_confirms_what_is_in_flight() {
 #[tokio::test]
 async fn a_backbone_that_never_connected_ends_when_told() {
     let nobody = NatsBackbone { ..spec(&["nats://127.0.0.1:1".into()]) };
-    let rig = Rig::start(&nobody, &Secrets::default()).unwrap();
+    let rig = Rig::start(&nobody, &Secrets::default()).await.unwrap();
     rig.end().await;
 }

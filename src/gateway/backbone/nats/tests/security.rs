@@ -14,7 +14,7 @@ use crate::{
 /// Connects with what `fields` refers to in the Secret `s`, and must be let in; without it, it is not.
 async fn lets_in(config: &str, fields: Value, values: &[(&str, &str)]) {
     let server = Server::with(config, TempDir::new().unwrap()).await;
-    let mut rig = Rig::start(&with(&server.url(), &fields), &secrets(values)).unwrap();
+    let mut rig = Rig::start(&with(&server.url(), &fields), &secrets(values)).await.unwrap();
     rig.wait(true).await;
     assert_eq!(rig.want("a", 0).await, Ok(0));
     rig.end().await;
@@ -103,7 +103,7 @@ async fn values_that_are_not_what_they_should_be_are_named_and_never_shown() {
         (json!({"tls": {"caSecretRef": key}}), "PEM"),
         (json!({"tls": {"clientCertificateSecretRef": {"name": "s"}}}), "tls.crt"),
     ] {
-        let started = Rig::start(&with("nats://127.0.0.1:1", &fields), &secrets(&[("k", "hush-hush")]));
+        let started = Rig::start(&with("nats://127.0.0.1:1", &fields), &secrets(&[("k", "hush-hush")])).await;
         let error = started.err().unwrap().to_string();
         assert!(error.contains(needed) && !error.contains("hush"), "{error}");
     }
@@ -113,10 +113,10 @@ async fn values_that_are_not_what_they_should_be_are_named_and_never_shown() {
 async fn addresses_nobody_can_connect_to_are_named_by_their_place() {
     for address in ["http://a:1", "nats://", "nats://a:port", "ws://a"] {
         let servers = ["nats://127.0.0.1:1".to_string(), address.to_string()];
-        let error = Rig::start(&spec(&servers), &Secrets::default()).err().unwrap();
+        let error = Rig::start(&spec(&servers), &Secrets::default()).await.err().unwrap();
         assert!(matches!(&error, BackboneError::Address(1, _)), "{address}: {error}");
     }
-    let error = Rig::start(&spec(&[]), &Secrets::default()).err().unwrap();
+    let error = Rig::start(&spec(&[]), &Secrets::default()).await.err().unwrap();
     assert!(matches!(error, BackboneError::NoServers));
 }
 
@@ -126,7 +126,7 @@ async fn what_the_nats_user_may_not_do_is_refused() {
         publish: { deny: ["secret.>"] }, subscribe: { deny: ["secret.>"] } } }] }"#;
     let server = Server::with(config, TempDir::new().unwrap()).await;
     let spec = with(&server.url(), &json!({"userPasswordSecretRef": {"name": "s"}}));
-    let mut rig = Rig::start(&spec, &secrets(&[("username", "gate"), ("password", "way")])).unwrap();
+    let mut rig = Rig::start(&spec, &secrets(&[("username", "gate"), ("password", "way")])).await.unwrap();
     rig.wait(true).await;
     let refused = publish(&rig.handle, "secret.a", "id", "1").await.unwrap_err();
     assert!(matches!(&refused, PublishError::Refused(why) if why.contains("secret.a")), "{refused}");
@@ -155,12 +155,15 @@ async fn tls_checks_the_server_and_shows_the_client_certificate() {
         ..spec(&[server.url().replace("nats://", "tls://")])
     };
     let strangers = [json!({"caSecretRef": ca}), json!({"clientCertificateSecretRef": {"name": "client"}})];
-    let strangers = strangers.map(|fields| Rig::start(&tls(fields), &secrets).unwrap());
+    let mut refused = Vec::new();
+    for fields in strangers {
+        refused.push(Rig::start(&tls(fields), &secrets).await.unwrap());
+    }
     let both = json!({"caSecretRef": ca, "clientCertificateSecretRef": {"name": "client"}});
-    let mut rig = Rig::start(&tls(both), &secrets).unwrap();
+    let mut rig = Rig::start(&tls(both), &secrets).await.unwrap();
     rig.wait(true).await;
     assert_eq!(rig.want("a", 0).await, Ok(0));
-    for mut stranger in strangers {
+    for mut stranger in refused {
         assert!(stranger.want("a", 0).await.is_err(), "without the CA, or without a certificate");
         assert!(!stranger.handle.status.borrow().connected);
     }

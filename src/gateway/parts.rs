@@ -1,0 +1,104 @@
+//! The parts of a gateway that a configuration decides: made from it, and put in the places where they are used.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+
+use super::{
+    access::{Access, AccessError},
+    backbone::{Change, Exchange, Gone, nats::BackboneError},
+    config::Configuration,
+    http::{Front, OriginError, Origins},
+    metrics::Metrics,
+    shard::{Inbox, Settings, ShardEvent},
+};
+use crate::{
+    api::{Limits, MetricsSpec},
+    runtime::open_files::Shares,
+};
+
+/// Why nothing can be made of a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum PartsError {
+    /// Authentication is not configured well.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The backbone is not configured well.
+    #[error(transparent)]
+    Backbone(#[from] BackboneError),
+    /// An origin is not one.
+    #[error(transparent)]
+    Origins(#[from] OriginError),
+}
+
+/// Everything but the backbone.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) access: Access,
+    pub(super) origins: Origins,
+    /// With no more connections than there are open files for.
+    pub(super) limits: Limits,
+    pub(super) settings: Settings,
+    pub(super) metrics: MetricsSpec,
+}
+
+/// Where the parts are used.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) access: Arc<ArcSwap<Access>>,
+    pub(super) front: Arc<Front>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) inboxes: Arc<[Arc<Inbox>]>,
+    pub(super) backbone: Exchange,
+    pub(super) files: Shares,
+}
+
+impl Parts {
+    /// Makes them, without effect on anything that runs.
+    pub(super) fn new(configuration: &Configuration, files: Shares) -> Result<Self, PartsError> {
+        let Configuration { spec, secrets, .. } = configuration;
+        Ok(Self {
+            access: Access::new(spec, secrets)?,
+            origins: Origins::parse(&spec.listeners.allowed_origins)?,
+            limits: within(&spec.limits, files),
+            settings: Settings::new(spec),
+            metrics: spec.metrics.clone(),
+        })
+    }
+}
+
+impl Places {
+    /// Makes everything that another configuration asks for, without effect on what runs.
+    pub(super) async fn prepare(&self, configuration: &Configuration) -> Result<(Parts, Change), PartsError> {
+        let parts = Parts::new(configuration, self.files)?;
+        let change = self.backbone.prepare(&configuration.spec.backbone, &configuration.secrets).await?;
+        Ok((parts, change))
+    }
+
+    /// Puts new parts in the place of those in use. The backbone goes first, for only that can fail: its task may
+    /// have ended.
+    pub(super) async fn put(&mut self, parts: Parts, change: Change) -> Result<(), Gone> {
+        self.backbone.take_over(change).await?;
+        self.access.store(Arc::new(parts.access));
+        self.front.origins.store(Arc::new(parts.origins));
+        self.front.admission.limit(parts.limits);
+        self.metrics.fold(&parts.metrics);
+        let settings = Arc::new(parts.settings);
+        for inbox in self.inboxes.iter() {
+            inbox.push(ShardEvent::Settings(settings.clone()));
+        }
+        Ok(())
+    }
+}
+
+/// Over how long a gateway with this configuration closes its connections when it goes away.
+pub(super) fn drain_window(configuration: &Configuration) -> Duration {
+    Duration::from_secs(u64::try_from(configuration.spec.drain.window_seconds).unwrap_or(0))
+}
+
+/// The limits, with no more connections than there are files for.
+fn within(limits: &Limits, files: Shares) -> Limits {
+    let room = i32::try_from(files.connections).unwrap_or(i32::MAX);
+    let connections = if limits.connections == 0 { room } else { limits.connections.min(room) };
+    Limits { connections, ..limits.clone() }
+}
