@@ -96,7 +96,7 @@ fn what_is_for_a_cluster_is_read_and_noted_once() {
     assert_eq!(
         notes,
         [
-            "a.yaml:9: spec.replicas, spec.disruption, spec.pod mean something in a cluster only, not used here"
+            "a.yaml:10: spec.replicas, spec.disruption, spec.pod mean something in a cluster only, not used here"
         ]
     );
     let one = parse(&format!(
