@@ -178,11 +178,7 @@ async fn stay(url: String, setup: String, history: Arc<Mutex<History>>) {
         match timeout(CONNECTING, connect_async(&url)).await {
             Ok(Ok((socket, _))) => {
                 let (code, due) = live(socket, &setup, &history).await;
-                let close = Close { code, at: Instant::now(), due, back: None };
-                let mut history = history.lock().unwrap();
-                history.held = 0;
-                history.closes.push(close);
-                drop(history);
+                history.lock().unwrap().close(code, due);
                 if let Some(due) = due {
                     sleep(due.saturating_duration_since(Instant::now())).await;
                 }
@@ -193,10 +189,7 @@ async fn stay(url: String, setup: String, history: Arc<Mutex<History>>) {
                     Ok(Err(error)) => error.to_string(),
                     _ => format!("no answer within {CONNECTING:?}"),
                 };
-                let mut history = history.lock().unwrap();
-                history.refused += 1;
-                history.refusal = refusal;
-                drop(history);
+                history.lock().unwrap().refuse(refusal);
                 sleep(PAUSE).await;
             }
         }
@@ -227,6 +220,16 @@ async fn live(mut socket: Socket, setup: &str, history: &Mutex<History>) -> (u16
 }
 
 impl History {
+    fn close(&mut self, code: u16, due: Option<Instant>) {
+        self.held = 0;
+        self.closes.push(Close { code, at: Instant::now(), due, back: None });
+    }
+
+    fn refuse(&mut self, refusal: String) {
+        self.refused += 1;
+        self.refusal = refusal;
+    }
+
     fn take(&mut self, mut frame: Value) {
         match frame["type"].as_str().unwrap_or_default() {
             "subscribed" => {

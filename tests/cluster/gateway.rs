@@ -1,6 +1,6 @@
 //! A `TopicGateway` of a namespace, seen from outside.
 
-use std::{fs, net::SocketAddr, time::Duration};
+use std::{env, fs, net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -10,14 +10,14 @@ use crate::{
     support::{NatsClient, try_get},
 };
 
-/// The image of NATS that the cluster has.
-const NATS_IMAGE: &str = "test.local/nats:1";
-
 /// A file of `examples/`, with the image of NATS that the cluster has.
 #[track_caller]
 pub(crate) fn example(file: &str) -> String {
     let text = fs::read_to_string(path(&format!("examples/{file}"))).unwrap();
-    text.replace("image: nats:2.12", &format!("image: {NATS_IMAGE}"))
+    match env::var("TOPIC_GATEWAY_NATS_IMAGE") {
+        Ok(image) => text.replace("image: nats:2.12", &format!("image: {image}")),
+        Err(_) => text,
+    }
 }
 
 /// The NATS server of the quick start, without its gateway.
