@@ -2,11 +2,13 @@
 
 mod check;
 mod client;
+mod controller;
 mod crd;
 mod dev;
 mod failure;
 mod gateway;
 mod manifest;
+mod probe;
 mod publish;
 mod serve;
 mod sub;
@@ -49,11 +51,13 @@ struct Cli {
 enum Command {
     Dev(dev::Args),
     Gateway(gateway::Args),
+    Controller(controller::Args),
     Sub(sub::Args),
     Pub(publish::Args),
     Token(token::Args),
     Check(check::Args),
     Crd(crd::Args),
+    Probe(probe::Args),
 }
 
 impl Command {
@@ -61,11 +65,13 @@ impl Command {
         match self {
             Self::Dev(args) => dev::run(&args),
             Self::Gateway(args) => gateway::run(&args),
+            Self::Controller(args) => controller::run(args),
             Self::Sub(args) => sub::run(args),
             Self::Pub(args) => publish::run(args),
             Self::Token(args) => token::run(args),
             Self::Check(args) => check::run(&args),
             Self::Crd(args) => crd::run(args),
+            Self::Probe(args) => probe::run(&args),
         }
     }
 }

@@ -9,10 +9,40 @@
 //!
 //! Level-triggered: every pass looks at the whole and can begin from nothing. What is pure takes no clock and no
 //! client; the shell around it reads, writes and waits. Gateways never need the controller at run time.
-#![allow(dead_code)] // while its parts are put together
 
+mod admin;
+mod apis;
+mod apply;
+mod backoff;
 mod build;
+mod cache;
+mod client;
+mod conditions;
+mod deletion_cost;
+mod events;
+mod health;
 mod kind;
+mod leader;
+mod memory;
+mod metrics;
 mod names;
 mod observed;
+mod pods;
+mod process;
+mod prune;
+mod queue;
 mod reason;
+mod reconcile;
+mod references;
+mod refusal;
+mod schedule;
+mod settings;
+mod shared;
+mod status;
+mod validate;
+mod watch;
+mod work;
+
+pub use client::ClientError;
+pub use process::{RunError, run};
+pub use settings::{Election, Examine, Fault, Settings, Unfit};

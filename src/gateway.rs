@@ -4,6 +4,7 @@ pub mod access;
 pub mod backbone;
 pub mod config;
 pub mod drain;
+pub mod examine;
 pub mod http;
 pub mod limits;
 pub mod log;

@@ -18,7 +18,7 @@
 //! | module | what | knows |
 //! |---|---|---|
 //! | [`api`] | the `TopicGateway` resource, its rules, topics and patterns | nobody |
-//! | `controller` | the operator: resource → children in a cluster → status | `api`, `runtime` |
+//! | [`controller`] | the operator: resource → children in a cluster → status | `api`, `runtime` |
 //! | [`gateway`] | one gateway pod; [`gateway::pod`] puts its parts together | `api`, `runtime` |
 //! | [`runtime`] | signals, logs, readiness, the admin server | `api` |
 //! | [`cli`] | the commands | everybody |
@@ -28,6 +28,6 @@
 
 pub mod api;
 pub mod cli;
-mod controller;
+pub mod controller;
 pub mod gateway;
 pub mod runtime;

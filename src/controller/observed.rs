@@ -15,13 +15,16 @@ pub(crate) struct Problem {
 /// What a pass saw of one `TopicGateway` and its children.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Observed {
+    /// `metadata.name`.
+    pub(crate) name: String,
     /// `metadata.generation`.
     pub(crate) generation: i64,
     /// Pods wanted.
     pub(crate) wanted: i32,
     /// `spec.paused`.
     pub(crate) paused: bool,
-    /// References that lead nowhere or to what cannot be used; empty: all are well.
+    /// References that lead nowhere or to what cannot be used; empty: all are well. Where they could not be looked up
+    /// (`Forbidden`, `ApplyFailed`), that is here too: it is not known then how they are.
     pub(crate) references: Vec<Problem>,
     /// What kept children from being applied; empty: all were.
     pub(crate) applying: Vec<Problem>,

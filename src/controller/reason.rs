@@ -53,11 +53,31 @@ pub(crate) enum Reason {
     ApplyFailed,
     /// A child was made anew or put right.
     Corrected,
-    /// An optional API is not there.
-    ApiMissing,
+    /// The API server does not answer, or not now.
+    ApiUnavailable,
+    /// A pass took too long.
+    DeadlineExceeded,
+    /// A pass panicked: a fault of the controller.
+    Panicked,
 }
 
 impl Reason {
+    /// Whether it stays as it is until somebody changes something; what is not so is tried again.
+    pub(crate) fn waits_for_somebody(self) -> bool {
+        matches!(
+            self,
+            Self::InvalidSpec
+                | Self::SecretNotFound
+                | Self::KeyMissing
+                | Self::InvalidKey
+                | Self::InvalidCertificate
+                | Self::ConfigRejected
+                | Self::ProgressDeadlineExceeded
+                | Self::Conflict
+                | Self::Forbidden
+        )
+    }
+
     /// As conditions, Events and metrics carry it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -86,7 +106,9 @@ impl Reason {
             Self::Forbidden => "Forbidden",
             Self::ApplyFailed => "ApplyFailed",
             Self::Corrected => "Corrected",
-            Self::ApiMissing => "ApiMissing",
+            Self::ApiUnavailable => "ApiUnavailable",
+            Self::DeadlineExceeded => "DeadlineExceeded",
+            Self::Panicked => "Panicked",
         }
     }
 }

@@ -39,6 +39,21 @@ impl TopicGatewaySpec {
         }
         found
     }
+
+    /// Subjects that hold nothing below the prefix and could never become a topic: field and message.
+    pub fn subjects_without_topics(&self) -> Vec<(String, String)> {
+        let Some(nats) = &self.backbone.nats else { return Vec::new() };
+        let prefix = nats.subject_prefix.trim_end_matches('.');
+        let outside = nats.subjects.iter().enumerate().filter(|(_, subject)| subject.below(prefix).is_none());
+        let told = outside.map(|(n, subject)| {
+            let message = format!(
+                "{:?} has no topic below subjectPrefix {prefix:?}; write the whole subject, as \"{prefix}.>\"",
+                subject.as_str()
+            );
+            (format!("spec.backbone.nats.subjects[{n}]"), message)
+        });
+        told.collect()
+    }
 }
 
 fn one(found: &mut Vec<SecretReference>, field: String, reference: Option<&SecretKeyRef>) {
@@ -79,17 +94,8 @@ pub(in crate::api) fn check_subjects(
     file: &str,
     report: &mut Report,
 ) {
-    let Some(nats) = &spec.backbone.nats else { return };
-    let prefix = nats.subject_prefix.trim_end_matches('.');
-    for (n, subject) in nats.subjects.iter().enumerate() {
-        if subject.below(prefix).is_none() {
-            let field = format!("spec.backbone.nats.subjects[{n}]");
-            let message = format!(
-                "{:?} has no topic below subjectPrefix {prefix:?}; write the whole subject, as \"{prefix}.>\"",
-                subject.as_str()
-            );
-            report.add(file, checked.line(&field), &field, message);
-        }
+    for (field, message) in spec.subjects_without_topics() {
+        report.add(file, checked.line(&field), &field, message);
     }
 }
 

@@ -133,6 +133,12 @@ impl Prepared {
     }
 }
 
+/// Whether one could connect with these settings, without doing so.
+pub(crate) fn examine(spec: &NatsBackbone, secrets: &Secrets) -> Result<(), BackboneError> {
+    addresses(&spec.servers)?;
+    Keys::new(spec, secrets)?.tls().map(drop)
+}
+
 fn addresses(servers: &[String]) -> Result<Vec<ServerAddr>, BackboneError> {
     if servers.is_empty() {
         return Err(BackboneError::NoServers);

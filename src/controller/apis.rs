@@ -1,0 +1,125 @@
+//! Which optional APIs the cluster has. They come and go while the controller runs, so that it looks again and again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use kube::Client;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{kind::Kind, shared::Shared, watch};
+
+/// In logs and at `/readyz`.
+pub(crate) const NAME: &str = "optional APIs";
+/// Between two looks.
+const INTERVAL: Duration = Duration::from_secs(60);
+/// Until the next look after one that failed.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// The optional kinds that are there and whose children are known.
+#[derive(Debug, Default)]
+pub(crate) struct Apis(Mutex<BTreeSet<Kind>>);
+
+impl Apis {
+    /// A copy of them.
+    pub(crate) fn available(&self) -> BTreeSet<Kind> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, kind: Kind, there: bool) {
+        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if there {
+            kinds.insert(kind)
+        } else {
+            kinds.remove(&kind)
+        };
+    }
+}
+
+/// Looks for ever, and watches the children of the kinds that are there.
+pub(crate) async fn follow(shared: Arc<Shared>, tasks: TaskTracker, stop: CancellationToken) {
+    let mut watched: BTreeMap<Kind, CancellationToken> = BTreeMap::new();
+    loop {
+        let wait = match probe(&shared.client).await {
+            Ok(there) => {
+                let new: Vec<_> = there.iter().filter(|kind| !watched.contains_key(kind)).copied().collect();
+                for kind in new {
+                    tracing::info!(api = name(kind), "The cluster has an optional API.");
+                    let own = stop.child_token();
+                    watch::start_optional(&shared, &tasks, &own, kind, &on_synced(&shared, kind));
+                    watched.insert(kind, own);
+                }
+                let lost: Vec<_> = watched.keys().filter(|kind| !there.contains(kind)).copied().collect();
+                for kind in lost {
+                    tracing::info!(api = name(kind), "The cluster no longer has an optional API.");
+                    if let Some(own) = watched.remove(&kind) {
+                        own.cancel();
+                    }
+                    forget(&shared, kind);
+                }
+                shared.health.synced(NAME);
+                INTERVAL
+            }
+            Err(error) => {
+                shared.health.failed(NAME, &format!("the API server does not answer: {error}"), false);
+                RETRY
+            }
+        };
+        tokio::time::sleep(wait.mul_f64(0.9 + rand::random::<f64>() / 5.0)).await;
+    }
+}
+
+/// An API counts as there once the watches of every namespace have told all there is of it.
+fn on_synced(shared: &Arc<Shared>, kind: Kind) -> Arc<dyn Fn() + Send + Sync> {
+    let (shared, missing) = (shared.clone(), AtomicUsize::new(shared.scopes().len()));
+    Arc::new(move || {
+        // A watch tells again whenever it begins anew.
+        if missing.try_update(Ordering::Relaxed, Ordering::Relaxed, |missing| missing.checked_sub(1)) == Ok(1)
+        {
+            shared.apis.set(kind, true);
+            shared.all_soon();
+        }
+    })
+}
+
+fn forget(shared: &Shared, kind: Kind) {
+    shared.apis.set(kind, false);
+    let mut cached = shared.caches.lock();
+    for ((_, key), version) in cached.children.versions(|(known, _)| *known == kind) {
+        cached.remove_child(kind, &key, version);
+    }
+    drop(cached);
+    shared.all_soon();
+}
+
+/// An optional API, as users know it.
+pub(crate) fn name(kind: Kind) -> String {
+    let resource = kind.resource();
+    format!("{} {}", resource.api_version, resource.kind)
+}
+
+async fn probe(client: &Client) -> kube::Result<BTreeSet<Kind>> {
+    let mut there = BTreeSet::new();
+    let mut groups: BTreeMap<String, Vec<Kind>> = BTreeMap::new();
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_optional()) {
+        groups.entry(kind.resource().api_version).or_default().push(kind);
+    }
+    for (group, kinds) in groups {
+        match client.list_api_group_resources(&group).await {
+            Ok(found) => {
+                let has =
+                    |kind: &Kind| found.resources.iter().any(|found| found.name == kind.resource().plural);
+                there.extend(kinds.into_iter().filter(has));
+            }
+            // Whole groups are unknown in words of their own, without a reason.
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(there)
+}

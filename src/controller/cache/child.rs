@@ -1,0 +1,123 @@
+//! What is kept of a child's metadata.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::controller::{names, queue::Key};
+
+/// Metadata of a child: whose it is, and whether somebody has changed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// Its uid.
+    pub(crate) uid: String,
+    /// Changes when somebody changes anything but its status, see [`fingerprint`].
+    pub(crate) fingerprint: u64,
+    /// The uid of the controller that owns it.
+    owner: Option<String>,
+    /// Name of that controller, where it is a `TopicGateway`.
+    owner_name: Option<String>,
+    /// The gateway its labels name.
+    instance: Option<String>,
+    /// Whether it is going away.
+    pub(crate) deleting: bool,
+}
+
+impl Meta {
+    /// Keeps what passes look at.
+    pub(crate) fn new(metadata: &ObjectMeta) -> Self {
+        let owner = metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
+        let ours = owner.filter(|owner| owner.kind == "TopicGateway");
+        let labels = metadata.labels.as_ref();
+        Self {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            fingerprint: fingerprint(metadata),
+            owner: owner.map(|owner| owner.uid.clone()),
+            owner_name: ours.map(|owner| owner.name.clone()),
+            instance: labels.and_then(|labels| labels.get(names::INSTANCE)).cloned(),
+            deleting: metadata.deletion_timestamp.is_some(),
+        }
+    }
+
+    /// Whether its controller is the one with this uid.
+    pub(crate) fn is_owned_by(&self, uid: &str) -> bool {
+        self.owner.as_deref() == Some(uid)
+    }
+
+    /// The gateways it concerns: its owner, and the one its labels name (which may wait for the name).
+    pub(crate) fn gateways(&self, namespace: &str) -> Vec<Key> {
+        let mut names: Vec<&String> = self.owner_name.iter().chain(&self.instance).collect();
+        names.dedup();
+        names.into_iter().map(|name| Key::new(namespace, name)).collect()
+    }
+}
+
+/// A number that stays as it is while nobody writes anything but the status: made from the uid, the generation and
+/// who manages which fields since when (`managedFields`), but for what is managed in subresources. Many kinds have no
+/// generation, and a `resourceVersion` moves with every status.
+fn fingerprint(metadata: &ObjectMeta) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&metadata.uid, metadata.generation, metadata.deletion_timestamp.is_some()).hash(&mut hasher);
+    let managed = metadata.managed_fields.iter().flatten();
+    for entry in managed.filter(|entry| entry.subresource.is_none()) {
+        (&entry.manager, &entry.operation).hash(&mut hasher);
+        entry.time.as_ref().map(|time| time.0.as_second()).hash(&mut hasher);
+        entry.fields_v1.as_ref().map(|fields| fields.0.to_string()).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// The `resourceVersion` as a number: larger is newer (KEP-5504). 0 where it is none.
+pub(crate) fn version(metadata: &ObjectMeta) -> u64 {
+    metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn meta(changes: &Value) -> Meta {
+        let mut whole = json!({
+            "uid": "1", "generation": 1, "resourceVersion": "7",
+            "labels": {"app.kubernetes.io/instance": "m"},
+            "ownerReferences": [{
+                "apiVersion": "topicgateway.io/v1alpha1", "kind": "TopicGateway", "name": "m", "uid": "0", "controller": true,
+            }],
+            "managedFields": [{"manager": "us", "operation": "Apply", "fieldsV1": {"f:data": {}}}],
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            whole[name] = value.clone();
+        }
+        Meta::new(&serde_json::from_value(whole).unwrap())
+    }
+
+    #[test]
+    fn a_status_leaves_the_fingerprint_and_all_else_changes_it() {
+        let ours = json!({"manager": "us", "operation": "Apply", "fieldsV1": {"f:data": {}}});
+        let before = meta(&json!({})).fingerprint;
+        let status = json!({"manager": "x", "operation": "Update", "subresource": "status", "fieldsV1": {"f:status": {}}});
+        let edit = json!({"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:data": {}}});
+        assert_eq!(
+            meta(&json!({"resourceVersion": "8", "managedFields": [ours, status]})).fingerprint,
+            before
+        );
+        for changed in [
+            json!({"uid": "2"}),
+            json!({"generation": 2}),
+            json!({"managedFields": [ours, edit]}),
+            json!({"managedFields": []}),
+        ] {
+            assert_ne!(meta(&changed).fingerprint, before, "{changed}");
+        }
+    }
+
+    #[test]
+    fn a_child_concerns_its_owner_and_whom_its_labels_name() {
+        assert_eq!(meta(&json!({})).gateways("prices"), [Key::new("prices", "m")]);
+        let labelled = meta(&json!({"labels": {"app.kubernetes.io/instance": "n"}}));
+        assert_eq!(labelled.gateways("prices"), [Key::new("prices", "m"), Key::new("prices", "n")]);
+        assert!(labelled.is_owned_by("0") && !labelled.is_owned_by("1"));
+    }
+}

@@ -1,0 +1,100 @@
+//! Tells in the status what a pass saw, and in Events what is new in it.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::Pass;
+use crate::{
+    api::TopicGateway,
+    controller::{
+        build,
+        cache::{Gateway, Pod, version},
+        events::transitions,
+        names,
+        observed::Observed,
+        refusal::{Refusal, refusal},
+        status,
+    },
+};
+
+/// Why the status could not be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// For the time being.
+    #[error("cannot write the status of TopicGateway {0}: {1}")]
+    Passing(String, kube::Error),
+    /// Until somebody mends it.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Pass<'_> {
+    /// Writes the status, where it says something new.
+    pub(super) async fn report(&mut self, pods: &BTreeMap<String, Pod>) -> Result<(), Error> {
+        let observed = self.observed(pods);
+        let before = self.gateway.status.as_ref();
+        let after = status::status(&observed, before, Timestamp::now());
+        if before.is_some_and(|before| status::is_same(before, &after)) {
+            return Ok(());
+        }
+        let notes = transitions(before.map_or(&[], |before| &before.conditions), &after.conditions);
+        // With the uid, so that another resource of the same name is not taken for this one.
+        let patch = json!({
+            "apiVersion": <TopicGateway as kube::Resource>::api_version(&()),
+            "kind": <TopicGateway as kube::Resource>::kind(&()),
+            "metadata": { "name": self.key.name, "uid": self.uid },
+            "status": after,
+        });
+        let api: Api<TopicGateway> = Api::namespaced(self.shared.client.clone(), &self.key.namespace);
+        let params = PatchParams::apply(names::STATUS_MANAGER).force();
+        match api.patch_status(&self.key.name, &params, &Patch::Apply(&patch)).await {
+            Ok(gateway) => {
+                let version = version(&gateway.metadata);
+                self.shared.caches.lock().put_gateway(self.key, version, Gateway::readable(gateway));
+            }
+            Err(error) => match refusal(&format!("write the status of TopicGateway {}", self.key), error) {
+                Refusal::Gone => return Ok(()),
+                Refusal::Passing(error) => return Err(Error::Passing(self.key.to_string(), error)),
+                Refusal::Problem(problem) => return Err(Error::Refused(problem.message)),
+            },
+        }
+        for note in notes {
+            self.publish(note).await;
+        }
+        Ok(())
+    }
+
+    fn observed(&self, pods: &BTreeMap<String, Pod>) -> Observed {
+        let (spec, optional) = (&self.gateway.spec, self.shared.apis.available());
+        Observed {
+            name: self.key.name.clone(),
+            generation: self.generation,
+            wanted: spec.replicas,
+            paused: spec.paused,
+            references: self.memory.references.clone(),
+            applying: self.memory.applying.clone(),
+            missing_apis: build::missing_apis(spec, &optional),
+            deployment: self.deployment(),
+            pods: self.memory.pods.states(pods),
+            minimum: build::minimum(spec),
+            address: status::address(self.gateway, &optional),
+        }
+    }
+
+    /// The Deployment, where it is this gateway's own.
+    fn deployment(&self) -> Option<crate::controller::observed::DeploymentState> {
+        let cached = self.shared.caches.lock();
+        let meta =
+            cached.child(crate::controller::kind::Kind::Deployment, &self.key.namespace, &self.key.name)?;
+        if !meta.is_owned_by(self.uid) {
+            return None;
+        }
+        cached.workloads.get(self.key).map(|workload| workload.state.clone())
+    }
+}

@@ -1,0 +1,68 @@
+//! What the controller is started with.
+
+use std::{fmt, net::SocketAddr};
+
+use crate::api::{ImagePullPolicy, Secrets, TopicGatewaySpec};
+
+/// What `topic-gateway controller` is told on its command line.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Namespaces to look after, each at most once; none: the whole cluster.
+    pub namespaces: Vec<String>,
+    /// Address for metrics and health.
+    pub admin: SocketAddr,
+    /// Image of the pods, where the resource names none.
+    pub image: String,
+    /// Its pull policy.
+    pub pull_policy: ImagePullPolicy,
+    /// The namespace the controller runs in.
+    pub namespace: String,
+    /// Who this process is among the controllers of a cluster: the name of its pod.
+    pub identity: String,
+    /// Which controller works, where there are several; without it this one always does.
+    pub election: Option<Election>,
+    /// Most passes at a time.
+    pub concurrency: usize,
+    /// Judges a resource and its Secrets as a gateway would.
+    pub examine: Examine,
+}
+
+/// The Lease that the leader holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Election {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Judges a resource with the values of every key it refers to, by the very code that gateways run. The controller
+/// knows nothing of gateways: it is handed in. Does no I/O.
+#[derive(Clone, Copy)]
+pub struct Examine(pub fn(&TopicGatewaySpec, &Secrets) -> Result<(), Unfit>);
+
+impl fmt::Debug for Examine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Examine")
+    }
+}
+
+/// Why a gateway would refuse its configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// What is at fault.
+    pub fault: Fault,
+    /// Names the object or field and what to do.
+    pub message: String,
+}
+
+/// What a gateway finds fault with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The value of a key in a Secret.
+    Key,
+    /// A certificate in a Secret.
+    Certificate,
+    /// The spec.
+    Spec,
+}

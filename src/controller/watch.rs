@@ -1,0 +1,233 @@
+//! Keeps the caches in step with the API server, and says which gateways a change concerns.
+//!
+//! | what | of which only | concerns |
+//! |---|---|---|
+//! | `TopicGateway`s | those that can be read; the others are told of and stop nobody | itself |
+//! | children | metadata, with our labels | the owner, and whom the labels name |
+//! | Deployments | whole, with our labels | the same |
+//! | pods | whole, with our labels | the gateway |
+//! | Secrets | metadata, all | those that refer to it; the owner where it is a child |
+//!
+//! One watch for each namespace, or one for the cluster. All of them run in every controller, so that whoever becomes
+//! the leader knows everything already.
+
+mod intake;
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use futures_util::{Stream, StreamExt as _, pin_mut};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use kube::{
+    Api, Resource,
+    api::{ApiResource, DynamicObject, PartialObjectMeta},
+    core::{DeserializeGuard, NamespaceResourceScope},
+    runtime::watcher::{self, Config, Event, watcher},
+};
+use serde::de::DeserializeOwned;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::intake::{Children, Gateways, Intake, Pods, SecretVersions, Workloads};
+use super::{cache, kind::Kind, names, queue::Key, shared::Shared};
+use crate::api::TopicGateway;
+
+/// Waits after a failure: doubling from the first to the longest, half of it left to chance.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Starts every watch that passes depend on.
+pub(crate) fn start(shared: &Arc<Shared>, tasks: &TaskTracker, stop: &CancellationToken) {
+    for scope in shared.scopes() {
+        let start = Start { shared, tasks, stop, scope: scope.as_deref() };
+        let ours = || Config::default().labels(&names::children_selector());
+        start.required(
+            watcher(typed::<DeserializeGuard<TopicGateway>>(shared, &scope), Config::default()),
+            Gateways,
+        );
+        start.required(watcher(typed::<Deployment>(shared, &scope), ours()), Workloads);
+        start.required(watcher(typed::<Pod>(shared, &scope), ours()), Pods);
+        let secrets = Kind::Secret.resource();
+        start.required(watcher(metadata(shared, &scope, &secrets), Config::default()), SecretVersions);
+        let others = Kind::ALL.into_iter().filter(|kind| !kind.is_optional());
+        for kind in others.filter(|kind| !matches!(kind, Kind::Deployment | Kind::Secret)) {
+            start.required(watcher(metadata(shared, &scope, &kind.resource()), ours()), Children(kind));
+        }
+    }
+}
+
+/// Starts the watches of an optional kind. `synced` is called by each of them when it has told all there is.
+pub(crate) fn start_optional(
+    shared: &Arc<Shared>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+    kind: Kind,
+    synced: &Arc<dyn Fn() + Send + Sync>,
+) {
+    for scope in shared.scopes() {
+        let config = Config::default().labels(&names::children_selector());
+        let events = watcher(metadata(shared, &scope, &kind.resource()), config);
+        let (own, synced, stop) = (shared.clone(), synced.clone(), stop.clone());
+        tasks.spawn(async move {
+            let told = |state: Told| match state {
+                Told::Synced => synced(),
+                Told::Failed(error) => tracing::debug!(?kind, %error, "The watch of an optional kind fails."),
+            };
+            stop.run_until_cancelled(follow(&own, events, Children(kind), scope, told)).await;
+        });
+    }
+}
+
+struct Start<'a> {
+    shared: &'a Arc<Shared>,
+    tasks: &'a TaskTracker,
+    stop: &'a CancellationToken,
+    scope: Option<&'a str>,
+}
+
+impl Start<'_> {
+    /// Starts a watch that must have told all there is before the controller is ready.
+    fn required<K, I>(
+        &self,
+        events: impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static,
+        intake: I,
+    ) where
+        K: Resource + Send + Sync + 'static,
+        I: Intake<K>,
+    {
+        let name = match self.scope {
+            None => intake.name(),
+            Some(namespace) => format!("{} in {namespace}", intake.name()),
+        };
+        self.shared.health.expect(&name);
+        let (shared, stop, scope) = (self.shared.clone(), self.stop.clone(), self.scope.map(str::to_owned));
+        self.tasks.spawn(async move {
+            let what = intake.name();
+            let told = |state: Told| match state {
+                Told::Synced => shared.health.synced(&name),
+                Told::Failed(error) => {
+                    shared.health.failed(&name, &explain(&what, &error), status_code(&error) == Some(404));
+                }
+            };
+            stop.run_until_cancelled(follow(&shared, events, intake, scope, told)).await;
+        });
+    }
+}
+
+/// How a watch is.
+enum Told {
+    /// It has told all there is.
+    Synced,
+    /// It fails and tries again.
+    Failed(watcher::Error),
+}
+
+/// Follows a watch for ever. A watch that begins anew tells all there is; what it no longer has is taken out.
+async fn follow<K: Resource>(
+    shared: &Shared,
+    events: impl Stream<Item = watcher::Result<Event<K>>>,
+    intake: impl Intake<K>,
+    scope: Option<String>,
+    told: impl Fn(Told),
+) {
+    pin_mut!(events);
+    let (mut before, mut seen, mut wait) = (Vec::new(), HashSet::new(), FIRST_WAIT);
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Init) => {
+                before = intake.versions(&shared.caches.lock(), scope.as_deref());
+                seen.clear();
+                continue;
+            }
+            Ok(Event::InitApply(object)) => {
+                seen.insert(key_of(&object));
+                put(shared, &intake, object);
+            }
+            Ok(Event::Apply(object)) => put(shared, &intake, object),
+            Ok(Event::Delete(object)) => {
+                remove(shared, &intake, &key_of(&object), cache::version(object.meta()), None);
+            }
+            Ok(Event::InitDone) => {
+                for (key, version) in before.drain(..).filter(|(key, _)| !seen.contains(key)) {
+                    remove(shared, &intake, &key, version, Some(version));
+                }
+                seen = HashSet::new();
+                told(Told::Synced);
+            }
+            Err(error) => {
+                told(Told::Failed(error));
+                tokio::time::sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+                continue;
+            }
+        }
+        wait = FIRST_WAIT;
+    }
+}
+
+fn put<K>(shared: &Shared, intake: &impl Intake<K>, object: K) {
+    let concerned = intake.put(&mut shared.caches.lock(), object);
+    for key in concerned {
+        shared.schedule.soon(key);
+    }
+}
+
+/// Takes an object out; `only`: where it still is of this version.
+fn remove<K>(shared: &Shared, intake: &impl Intake<K>, key: &Key, version: u64, only: Option<u64>) {
+    let mut cached = shared.caches.lock();
+    if only.is_some() && intake.version(&cached, key) != only {
+        return;
+    }
+    let concerned = intake.remove(&mut cached, key, version);
+    drop(cached);
+    for key in concerned {
+        shared.schedule.soon(key);
+    }
+}
+
+fn key_of(object: &impl Resource) -> Key {
+    let metadata = object.meta();
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    Key { namespace: text(&metadata.namespace), name: text(&metadata.name) }
+}
+
+fn typed<K>(shared: &Shared, scope: &Option<String>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
+{
+    match scope {
+        None => Api::all(shared.client.clone()),
+        Some(namespace) => Api::namespaced(shared.client.clone(), namespace),
+    }
+}
+
+fn metadata(
+    shared: &Shared,
+    scope: &Option<String>,
+    resource: &ApiResource,
+) -> Api<PartialObjectMeta<DynamicObject>> {
+    match scope {
+        None => Api::all_with(shared.client.clone(), resource),
+        Some(namespace) => Api::namespaced_with(shared.client.clone(), namespace, resource),
+    }
+}
+
+fn status_code(error: &watcher::Error) -> Option<u16> {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => Some(status.code),
+        _ => None,
+    }
+}
+
+/// What fails and what to do.
+fn explain(what: &str, error: &watcher::Error) -> String {
+    match status_code(error) {
+        Some(404) => format!(
+            "the cluster does not know {what}: apply the definition, as `topic-gateway crd | kubectl apply --server-side -f -`"
+        ),
+        Some(403) => {
+            format!("the controller may not list and watch {what}: grant it to its ServiceAccount ({error})")
+        }
+        _ => format!("the API server does not answer: {error}"),
+    }
+}

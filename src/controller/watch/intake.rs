@@ -1,0 +1,225 @@
+//! What becomes of the objects of each watch.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::{apps::v1::Deployment, core::v1};
+use kube::{
+    Resource,
+    api::{DynamicObject, PartialObjectMeta},
+    core::DeserializeGuard,
+};
+
+use super::key_of;
+use crate::{
+    api::TopicGateway,
+    controller::{
+        cache::{Cached, Gateway, Meta, Pod, Workload, version},
+        kind::Kind,
+        names,
+        queue::Key,
+    },
+};
+
+/// Takes the objects of one watch into the caches.
+pub(super) trait Intake<K>: Send + Sync + 'static {
+    /// What is watched, in words.
+    fn name(&self) -> String;
+    /// Takes an object in; the gateways it concerns, where it is something new.
+    fn put(&self, cached: &mut Cached, object: K) -> Vec<Key>;
+    /// Takes an object out that was deleted with this version; the gateways it concerned.
+    fn remove(&self, cached: &mut Cached, key: &Key, version: u64) -> Vec<Key>;
+    /// The version of an object.
+    fn version(&self, cached: &Cached, key: &Key) -> Option<u64>;
+    /// Every object of a scope with its version.
+    fn versions(&self, cached: &Cached, scope: Option<&str>) -> Vec<(Key, u64)>;
+}
+
+fn within(key: &Key, scope: Option<&str>) -> bool {
+    scope.is_none_or(|namespace| namespace == key.namespace)
+}
+
+/// `TopicGateway`s.
+pub(super) struct Gateways;
+
+impl Intake<DeserializeGuard<TopicGateway>> for Gateways {
+    fn name(&self) -> String {
+        "TopicGateways (topicgateway.io/v1alpha1)".into()
+    }
+
+    fn put(&self, cached: &mut Cached, object: DeserializeGuard<TopicGateway>) -> Vec<Key> {
+        let (key, version) = (key_of(&object), version(object.meta()));
+        let gateway = match object.0 {
+            Ok(gateway) => Gateway::readable(gateway),
+            Err(invalid) => {
+                Gateway::Unreadable { error: invalid.error, uid: invalid.metadata.uid.unwrap_or_default() }
+            }
+        };
+        if cached.put_gateway(&key, version, gateway) { vec![key] } else { Vec::new() }
+    }
+
+    fn remove(&self, cached: &mut Cached, key: &Key, version: u64) -> Vec<Key> {
+        if cached.remove_gateway(key, version) { vec![key.clone()] } else { Vec::new() }
+    }
+
+    fn version(&self, cached: &Cached, key: &Key) -> Option<u64> {
+        cached.gateways.version(key)
+    }
+
+    fn versions(&self, cached: &Cached, scope: Option<&str>) -> Vec<(Key, u64)> {
+        cached.gateways.versions(|key| within(key, scope))
+    }
+}
+
+impl Gateway {
+    /// A gateway without what changes at every write and is never looked at.
+    pub(in crate::controller) fn readable(mut gateway: TopicGateway) -> Self {
+        gateway.metadata.managed_fields = None;
+        gateway.metadata.resource_version = None;
+        Self::Readable(Arc::new(gateway))
+    }
+}
+
+/// Children of one kind, by their metadata.
+pub(super) struct Children(pub(super) Kind);
+
+impl Children {
+    fn versions(&self, cached: &Cached, scope: Option<&str>) -> Vec<(Key, u64)> {
+        let all = cached.children.versions(|(kind, key)| *kind == self.0 && within(key, scope));
+        all.into_iter().map(|((_, key), version)| (key, version)).collect()
+    }
+}
+
+impl Intake<PartialObjectMeta<DynamicObject>> for Children {
+    fn name(&self) -> String {
+        let resource = self.0.resource();
+        format!("{} ({})", resource.plural, resource.api_version)
+    }
+
+    fn put(&self, cached: &mut Cached, object: PartialObjectMeta<DynamicObject>) -> Vec<Key> {
+        let (key, meta) = (key_of(&object), Meta::new(&object.metadata));
+        let concerned = meta.gateways(&key.namespace);
+        if cached.put_child(self.0, &key, version(&object.metadata), meta) { concerned } else { Vec::new() }
+    }
+
+    fn remove(&self, cached: &mut Cached, key: &Key, version: u64) -> Vec<Key> {
+        cached.remove_child(self.0, key, version)
+    }
+
+    fn version(&self, cached: &Cached, key: &Key) -> Option<u64> {
+        cached.children.version(&(self.0, key.clone()))
+    }
+
+    fn versions(&self, cached: &Cached, scope: Option<&str>) -> Vec<(Key, u64)> {
+        Self::versions(self, cached, scope)
+    }
+}
+
+/// Deployments: children whose status counts.
+pub(super) struct Workloads;
+
+impl Intake<Deployment> for Workloads {
+    fn name(&self) -> String {
+        "deployments (apps/v1)".into()
+    }
+
+    fn put(&self, cached: &mut Cached, object: Deployment) -> Vec<Key> {
+        let (key, meta) = (key_of(&object), Meta::new(&object.metadata));
+        let (concerned, version) = (meta.gateways(&key.namespace), version(&object.metadata));
+        let changed = cached.put_child(Kind::Deployment, &key, version, meta);
+        let moved = cached.workloads.put(key, version, Workload::new(&object));
+        if changed || moved { concerned } else { Vec::new() }
+    }
+
+    fn remove(&self, cached: &mut Cached, key: &Key, version: u64) -> Vec<Key> {
+        cached.workloads.remove(key, version);
+        cached.remove_child(Kind::Deployment, key, version)
+    }
+
+    fn version(&self, cached: &Cached, key: &Key) -> Option<u64> {
+        cached.workloads.version(key)
+    }
+
+    fn versions(&self, cached: &Cached, scope: Option<&str>) -> Vec<(Key, u64)> {
+        cached.workloads.versions(|key| within(key, scope))
+    }
+}
+
+/// Pods.
+pub(super) struct Pods;
+
+impl Intake<v1::Pod> for Pods {
+    fn name(&self) -> String {
+        "pods (v1)".into()
+    }
+
+    fn put(&self, cached: &mut Cached, object: v1::Pod) -> Vec<Key> {
+        let Some(pod) = Pod::new(&object) else { return Vec::new() };
+        let key = key_of(&object);
+        let gateway = Key::new(&key.namespace, &pod.gateway);
+        if cached.put_pod(&key, version(&object.metadata), pod) { vec![gateway] } else { Vec::new() }
+    }
+
+    fn remove(&self, cached: &mut Cached, key: &Key, version: u64) -> Vec<Key> {
+        cached.remove_pod(key, version).into_iter().collect()
+    }
+
+    fn version(&self, cached: &Cached, key: &Key) -> Option<u64> {
+        cached.pods.version(key)
+    }
+
+    fn versions(&self, cached: &Cached, scope: Option<&str>) -> Vec<(Key, u64)> {
+        cached.pods.versions(|key| within(key, scope))
+    }
+}
+
+/// All Secrets by their versions, those that are children among them.
+pub(super) struct SecretVersions;
+
+impl Intake<PartialObjectMeta<DynamicObject>> for SecretVersions {
+    fn name(&self) -> String {
+        "secrets (v1)".into()
+    }
+
+    fn put(&self, cached: &mut Cached, object: PartialObjectMeta<DynamicObject>) -> Vec<Key> {
+        let (key, version) = (key_of(&object), version(&object.metadata));
+        let known = cached.secrets.version(&key);
+        cached.secrets.put(key.clone(), version, ());
+        let mut concerned = Vec::new();
+        if cached.secrets.version(&key) != known {
+            concerned = cached.referring_to(&key);
+        }
+        if is_child(&object) {
+            concerned.extend(Children(Kind::Secret).put(cached, object));
+        } else if cached.child(Kind::Secret, &key.namespace, &key.name).is_some() {
+            concerned.extend(cached.remove_child(Kind::Secret, &key, version));
+        }
+        concerned
+    }
+
+    fn remove(&self, cached: &mut Cached, key: &Key, version: u64) -> Vec<Key> {
+        cached.secrets.remove(key, version);
+        let mut concerned = cached.referring_to(key);
+        concerned.extend(cached.remove_child(Kind::Secret, key, version));
+        concerned
+    }
+
+    fn version(&self, cached: &Cached, key: &Key) -> Option<u64> {
+        cached.secrets.version(key)
+    }
+
+    fn versions(&self, cached: &Cached, scope: Option<&str>) -> Vec<(Key, u64)> {
+        cached.secrets.versions(|key| within(key, scope))
+    }
+}
+
+/// What the label selector of the other watches asks for.
+fn is_child(object: &PartialObjectMeta<DynamicObject>) -> bool {
+    let has = |name: &str, value: &str| {
+        object
+            .metadata
+            .labels
+            .as_ref()
+            .is_some_and(|labels| labels.get(name).is_some_and(|found| found == value))
+    };
+    has(names::NAME, names::PRODUCT) && has(names::COMPONENT, names::GATEWAY)
+}
