@@ -27,6 +27,8 @@ use crate::api::GatewayReport;
 
 /// What pods have said is good for so long.
 const FRESH: Duration = Duration::from_secs(10);
+/// The same while some are yet to take over what they were told of: gateways look at their files about once a second.
+const EAGER: Duration = Duration::from_secs(1);
 /// A pod that has not taken over what it was told of is told again after so long …
 const AGAIN: Duration = Duration::from_secs(15);
 /// … and so often.
@@ -47,6 +49,11 @@ impl Asked {
     /// Whether the pods are others than those that were asked, or in another state.
     fn is_of_others(&self, pods: &BTreeMap<String, Pod>) -> bool {
         self.whom != askable(pods)
+    }
+
+    /// For how long the last answers are good enough.
+    pub(crate) fn good_for(&self, pods: &BTreeMap<String, Pod>, generation: i64) -> Duration {
+        if self.behind(pods, generation).is_empty() { FRESH } else { EAGER }
     }
 
     /// What the last answers, if they are good for the time being, leave to be asked after a while.
@@ -77,11 +84,11 @@ impl Asked {
     }
 }
 
-/// Asks the pods, unless they have answered within the last 10 s or `now` is set. Those that do not answer have no
+/// Asks the pods, unless their last answers are good for longer than they are old. Those that do not answer have no
 /// report.
-pub(crate) async fn refresh(asked: &mut Asked, pods: &BTreeMap<String, Pod>, now: bool) {
+pub(crate) async fn refresh(asked: &mut Asked, pods: &BTreeMap<String, Pod>, good_for: Duration) {
     let whom = askable(pods);
-    if !now && asked.at.is_some_and(|at| at.elapsed() < FRESH) {
+    if asked.at.is_some_and(|at| at.elapsed() < good_for) {
         return;
     }
     let addresses =
@@ -114,7 +121,7 @@ pub(crate) async fn tell(
             annotate(shared, gateway, name, names::CONFIG_GENERATION, &value).await;
         }
         asked.told = Some((value, Instant::now(), 1));
-        return (!running.is_empty()).then_some(FRESH);
+        return (!running.is_empty()).then_some(EAGER);
     }
     let behind = asked.behind(pods, generation);
     if behind.is_empty() {
@@ -123,7 +130,7 @@ pub(crate) async fn tell(
     let (value, times) = match asked.told.take() {
         Some((value, at, times)) if times >= TIMES || at.elapsed() < AGAIN => {
             asked.told = Some((value, at, times));
-            return (times < TIMES).then_some(AGAIN);
+            return (times < TIMES).then_some(EAGER);
         }
         Some((value, _, times)) => (value, times),
         // Told by a controller before this one, which did not live to see it.
@@ -134,12 +141,12 @@ pub(crate) async fn tell(
         annotate(shared, gateway, name, names::CONFIG_GENERATION, &again).await;
     }
     asked.told = Some((value, Instant::now(), times + 1));
-    Some(AGAIN)
+    Some(EAGER)
 }
 
 /// Says of every pod what its end would cost, from fresh answers, so that the emptiest go first.
 pub(crate) async fn weigh(shared: &Shared, gateway: &Key, asked: &mut Asked, pods: &BTreeMap<String, Pod>) {
-    refresh(asked, pods, true).await;
+    refresh(asked, pods, Duration::ZERO).await;
     let states = asked.states(pods);
     for (name, cost) in deletion_cost::costs(&states) {
         let cost = cost.to_string();
@@ -202,6 +209,7 @@ mod tests {
         }
         assert_eq!(asked.behind(&pods, 3), ["old"]);
         assert_eq!(asked.behind(&pods, 2), Vec::<&String>::new());
+        assert_eq!((asked.good_for(&pods, 3), asked.good_for(&pods, 2)), (EAGER, FRESH));
     }
 
     #[test]

@@ -117,7 +117,8 @@ impl Pass<'_> {
             changed = self.settle().await?;
         }
         let pods = self.shared.caches.lock().pods_of(self.key);
-        pods::refresh(&mut self.memory.pods, &pods, false).await;
+        let good_for = self.memory.pods.good_for(&pods, self.generation);
+        pods::refresh(&mut self.memory.pods, &pods, good_for).await;
         let mut told = None;
         if changed.is_some() || self.is_applied() {
             let asked = &mut self.memory.pods;

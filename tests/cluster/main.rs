@@ -1,8 +1,29 @@
 //! Scenarios in a Kubernetes cluster; `tests/run cluster` brings one up. What each gets by its environment is told in
-//! `tests/cluster/tier.sh`. All share the cluster: each makes what it needs in a namespace of its own.
+//! `tests/cluster/tier.sh`.
+//!
+//! All share the cluster and one controller that serves all of it, the Helm release `topic-gateway/topic-gateway`.
+//! Each makes what it needs in a namespace of its own, and most run side by side. Those that install or remove the
+//! controller, or take a node or the API server away, have the cluster alone while they do: see `cluster`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail by panicking")]
+#![allow(clippy::needless_pass_by_value, reason = "`json!({…})` reads best where it is given away")]
 
 #[path = "../support/kubectl.rs"]
 mod kubectl;
+#[allow(dead_code, unused_imports, reason = "these scenarios use a part of what the others are written with")]
+#[path = "../support/support.rs"]
+mod support;
 
+mod cluster;
+mod crowd;
+mod gateway;
+mod namespace;
+mod prometheus;
+
+mod admission;
+mod autoscaling;
+mod full_example;
 mod image;
+mod machines;
+mod references;
+mod rotation;
+mod story;

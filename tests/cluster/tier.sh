@@ -3,6 +3,8 @@
 #   KUBECONFIG                 an administrator's access to a cluster
 #   PATH                       with kubectl, helm, prometheus, promtool and nats-server
 #   TOPIC_GATEWAY_IMAGE        the image under test, TOPIC_GATEWAY_NEXT_IMAGE the same under another name (rollouts)
+#   TOPIC_GATEWAY_NATS_IMAGE   the image of NATS, in place of the one that the examples name
+#   NODE_PACKAGES              a folder with the node_modules of tests/node
 #   TOPIC_GATEWAY_CLUSTER      the state folder for tests/cluster/{in,node}; absent with somebody's own cluster
 #
 # and in the first tier only the first two.
@@ -82,16 +84,46 @@ came_up() {
 cluster() {
     say 'scenarios in a Kubernetes cluster'
     if [[ -n "${KUBECONFIG:-}" && -n "${TOPIC_GATEWAY_IMAGE:-}" ]]; then
-        count cargo test --locked --test cluster -- "$@"
+        foreign_cluster "$@"
     else
         with_state own_cluster "$@"
     fi
 }
 
+# cluster_tests [NAME]: what this machine and this cluster admit. The tests wait far more than they compute, so that
+# more of them than there are processors run at a time.
+cluster_tests() {
+    local without=()
+    no_node=''
+    provide_node_packages
+    if [[ -n "$no_node" ]]; then
+        without+=(--skip full_example::)
+        skip "$(grep -c '^#\[test\]' tests/cluster/full_example.rs)" "$no_node"
+    fi
+    if [[ -z "${TOPIC_GATEWAY_CLUSTER:-}" ]]; then
+        without+=(--skip machines::)
+        skip "$(grep -c '^#\[test\]' tests/cluster/machines.rs)" "nodes and API server of this cluster are not ours to stop"
+    fi
+    NODE_PACKAGES="${node_home:-}" count cargo test --locked --test cluster -- --test-threads=8 "${without[@]}" "$@"
+}
+
+# The machine must reach the addresses of its pods and Services, and have its kubectl.
+foreign_cluster() {
+    local why PATH=$PATH TOPIC_GATEWAY_CLUSTER=''
+    if ! why=$(tests/tools/provide helm prometheus); then
+        skip "$(tests_of cluster)" "$why"
+        return
+    fi
+    PATH="$(tests/tools/provide --path helm):$(tests/tools/provide --path prometheus):$PATH"
+    export TOPIC_GATEWAY_NEXT_IMAGE="${TOPIC_GATEWAY_NEXT_IMAGE:?names the same image once more, for rollouts}"
+    cluster_tests "$@"
+    helm uninstall topic-gateway --namespace topic-gateway --ignore-not-found --wait
+}
+
 own_cluster() {
     if came_up cluster with_images; then
         TOPIC_GATEWAY_IMAGE=test.local/topic-gateway:test TOPIC_GATEWAY_NEXT_IMAGE=test.local/topic-gateway:next \
-            in_cluster count cargo test --locked --test cluster -- "$@"
+            TOPIC_GATEWAY_NATS_IMAGE=test.local/nats:1 in_cluster cluster_tests "$@"
     fi
 }
 
