@@ -49,8 +49,7 @@ fn logins_and_token_keys_are_rotated_by_editing_secrets() {
     let issuer =
         json!({"issuer": ISSUER, "audiences": ["market"], "secretRef": {"name": "token-key", "key": "key"}});
     let backbone = json!({"servers": ["nats://nats:4222"], "userPasswordSecretRef": {"name": "nats-login"}});
-    let more =
-        json!({"replicas": 2, "backbone": {"nats": backbone}, "authentication": {"jwt": [issuer]}});
+    let more = json!({"replicas": 2, "backbone": {"nats": backbone}, "authentication": {"jwt": [issuer]}});
     namespace.apply(&open("rotated", more));
     let gateway = Gateway::new(&namespace, "rotated");
     gateway.wait_until_ready(2);
