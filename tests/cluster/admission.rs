@@ -47,10 +47,11 @@ fn the_api_server_takes_every_object_of_the_chart_under_the_restricted_profile()
         let values = format!("--values={}", path(&format!("charts/topic-gateway/ci/{file}")));
         let chart = path("charts/topic-gateway");
         let mut command = vec!["template", "trial", &chart, "--namespace", namespace.name(), &values];
-        // The namespaces must be there.
-        if file.starts_with("namespaced") {
-            command.push("--set=watchNamespaces={admission}");
-        }
+        // Namespaces must be there.
+        command.push(match &*file {
+            "namespaced-values.yaml" => "--set=watchNamespaces={admission}",
+            _ => "--set=metrics.dashboards.namespace=admission",
+        });
         let image = image_values();
         command.extend(image.iter().map(String::as_str));
         try_out(&namespace, &file, &helm(&command));

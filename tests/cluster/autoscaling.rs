@@ -26,9 +26,11 @@ fn an_autoscaler_scales_the_gateway_within_its_bounds_and_goes_when_it_is_no_lon
     wait_for("the autoscaler can read and write the scale", || {
         let conditions = namespace.get("hpa/scaled")["status"]["conditions"].take();
         let able = json!({"type": "AbleToScale", "status": "True"});
-        let found = conditions.as_array().into_iter().flatten().any(|condition| {
-            condition["type"] == able["type"] && condition["status"] == able["status"]
-        });
+        let found = conditions
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|condition| condition["type"] == able["type"] && condition["status"] == able["status"]);
         if found { Ok(()) } else { Err(conditions.to_string()) }
     });
 

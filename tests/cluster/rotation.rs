@@ -15,13 +15,13 @@ const ISSUER: &str = "https://id.rotation.example";
 /// Both are HMAC keys of 32 bytes and more.
 const KEYS: [&str; 2] = ["the-first-key-of-32-bytes-and-more", "another-key-of-32-bytes-and-more!!"];
 
-/// NATS that takes two gateway users, as while one login follows another.
+/// The NATS of the full example: it takes the gateway's login from the same Secret, when it starts.
 fn nats() -> String {
-    let users = "{ user: $GATEWAY_USER, password: $GATEWAY_PASSWORD }\n        { user: next, password: next-one }";
     let text = example("full-example/nats.yaml").replace("desk-nats", "nats");
-    let (begin, rest) = text.split_once("        # Publish and").expect("the users of the example");
-    let (_, end) = rest.split_once("} }\n        {").expect("the second user of the example");
-    format!("{begin}        {users}\n        {{{end}")
+    let restricted = "permissions: { publish: [\"desk.orders.>\"";
+    let (begin, rest) = text.split_once(restricted).expect("the permissions of the gateway's user");
+    let (_, end) = rest.split_once("] } }").expect("their end");
+    format!("{begin}}}{end}")
 }
 
 /// The users of NATS' connections, as its own monitoring tells.
@@ -49,8 +49,7 @@ fn logins_and_token_keys_are_rotated_by_editing_secrets() {
     let issuer =
         json!({"issuer": ISSUER, "audiences": ["market"], "secretRef": {"name": "token-key", "key": "key"}});
     let backbone = json!({"servers": ["nats://nats:4222"], "userPasswordSecretRef": {"name": "nats-login"}});
-    let more =
-        json!({"replicas": 2, "backbone": {"nats": backbone}, "authentication": {"jwt": [issuer]}});
+    let more = json!({"replicas": 2, "backbone": {"nats": backbone}, "authentication": {"jwt": [issuer]}});
     namespace.apply(&open("rotated", more));
     let gateway = Gateway::new(&namespace, "rotated");
     gateway.wait_until_ready(2);
@@ -63,6 +62,9 @@ fn logins_and_token_keys_are_rotated_by_editing_secrets() {
     assert_eq!(users(&namespace), ["gateway", "gateway"]);
 
     namespace.patch("secret/nats-login", json!({"stringData": {"username": "next", "password": "next-one"}}));
+    // A login counts for the next connection: the server cuts the old one off.
+    namespace.kubectl(&["delete", "pods", "--selector=app.kubernetes.io/name=nats"]);
+    wait_until_available(&namespace, "nats");
     wait_for("both pods have the new login", || match users(&namespace) {
         users if users == ["next", "next"] => Ok(()),
         users => Err(users.join(" ")),

@@ -171,7 +171,9 @@ fn a_new_image_rolls_out_and_clients_are_led_over(gateway: Gateway<'_>, crowd: &
     assert!(spread > Duration::from_secs(5), "all within {spread:?}, of a window of 10 s");
     let refused: usize = crowd.histories().iter().map(|history| history.refused).sum();
     let late = crowd.closes().iter().filter_map(crate::crowd::Close::overdue).max().unwrap();
-    println!("rolled out in {took:.1?}: {closes} closes over {spread:.1?}, {refused} refused, latest {late:.1?}");
+    println!(
+        "rolled out in {took:.1?}: {closes} closes over {spread:.1?}, {refused} refused, latest {late:.1?}"
+    );
     crowd.forget();
 }
 
@@ -222,7 +224,8 @@ fn a_deleted_gateway_leaves_nothing_behind(namespace: &Namespace, gateway: Gatew
     let kinds = "serviceaccounts,secrets,configmaps,services,deployments,replicasets,pods,poddisruptionbudgets,\
         networkpolicies,horizontalpodautoscalers,ingresses,httproutes,podmonitors,prometheusrules";
     let made = gateway.children(kinds);
-    for expected in ["Deployment/market", "Service/market", "PodMonitor/market", "PodDisruptionBudget/market"] {
+    for expected in ["Deployment/market", "Service/market", "PodMonitor/market", "PodDisruptionBudget/market"]
+    {
         assert!(made.iter().any(|child| child == expected), "no {expected} in {made:?}");
     }
     namespace.kubectl(&["delete", "tgw", "market"]);
