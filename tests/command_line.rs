@@ -242,3 +242,30 @@ fn gateway_serves_from_a_gateway_config() {
     assert_eq!(gateway.get("/demo/publish/a?x=1").status, 404, "the demo address is for dev alone");
     assert_eq!(run(&mut command(["pub", "a", "1", "--url", &url(&gateway)])).1, "ok 1\n");
 }
+
+#[test]
+fn probe_says_by_its_exit_code_whether_an_address_answers_well() {
+    let gateway = Gateway::start(&Resource::open());
+    let probe = |url: &str| run(&mut command(["probe", url]));
+    let (code, told, _) = probe(&format!("http://{}/livez", gateway.admin));
+    assert_eq!((code, told.contains("200 OK")), (0, true), "{told}");
+    let (code, _, told) = probe(&format!("http://{}/nothing-here", gateway.admin));
+    assert_eq!((code, told.contains("404")), (69, true), "{told}");
+    // Nobody listens on the first port.
+    let (code, _, told) = probe("http://127.0.0.1:1/readyz");
+    assert_eq!((code, told.contains("does not answer")), (69, true), "{told}");
+    for url in ["https://127.0.0.1/readyz", "127.0.0.1:9090", "/readyz"] {
+        let (code, _, told) = probe(url);
+        assert_eq!((code, told.contains("write http://HOST:PORT/PATH")), (64, true), "{url}: {told}");
+    }
+}
+
+#[test]
+fn a_controller_without_a_cluster_says_what_to_set() {
+    let directory = TempDir::new().unwrap();
+    let mut controller = command(["controller", "--admin", "127.0.0.1:0"]);
+    let missing = directory.path().join("kubeconfig");
+    controller.env("KUBECONFIG", missing).env("HOME", directory.path()).env_remove("KUBERNETES_SERVICE_HOST");
+    let (code, _, told) = run(&mut controller);
+    assert_eq!((code, told.contains("set KUBECONFIG")), (64, true), "{told}");
+}

@@ -1,11 +1,12 @@
 //! What the documents point at is there.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
-use crate::support::command;
+use crate::support::{Metrics, Process, command, get, wait_for};
 
 /// Every Markdown file of the repository's own.
 fn documents() -> Vec<PathBuf> {
@@ -112,3 +113,53 @@ fn every_metric_is_documented_where_metrics_are_documented() {
         metrics.names().filter(|name| name.starts_with("topicgateway_") && !text.contains(name)).collect();
     assert!(undocumented.is_empty(), "{undocumented:?}");
 }
+
+/// The first column of every table below a heading.
+fn table_names(text: &str, heading: &str) -> BTreeSet<String> {
+    let (_, below) = text.split_once(&format!("\n## {heading}\n")).unwrap();
+    let section = below.split("\n## ").next().unwrap();
+    let names = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_metrics_of_the_controller_are_those_that_are_documented() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md")).unwrap();
+    // Without an API server it waits, and counts its attempts.
+    let directory = tempfile::TempDir::new().unwrap();
+    let kubeconfig = directory.path().join("kubeconfig");
+    fs::write(&kubeconfig, NOWHERE).unwrap();
+    let mut command = command(["controller", "--admin", "127.0.0.1:0"]);
+    let process = Process::spawn(command.env("KUBECONFIG", &kubeconfig));
+    let admin = wait_for("the controller listens", || {
+        let text = process.stderr();
+        let (_, rest) = text.split_once("\"admin\":\"")?;
+        rest.split_once('"')?.0.parse().ok()
+    });
+    let series = wait_for("it has tried the API server", || {
+        let metrics = Metrics::parse(&get(admin, "/metrics").body);
+        metrics.has("rest_client_requests_total").then_some(metrics)
+    });
+    let bare = |name: &str| {
+        let name =
+            ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        name.to_owned()
+    };
+    let there: BTreeSet<_> = series.names().filter(|name| !name.starts_with("process_")).map(bare).collect();
+    assert_eq!(there, table_names(&text, "Metrics of the controller"));
+    assert!(series.has("process_resident_memory_bytes"));
+    let ready = get(admin, "/readyz");
+    assert_eq!(ready.status, 503);
+    assert!(ready.body.contains("the API server does not answer"), "{ready:?}");
+    assert_eq!(get(admin, "/livez").status, 200);
+}
+
+/// A cluster whose API server is away.
+const NOWHERE: &str = "\
+apiVersion: v1
+kind: Config
+current-context: a
+clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]
+contexts: [{name: a, context: {cluster: a, user: a}}]
+users: [{name: a, user: {}}]
+";

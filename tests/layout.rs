@@ -111,10 +111,12 @@ fn the_protocol_knows_only_the_pure_parts() {
 fn the_pure_core_has_neither_clock_nor_io() {
     let gateway = ["gateway/protocol", "gateway/log", "gateway/websocket"];
     let controller = [
+        "controller/backoff",
         "controller/build",
         "controller/conditions",
         "controller/deletion_cost",
         "controller/leader/decide",
+        "controller/queue",
         "controller/references",
         "controller/status",
         "controller/validate",

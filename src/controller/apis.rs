@@ -91,8 +91,9 @@ fn forget(shared: &Shared, kind: Kind) {
     shared.apis.set(kind, false);
     watch::forget_optional(shared, kind);
     let mut cached = shared.caches.lock();
-    for ((_, key), version) in cached.children.versions(|(known, _)| *known == kind) {
-        cached.remove_child(kind, &key, version);
+    cached.children.doubt(|(known, _)| *known == kind);
+    for (_, key) in cached.children.doubtful(|(known, _)| *known == kind) {
+        cached.remove_child(kind, &key, 0);
     }
     drop(cached);
     shared.all_soon();

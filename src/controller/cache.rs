@@ -109,9 +109,13 @@ impl Cached {
 
     /// Takes a child in; whether it is something new.
     pub(crate) fn put_child(&mut self, kind: Kind, key: &Key, version: u64, meta: Meta) -> bool {
-        let gateways = meta.gateways(&key.namespace);
-        let changed = self.children.put((kind, key.clone()), version, meta);
+        let (id, gateways) = ((kind, key.clone()), meta.gateways(&key.namespace));
+        let before = self.children.get(&id).map(|meta| meta.gateways(&key.namespace)).unwrap_or_default();
+        let changed = self.children.put(id, version, meta);
         if changed {
+            for gateway in before {
+                unlink(&mut self.children_of, &gateway, &(kind, key.name.clone()));
+            }
             for gateway in gateways {
                 link(&mut self.children_of, gateway, (kind, key.name.clone()));
             }
@@ -147,9 +151,13 @@ impl Cached {
 
     /// Takes a pod in; whether it is something new.
     pub(crate) fn put_pod(&mut self, key: &Key, version: u64, pod: Pod) -> bool {
-        let gateway = Key::new(&key.namespace, &pod.gateway);
+        let gateway = key.sibling(&pod.gateway);
+        let before = self.pods.get(key).map(|pod| key.sibling(&pod.gateway));
         let changed = self.pods.put(key.clone(), version, pod);
         if changed {
+            if let Some(before) = before {
+                unlink(&mut self.pods_of, &before, &key.name);
+            }
             link(&mut self.pods_of, gateway, key.name.clone());
         }
         changed

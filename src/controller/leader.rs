@@ -16,9 +16,9 @@ use kube::{
     Api, Client,
     api::{ObjectMeta, PostParams},
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at};
 
-use self::decide::{DURATION, Decision, RETRY, Watch, decide, is_lost, released, taken};
+use self::decide::{DURATION, Decision, RETRY, Watch, decide, last_moment, released, taken};
 use super::{names, settings::Election};
 
 /// Longest wait for one answer.
@@ -83,18 +83,19 @@ impl Candidate {
     pub(crate) async fn hold(&mut self, mut renewed: Instant) -> String {
         let mut failure = String::from("it was not renewed in time");
         loop {
-            sleep(RETRY).await;
-            let began = Instant::now();
-            match self.attempt().await {
-                Ok(Decision::Wait(_)) => return "another controller has it".into(),
-                Ok(_) => renewed = began,
-                Err(error) => {
+            let round = async {
+                sleep(RETRY).await;
+                (Instant::now(), self.attempt().await)
+            };
+            // An answer that is late must not keep it beyond that.
+            match timeout_at(last_moment(renewed).into(), round).await {
+                Err(_) => return failure,
+                Ok((_, Ok(Decision::Wait(_)))) => return "another controller has it".into(),
+                Ok((began, Ok(_))) => renewed = began,
+                Ok((_, Err(error))) => {
                     tracing::warn!(lease = self.name, %error, "The Lease could not be renewed; it is tried again.");
                     failure = format!("it could not be renewed: {error}");
                 }
-            }
-            if is_lost(renewed, Instant::now()) {
-                return failure;
             }
         }
     }

@@ -13,6 +13,21 @@ use super::reason::Reason;
 /// Value of the label `controller` (and `name`): the resource, as controller-runtime names its controllers.
 const CONTROLLER: &str = "topicgateway";
 
+/// The reasons of problems.
+const PROBLEMS: [Reason; 11] = [
+    Reason::InvalidSpec,
+    Reason::SecretNotFound,
+    Reason::KeyMissing,
+    Reason::InvalidKey,
+    Reason::InvalidCertificate,
+    Reason::Conflict,
+    Reason::Forbidden,
+    Reason::ApplyFailed,
+    Reason::ApiUnavailable,
+    Reason::DeadlineExceeded,
+    Reason::Panicked,
+];
+
 /// How a pass ended, as controller-runtime calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -111,6 +126,9 @@ impl Metrics {
     fn begin(&self) {
         for ended in [Ended::Success, Ended::RequeueAfter, Ended::Error] {
             self.passes.with_label_values(&[CONTROLLER, ended.as_str()]).inc_by(0);
+        }
+        for reason in PROBLEMS {
+            self.problems.with_label_values(&[reason.as_str()]).inc_by(0);
         }
         self.errors.with_label_values(&[CONTROLLER]).inc_by(0);
         self.panics.with_label_values(&[CONTROLLER]).inc_by(0);

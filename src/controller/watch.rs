@@ -13,7 +13,7 @@
 
 mod intake;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt as _, pin_mut};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
@@ -136,27 +136,23 @@ async fn follow<K: Resource>(
     told: impl Fn(Told),
 ) {
     pin_mut!(events);
-    let (mut before, mut seen, mut wait) = (Vec::new(), HashSet::new(), FIRST_WAIT);
+    let mut wait = FIRST_WAIT;
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Init) => {
-                before = intake.versions(&shared.caches.lock(), scope.as_deref());
-                seen.clear();
+                intake.doubt(&mut shared.caches.lock(), scope.as_deref());
+                // Nothing has been asked of the API server yet.
                 continue;
             }
-            Ok(Event::InitApply(object)) => {
-                seen.insert(key_of(&object));
-                put(shared, &intake, object);
-            }
-            Ok(Event::Apply(object)) => put(shared, &intake, object),
+            Ok(Event::InitApply(object) | Event::Apply(object)) => put(shared, &intake, object),
             Ok(Event::Delete(object)) => {
-                remove(shared, &intake, &key_of(&object), cache::version(object.meta()), None);
+                remove(shared, &intake, &key_of(&object), cache::version(object.meta()));
             }
             Ok(Event::InitDone) => {
-                for (key, version) in before.drain(..).filter(|(key, _)| !seen.contains(key)) {
-                    remove(shared, &intake, &key, version, Some(version));
+                let gone = intake.doubtful(&shared.caches.lock(), scope.as_deref());
+                for key in gone {
+                    remove(shared, &intake, &key, 0);
                 }
-                seen = HashSet::new();
                 told(Told::Synced);
             }
             Err(error) => {
@@ -177,14 +173,8 @@ fn put<K>(shared: &Shared, intake: &impl Intake<K>, object: K) {
     }
 }
 
-/// Takes an object out; `only`: where it still is of this version.
-fn remove<K>(shared: &Shared, intake: &impl Intake<K>, key: &Key, version: u64, only: Option<u64>) {
-    let mut cached = shared.caches.lock();
-    if only.is_some() && intake.version(&cached, key) != only {
-        return;
-    }
-    let concerned = intake.remove(&mut cached, key, version);
-    drop(cached);
+fn remove<K>(shared: &Shared, intake: &impl Intake<K>, key: &Key, version: u64) {
+    let concerned = intake.remove(&mut shared.caches.lock(), key, version);
     for key in concerned {
         shared.schedule.soon(key);
     }

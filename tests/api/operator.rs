@@ -4,6 +4,7 @@ mod alone;
 mod children;
 mod conflict;
 mod drift;
+mod forbidden;
 mod idle;
 mod leading;
 mod paused;

@@ -65,6 +65,24 @@ api_tests() {
     fi
 }
 
+# A thousand resources; what is measured is the controller, but API server and etcd share the machine.
+scale() {
+    say '1 000 resources and one controller'
+    cargo bench --locked --bench operator --no-run
+    with_state scale_measured
+}
+
+scale_measured() {
+    local why
+    if ! why=$(tests/cluster/up --api-only "$state"); then
+        skip 1 "$(tail -n 1 <<<"$why")"
+    elif in_cluster cargo bench --locked --bench operator; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+    fi
+}
+
 # came_up TARGET COMMAND…: runs the command that brings up what the target's tests need. If it cannot be here, they are
 # skipped for the reason that it prints; if it fails, the tier has.
 came_up() {

@@ -26,16 +26,13 @@ impl<K: Eq + Hash + Clone, V: PartialEq> Table<K, V> {
     /// Takes a value in, unless what is here is as new; whether it differs from what was here.
     pub(crate) fn put(&mut self, key: K, version: u64, value: V) -> bool {
         match self.rows.get_mut(&key) {
-            // Without a number nothing can be said of the order.
-            Some((known, _)) if version != 0 && *known >= version => false,
+            Some((known, _)) if *known >= version => false,
             Some(known) => {
                 let changed = known.1 != value;
                 *known = (version, value);
                 changed
             }
-            None if version != 0 && self.gone.iter().any(|(gone, at)| *gone == key && *at >= version) => {
-                false
-            }
+            None if self.gone.iter().any(|(gone, at)| *gone == key && *at >= version) => false,
             None => {
                 self.rows.insert(key, (version, value));
                 true
@@ -58,7 +55,7 @@ impl<K: Eq + Hash + Clone, V: PartialEq> Table<K, V> {
         self.rows.get(key).map(|(_, value)| value)
     }
 
-    /// The version of a key.
+    /// The version of a key; 0 while nothing has been heard of it since [`Table::doubt`].
     pub(crate) fn version(&self, key: &K) -> Option<u64> {
         self.rows.get(key).map(|(version, _)| *version)
     }
@@ -68,10 +65,19 @@ impl<K: Eq + Hash + Clone, V: PartialEq> Table<K, V> {
         self.rows.iter().map(|(key, (_, value))| (key, value))
     }
 
-    /// The keys for which `wanted` holds, with their versions: what a watch that begins anew compares with.
-    pub(crate) fn versions(&self, wanted: impl Fn(&K) -> bool) -> Vec<(K, u64)> {
-        let wanted = self.rows.iter().filter(|(key, _)| wanted(key));
-        wanted.map(|(key, (version, _))| (key.clone(), *version)).collect()
+    /// A watch that covers these keys begins anew: whatever it tells is newer than what is here, even from an API server
+    /// that was set back. Values stay until [`Table::doubtful`] tells that it has not spoken of them.
+    pub(crate) fn doubt(&mut self, covers: impl Fn(&K) -> bool) {
+        for (_, (version, _)) in self.rows.iter_mut().filter(|(key, _)| covers(key)) {
+            *version = 0;
+        }
+        self.gone.retain(|(key, _)| !covers(key));
+    }
+
+    /// The keys of which nothing has been heard since [`Table::doubt`].
+    pub(crate) fn doubtful(&self, covers: impl Fn(&K) -> bool) -> Vec<K> {
+        let doubtful = self.rows.iter().filter(|(key, (version, _))| *version == 0 && covers(key));
+        doubtful.map(|(key, _)| key.clone()).collect()
     }
 }
 
@@ -87,9 +93,21 @@ mod tests {
         assert_eq!(table.get(&"a"), Some(&"new"));
         assert!(!table.put("a", 6, "new"), "only the version is another");
         assert!(table.put("a", 7, "newer"));
-        assert!(table.put("a", 0, "without a number"));
         assert!(table.remove(&"a", 9) && !table.remove(&"a", 9));
         assert!(!table.put("a", 8, "an answer from before the deletion") && table.get(&"a").is_none());
         assert!(table.put("a", 10, "made anew"));
+    }
+    #[test]
+    fn what_a_watch_that_begins_anew_does_not_tell_of_is_doubtful() {
+        let mut table = Table::default();
+        for (key, version) in [("a", 50), ("b", 50), ("other", 50)] {
+            table.put(key, version, "before");
+        }
+        table.remove(&"gone", 60);
+        table.doubt(|key| key.len() < 5);
+        assert!(table.put("a", 7, "of an API server that was set back"));
+        assert!(table.put("gone", 8, "there again"));
+        assert!(!table.put("other", 9, "not covered"));
+        assert_eq!(table.doubtful(|_| true), ["b"]);
     }
 }

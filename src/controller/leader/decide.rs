@@ -61,9 +61,9 @@ pub(crate) fn decide(lease: Option<&LeaseSpec>, me: &str, watch: &mut Watch, now
     }
 }
 
-/// Whether who renewed last at this time must stop by now.
-pub(crate) fn is_lost(renewed: Instant, now: Instant) -> bool {
-    now.saturating_duration_since(renewed) >= RENEW_DEADLINE
+/// When who renewed last at this time must have stopped.
+pub(crate) fn last_moment(renewed: Instant) -> Instant {
+    renewed + RENEW_DEADLINE
 }
 
 /// The Lease as `me` writes it to take or renew it. `now` is only for people to read.

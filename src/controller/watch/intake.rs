@@ -28,10 +28,12 @@ pub(super) trait Intake<K>: Send + Sync + 'static {
     fn put(&self, cached: &mut Cached, object: K) -> Vec<Key>;
     /// Takes an object out that was deleted with this version; the gateways it concerned.
     fn remove(&self, cached: &mut Cached, key: &Key, version: u64) -> Vec<Key>;
-    /// The version of an object.
-    fn version(&self, cached: &Cached, key: &Key) -> Option<u64>;
-    /// Every object of a scope with its version.
-    fn versions(&self, cached: &Cached, scope: Option<&str>) -> Vec<(Key, u64)>;
+    /// The watch begins anew, see [`Table::doubt`].
+    ///
+    /// [`Table::doubt`]: crate::controller::cache::Table::doubt
+    fn doubt(&self, cached: &mut Cached, scope: Option<&str>);
+    /// What it has not told of since.
+    fn doubtful(&self, cached: &Cached, scope: Option<&str>) -> Vec<Key>;
 }
 
 fn within(key: &Key, scope: Option<&str>) -> bool {
@@ -61,12 +63,12 @@ impl Intake<DeserializeGuard<TopicGateway>> for Gateways {
         if cached.remove_gateway(key, version) { vec![key.clone()] } else { Vec::new() }
     }
 
-    fn version(&self, cached: &Cached, key: &Key) -> Option<u64> {
-        cached.gateways.version(key)
+    fn doubt(&self, cached: &mut Cached, scope: Option<&str>) {
+        cached.gateways.doubt(|key| within(key, scope));
     }
 
-    fn versions(&self, cached: &Cached, scope: Option<&str>) -> Vec<(Key, u64)> {
-        cached.gateways.versions(|key| within(key, scope))
+    fn doubtful(&self, cached: &Cached, scope: Option<&str>) -> Vec<Key> {
+        cached.gateways.doubtful(|key| within(key, scope))
     }
 }
 
@@ -83,9 +85,12 @@ impl Gateway {
 pub(super) struct Children(pub(super) Kind);
 
 impl Children {
-    fn versions(&self, cached: &Cached, scope: Option<&str>) -> Vec<(Key, u64)> {
-        let all = cached.children.versions(|(kind, key)| *kind == self.0 && within(key, scope));
-        all.into_iter().map(|((_, key), version)| (key, version)).collect()
+    fn covers(&self, kind: Kind, key: &Key, scope: Option<&str>) -> bool {
+        kind == self.0 && within(key, scope)
+    }
+
+    fn doubt(&self, cached: &mut Cached, scope: Option<&str>) {
+        cached.children.doubt(|(kind, key)| self.covers(*kind, key, scope));
     }
 }
 
@@ -105,12 +110,13 @@ impl Intake<PartialObjectMeta<DynamicObject>> for Children {
         cached.remove_child(self.0, key, version)
     }
 
-    fn version(&self, cached: &Cached, key: &Key) -> Option<u64> {
-        cached.children.version(&(self.0, key.clone()))
+    fn doubt(&self, cached: &mut Cached, scope: Option<&str>) {
+        Self::doubt(self, cached, scope);
     }
 
-    fn versions(&self, cached: &Cached, scope: Option<&str>) -> Vec<(Key, u64)> {
-        Self::versions(self, cached, scope)
+    fn doubtful(&self, cached: &Cached, scope: Option<&str>) -> Vec<Key> {
+        let keys = cached.children.doubtful(|(kind, key)| self.covers(*kind, key, scope));
+        keys.into_iter().map(|(_, key)| key).collect()
     }
 }
 
@@ -135,12 +141,13 @@ impl Intake<Deployment> for Workloads {
         cached.remove_child(Kind::Deployment, key, version)
     }
 
-    fn version(&self, cached: &Cached, key: &Key) -> Option<u64> {
-        cached.workloads.version(key)
+    fn doubt(&self, cached: &mut Cached, scope: Option<&str>) {
+        cached.workloads.doubt(|key| within(key, scope));
+        Children(Kind::Deployment).doubt(cached, scope);
     }
 
-    fn versions(&self, cached: &Cached, scope: Option<&str>) -> Vec<(Key, u64)> {
-        cached.workloads.versions(|key| within(key, scope))
+    fn doubtful(&self, cached: &Cached, scope: Option<&str>) -> Vec<Key> {
+        cached.workloads.doubtful(|key| within(key, scope))
     }
 }
 
@@ -153,22 +160,22 @@ impl Intake<v1::Pod> for Pods {
     }
 
     fn put(&self, cached: &mut Cached, object: v1::Pod) -> Vec<Key> {
-        let Some(pod) = Pod::new(&object) else { return Vec::new() };
-        let key = key_of(&object);
-        let gateway = Key::new(&key.namespace, &pod.gateway);
-        if cached.put_pod(&key, version(&object.metadata), pod) { vec![gateway] } else { Vec::new() }
+        let (key, version) = (key_of(&object), version(&object.metadata));
+        let Some(pod) = Pod::new(&object) else { return self.remove(cached, &key, version) };
+        let gateway = key.sibling(&pod.gateway);
+        if cached.put_pod(&key, version, pod) { vec![gateway] } else { Vec::new() }
     }
 
     fn remove(&self, cached: &mut Cached, key: &Key, version: u64) -> Vec<Key> {
         cached.remove_pod(key, version).into_iter().collect()
     }
 
-    fn version(&self, cached: &Cached, key: &Key) -> Option<u64> {
-        cached.pods.version(key)
+    fn doubt(&self, cached: &mut Cached, scope: Option<&str>) {
+        cached.pods.doubt(|key| within(key, scope));
     }
 
-    fn versions(&self, cached: &Cached, scope: Option<&str>) -> Vec<(Key, u64)> {
-        cached.pods.versions(|key| within(key, scope))
+    fn doubtful(&self, cached: &Cached, scope: Option<&str>) -> Vec<Key> {
+        cached.pods.doubtful(|key| within(key, scope))
     }
 }
 
@@ -203,12 +210,13 @@ impl Intake<PartialObjectMeta<DynamicObject>> for SecretVersions {
         concerned
     }
 
-    fn version(&self, cached: &Cached, key: &Key) -> Option<u64> {
-        cached.secrets.version(key)
+    fn doubt(&self, cached: &mut Cached, scope: Option<&str>) {
+        cached.secrets.doubt(|key| within(key, scope));
+        Children(Kind::Secret).doubt(cached, scope);
     }
 
-    fn versions(&self, cached: &Cached, scope: Option<&str>) -> Vec<(Key, u64)> {
-        cached.secrets.versions(|key| within(key, scope))
+    fn doubtful(&self, cached: &Cached, scope: Option<&str>) -> Vec<Key> {
+        cached.secrets.doubtful(|key| within(key, scope))
     }
 }
 
