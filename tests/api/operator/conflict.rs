@@ -22,7 +22,7 @@ fn an_object_of_somebody_else_is_left_alone_and_told_and_heals_when_it_goes() {
 
     namespace.kubectl(&["delete", "service/m"]);
     namespace.wait_long(SLOW, "service/m", |it| it["metadata"]["ownerReferences"][0]["name"] == "m");
-    namespace.wait_condition("Stalled", "False", "RollingOut");
+    namespace.wait_condition("Stalled", "False", "WaitingForReplicas");
 }
 
 #[test]

@@ -45,8 +45,10 @@ impl Pod {
 
     /// Lets a pod of the cluster run at this address.
     fn run(&self, namespace: &Namespace, pod: &str) {
-        let ready =
-            json!([{"type": "Ready", "status": "True"}, {"type": "ContainersReady", "status": "True"}]);
+        // Since long: a Deployment takes a pod for available some seconds after it is ready.
+        let condition =
+            |name| json!({"type": name, "status": "True", "lastTransitionTime": "2020-01-01T00:00:00Z"});
+        let ready = json!([condition("Ready"), condition("ContainersReady")]);
         let address = self.address.to_string();
         let status =
             json!({"phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "conditions": ready});
