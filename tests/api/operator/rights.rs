@@ -49,8 +49,8 @@ impl<'a> Trial<'a> {
         let roles = self.objects.iter().enumerate().filter(|(_, object)| object["kind"] == "Role");
         roles
             .flat_map(|(role, object)| {
-                let rules = object["rules"].as_array().unwrap().len();
-                (0..rules).map(move |rule| (role, rule))
+                let count = object["rules"].as_array().unwrap().len();
+                (0..count).map(move |rule| (role, rule))
             })
             .collect()
     }
