@@ -13,9 +13,12 @@ use crate::kubectl::{kubectl, try_kubectl};
 pub(crate) fn define() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
     kubectl(&["apply", "--server-side", "-f", folder], "");
-    kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "-f", folder], "");
     let deadline = Instant::now() + Duration::from_secs(30);
-    while let Err(error) = try_kubectl(&["get", "--raw", "/openapi/v3/apis/topicgateway.io/v1alpha1"], "") {
+    // Until the API server has written any condition, `kubectl wait` fails at once.
+    let established =
+        || try_kubectl(&["wait", "--for=condition=Established", "--timeout=10s", "-f", folder], "");
+    let described = || try_kubectl(&["get", "--raw", "/openapi/v3/apis/topicgateway.io/v1alpha1"], "");
+    while let Err(error) = established().and_then(|_| described()) {
         assert!(Instant::now() < deadline, "{error}");
         thread::sleep(Duration::from_millis(50));
     }

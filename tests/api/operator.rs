@@ -10,6 +10,7 @@ mod leading;
 mod paused;
 mod pods;
 mod references;
+mod rights;
 
 use std::{
     net::SocketAddr,
@@ -28,6 +29,19 @@ use crate::{
 
 /// How long something may take that the controller itself looks for only now and then.
 const SLOW: Duration = Duration::from_secs(90);
+
+/// Waits until `probe` gives something, for what takes long; panics with what there was instead.
+#[track_caller]
+fn wait_long<T>(what: &str, mut probe: impl FnMut() -> Result<T, String>) -> T {
+    let end = Instant::now() + SLOW;
+    loop {
+        match probe() {
+            Ok(found) => return found,
+            Err(instead) => assert!(Instant::now() < end, "{what}: not within {SLOW:?}: {instead}"),
+        }
+        thread::sleep(Duration::from_millis(500));
+    }
+}
 
 /// A namespace of one test, which goes with it.
 struct Namespace(String);

@@ -1,6 +1,6 @@
 //! A `TopicGateway` of a namespace, seen from outside.
 
-use std::{env, fs, net::SocketAddr, time::Duration};
+use std::{env, fs, net::SocketAddr};
 
 use serde_json::{Value, json};
 
@@ -122,12 +122,6 @@ impl<'a> Gateway<'a> {
         names
     }
 
-    /// What a pod says of itself on its admin port.
-    pub(crate) fn report(&self, pod: &Value) -> Option<Value> {
-        let address: SocketAddr = format!("{}:9090", pod["status"]["podIP"].as_str()?).parse().ok()?;
-        serde_json::from_str(&try_get(address, "/status")?.body).ok()
-    }
-
     /// Everything of these kinds that has its label: what the controller has made of it, and the pods.
     #[track_caller]
     pub(crate) fn children(&self, kinds: &str) -> Vec<String> {
@@ -148,11 +142,16 @@ impl<'a> Gateway<'a> {
     }
 }
 
+/// What a pod of a gateway says of itself on its admin port.
+pub(crate) fn report(pod: &Value) -> Option<Value> {
+    let address: SocketAddr = format!("{}:9090", pod["status"]["podIP"].as_str()?).parse().ok()?;
+    serde_json::from_str(&try_get(address, "/status")?.body).ok()
+}
+
 /// Waits until a Deployment's pods are available.
 #[track_caller]
 pub(crate) fn wait_until_available(namespace: &Namespace, deployment: &str) {
-    let timeout = format!("--timeout={}s", Duration::from_secs(60).as_secs());
-    namespace.kubectl(&["rollout", "status", &format!("deployment/{deployment}"), &timeout]);
+    namespace.kubectl(&["rollout", "status", &format!("deployment/{deployment}"), "--timeout=90s"]);
 }
 
 /// A publisher on the NATS server behind a Service.

@@ -1,14 +1,18 @@
 //! Nodes that are drained or lost, and an API server that is away. Each has the cluster alone. In a module of its own,
 //! so that `tests/run` can leave it out, and say so, in a cluster that is not its own.
 
-use std::{thread::panicking, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread::{panicking, sleep},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
 use crate::{
     cluster::{alone, node, wait_for, wait_within},
     crowd::Crowd,
-    gateway::{Gateway, nats, open, publisher},
+    gateway::{Gateway, nats, open, publisher, report},
     kubectl::{kubectl, try_kubectl},
     namespace::Namespace,
     support::NatsClient,
@@ -52,7 +56,7 @@ impl<F: FnMut()> Drop for Mended<F> {
     fn drop(&mut self) {
         if panicking() {
             // A second panic would end all the tests.
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&mut self.0));
+            let _ = catch_unwind(AssertUnwindSafe(&mut self.0));
         } else {
             (self.0)();
         }
@@ -87,7 +91,7 @@ fn a_lost_node_takes_only_its_own_clients_and_they_are_let_in_elsewhere() {
     let (gateway, crowd) = on_both_nodes(&namespace, "halved");
     let of_node_a = |pod: &&Value| node_of(pod) == "node-a";
     let pods = gateway.pod_objects();
-    let there = pods.iter().find(of_node_a).and_then(|pod| gateway.report(pod)).unwrap();
+    let there = pods.iter().find(of_node_a).and_then(report).unwrap();
     let there = usize::try_from(there["connections"].as_u64().unwrap()).unwrap();
     let mut nats = publisher(&namespace, "nats", json!({}));
 
@@ -110,7 +114,7 @@ fn a_lost_node_takes_only_its_own_clients_and_they_are_let_in_elsewhere() {
     let mut newcomers = Crowd::new();
     newcomers.join(10, &gateway.url(), &["prices.btc"], None);
     wait_within("newcomers are let in, and the pod is replaced", Duration::from_secs(90), || {
-        let serving = gateway.pod_objects().iter().filter(of_node_a_ready).count();
+        let serving = gateway.pod_objects().iter().filter(|pod| of_node_a_ready(pod)).count();
         let attached = newcomers.attached();
         if attached == 10 && serving == 2 { Ok(()) } else { Err(format!("{attached} in, {serving} pods")) }
     });
@@ -119,7 +123,7 @@ fn a_lost_node_takes_only_its_own_clients_and_they_are_let_in_elsewhere() {
     gateway.wait_for_condition("Ready", "True", "AllReplicasReady");
 }
 
-fn of_node_a_ready(pod: &&Value) -> bool {
+fn of_node_a_ready(pod: &Value) -> bool {
     let conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
     let ready = conditions.iter().any(|found| found["type"] == "Ready" && found["status"] == "True");
     ready && node_of(pod) == "node-a"
@@ -141,7 +145,7 @@ fn an_api_server_that_is_away_is_not_noticed_by_clients_and_the_controller_catch
     for number in 0..20 {
         publish(&mut nats, number);
         crowd.wait_until_received(|_| vec![json!(number)]);
-        std::thread::sleep(Duration::from_secs(1));
+        sleep(Duration::from_secs(1));
     }
     let mut newcomers = Crowd::new();
     newcomers.join(10, &url, &["prices.btc"], None);

@@ -110,8 +110,8 @@ fn spawn(directory: &TempDir) -> (Process, SocketAddr) {
     let process = Process::spawn(&mut command);
     let address = wait_for("Prometheus tells its address", || {
         let text = process.stderr();
-        let listens = text.lines().filter(|line| line.contains("Listening on"));
-        let address = listens.filter_map(|line| line.split("address=").nth(1)?.trim().parse().ok()).next();
+        let mut listens = text.lines().filter(|line| line.contains("Listening on"));
+        let address = listens.find_map(|line| line.split("address=").nth(1)?.trim().parse().ok());
         address.ok_or(text)
     });
     (process, address)

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     cluster::{self, RELEASE, chart, helm, image_values, next_image, wait_for, wait_within},
     crowd::{Crowd, History},
-    gateway::{Gateway, example, publisher},
+    gateway::{Gateway, example, publisher, report},
     kubectl::{kubectl, try_kubectl},
     namespace::Namespace,
     prometheus::Prometheus,
@@ -184,7 +184,7 @@ fn more_pods_disturb_nobody(namespace: &Namespace, gateway: Gateway<'_>, crowd: 
 }
 
 fn the_emptiest_pod_goes_first(namespace: &Namespace, gateway: Gateway<'_>, crowd: &Crowd) {
-    let connections = |pod: &Value| gateway.report(pod).and_then(|report| report["connections"].as_u64());
+    let connections = |pod: &Value| report(pod).and_then(|report| report["connections"].as_u64());
     let pods = gateway.pod_objects();
     let emptiest = pods.iter().min_by_key(|pod| connections(pod)).unwrap();
     let name = emptiest["metadata"]["name"].as_str().unwrap();

@@ -60,7 +60,7 @@ api() {
 }
 
 api_tests() {
-    if came_up api tests/cluster/up --api-only --controllers "$state"; then
+    if came_up api tests/tools/provide helm && came_up api tests/cluster/up --api-only --controllers "$state"; then
         in_cluster count cargo test --locked --test api -- "$@"
     fi
 }

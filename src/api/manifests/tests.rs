@@ -48,6 +48,23 @@ fn the_examples_are_valid_and_without_notes() {
 }
 
 #[test]
+fn the_examples_for_a_cluster_are_valid_here_too() {
+    for (gateway, beside) in [
+        (include_str!("../../../examples/quickstart.yaml"), ""),
+        (
+            include_str!("../../../examples/full-example/gateway.yaml"),
+            include_str!("../../../examples/full-example/nats.yaml"),
+        ),
+    ] {
+        let files = [("gateway.yaml".into(), gateway.into()), ("nats.yaml".into(), beside.into())];
+        let manifests = Manifests::parse(&files).unwrap();
+        let unused = |note: &String| note.ends_with("not used here");
+        assert!(manifests.notes.iter().all(unused), "{:?}", manifests.notes);
+        assert!(!manifests.gateway.spec.topics.is_empty());
+    }
+}
+
+#[test]
 fn every_default_is_put_in() {
     let spec = parse(&format!(
         "{HEAD}spec: {{backbone: {{memory: {{}}}}, drain: {{}}, metrics: {{}}, topics: [{{pattern: a}}]}}"

@@ -14,14 +14,37 @@ use super::{Controller, gateway, named};
 use crate::support::{Process, wait_until};
 
 /// An API server and its etcd, which end with the test.
-struct Server(PathBuf);
+pub(super) struct Server(PathBuf);
 
 impl Server {
     fn start() -> Self {
+        Self::start_with(&["--api-only"])
+    }
+
+    /// With the controllers that make pods of Deployments.
+    pub(super) fn with_controllers() -> Self {
+        Self::start_with(&["--api-only", "--controllers"])
+    }
+
+    fn start_with(options: &[&str]) -> Self {
         let state = tempfile::Builder::new().prefix("topic-gateway-api").tempdir().unwrap().keep();
         let server = Self(state);
-        server.script("up", &["--api-only"]);
+        server.script("up", options);
         server
+    }
+
+    /// A file in the server's folder, which goes with it.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// The definitions of the Gateway API and of the Prometheus operator.
+    pub(super) fn define_foreign(&self) {
+        for project in ["gateway-api", "prometheus-operator"] {
+            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/crds");
+            let output = self.command(script).arg(project).output().unwrap();
+            assert!(output.status.success(), "{project}: {}", String::from_utf8_lossy(&output.stderr));
+        }
     }
 
     #[track_caller]
@@ -31,7 +54,7 @@ impl Server {
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    fn command(&self, program: &str) -> Command {
+    pub(super) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env("KUBECONFIG", self.0.join("admin.kubeconfig"));
         command
@@ -44,21 +67,29 @@ impl Server {
     }
 
     #[track_caller]
-    fn kubectl(&self, args: &[&str]) -> String {
+    pub(super) fn kubectl(&self, args: &[&str]) -> String {
         self.try_kubectl(args).unwrap_or_else(|error| panic!("kubectl {args:?}: {error}"))
     }
 
     #[track_caller]
     fn apply(&self, object: &Value) {
-        let file = self.0.join("object.json");
-        fs::write(&file, object.to_string()).unwrap();
-        self.kubectl(&["apply", "-f", file.to_str().unwrap()]);
+        self.apply_from("object.json", "default", object);
     }
 
-    fn define(&self) {
+    /// Applies an object in a namespace by a file of this name.
+    #[track_caller]
+    pub(super) fn apply_from(&self, file: &str, namespace: &str, object: &Value) {
+        let file = self.path(file);
+        fs::write(&file, object.to_string()).unwrap();
+        self.kubectl(&["--namespace", namespace, "apply", "-f", file.to_str().unwrap()]);
+    }
+
+    pub(super) fn define(&self) {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
         self.kubectl(&["apply", "--server-side", "-f", folder]);
-        self.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "-f", folder]);
+        // Until the API server has written any condition, `kubectl wait` fails at once.
+        let wait = ["wait", "--for=condition=Established", "--timeout=10s", "-f", folder];
+        wait_until("the definition is served", || self.try_kubectl(&wait).is_ok());
     }
 
     /// The process id of the API server, and how it was started.

@@ -18,7 +18,9 @@ apiserver_command() {
         --bind-address="$2" --advertise-address="$3" --secure-port="$4" --service-cluster-ip-range="$5"
         --tls-cert-file="$pki/apiserver.crt" --tls-private-key-file="$pki/apiserver.key"
         --client-ca-file="$pki/ca.crt" --cert-dir="$state"
-        "--authorization-mode=Node,RBAC" --enable-admission-plugins=NodeRestriction --allow-privileged=true
+        "--authorization-mode=Node,RBAC" --allow-privileged=true
+        # The second, which some distributions turn on, asks more rights of whoever makes objects with an owner.
+        --enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement
         --service-account-issuer=https://kubernetes.default.svc.cluster.local
         --service-account-key-file="$pki/accounts.pub" --service-account-signing-key-file="$pki/accounts.key"
         --kubelet-certificate-authority="$pki/ca.crt"
