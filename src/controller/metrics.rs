@@ -133,6 +133,7 @@ impl Metrics {
         self.errors.with_label_values(&[CONTROLLER]).inc_by(0);
         self.panics.with_label_values(&[CONTROLLER]).inc_by(0);
         self.active.with_label_values(&[CONTROLLER]).set(0);
+        self.seconds.with_label_values(&[CONTROLLER]);
         self.show_depth(0);
         self.show_resources([0; 3], 0);
     }
