@@ -12,7 +12,7 @@ use std::{
 use kube::Client;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{kind::Kind, shared::Shared, watch};
+use super::{kind::Kind, refusal::cause, shared::Shared, watch};
 
 /// In logs and at `/readyz`.
 pub(crate) const NAME: &str = "optional APIs";
@@ -66,7 +66,11 @@ pub(crate) async fn follow(shared: Arc<Shared>, tasks: TaskTracker, stop: Cancel
                 INTERVAL
             }
             Err(error) => {
-                shared.health.failed(NAME, &format!("the API server does not answer: {error}"), false);
+                shared.health.failed(
+                    NAME,
+                    &format!("the API server does not answer: {}", cause(&error)),
+                    false,
+                );
                 RETRY
             }
         };

@@ -19,7 +19,7 @@ use super::{
     observed::Problem,
     queue::Key,
     reason::Reason,
-    refusal::{Refusal, refusal},
+    refusal::{Refusal, cause, refusal},
     shared::Shared,
 };
 
@@ -40,7 +40,7 @@ pub(crate) enum Outcome {
 
 /// Why a child could not be applied for the time being.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action}: {source}")]
+#[error("cannot {action}: {}", cause(source))]
 pub(crate) struct Error {
     action: String,
     source: kube::Error,

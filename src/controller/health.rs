@@ -47,25 +47,38 @@ impl Health {
 
     /// The watch has told all there is.
     pub(crate) fn synced(&self, name: &str) {
+        self.change(name, |state| state.synced = true);
+        self.works(name);
+    }
+
+    /// The watch tells something, after it had failed.
+    pub(crate) fn works(&self, name: &str) {
+        let mut failed = false;
+        self.change(name, |state| failed = state.failure.take().is_some());
+        let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed && watches.values().all(|state| state.failure.is_none()) {
+            tracing::info!("Every watch works again.");
+        }
+    }
+
+    /// The watch fails, and tries again by itself. `unsynced`: what it has told before no longer counts. What several
+    /// watches fail for is logged once.
+    pub(crate) fn failed(&self, name: &str, failure: &str, unsynced: bool) {
+        let logged = self.logged(failure).filter(|at| at.elapsed() < REMINDER);
         self.change(name, |state| {
-            if state.failure.take().is_some() {
-                tracing::info!(watch = name, "The watch works again.");
+            state.synced &= !unsynced;
+            if logged.is_none() {
+                tracing::warn!(watch = name, reason = failure, "Waiting for the API server.");
             }
-            state.synced = true;
+            state.failure = Some((failure.into(), logged.unwrap_or_else(Instant::now)));
         });
     }
 
-    /// The watch fails, and tries again by itself. `unsynced`: what it has told before no longer counts.
-    pub(crate) fn failed(&self, name: &str, failure: &str, unsynced: bool) {
-        self.change(name, |state| {
-            state.synced &= !unsynced;
-            let news =
-                state.failure.as_ref().is_none_or(|(known, at)| known != failure || at.elapsed() > REMINDER);
-            if news {
-                tracing::warn!(watch = name, reason = failure, "Waiting for the API server.");
-                state.failure = Some((failure.into(), Instant::now()));
-            }
-        });
+    /// When it was last logged that a watch fails for this.
+    fn logged(&self, failure: &str) -> Option<Instant> {
+        let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = watches.values().flat_map(|state| &state.failure).filter(|(known, _)| known == failure);
+        same.map(|(_, at)| *at).max()
     }
 
     /// Whether every watch has told all there is; if not, a line for each that has not.

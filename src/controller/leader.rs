@@ -19,7 +19,7 @@ use kube::{
 use tokio::time::{sleep, timeout, timeout_at};
 
 use self::decide::{DURATION, Decision, RETRY, Watch, decide, last_moment, released, taken};
-use super::{names, settings::Election};
+use super::{names, refusal::cause, settings::Election};
 
 /// Longest wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -68,6 +68,7 @@ impl Candidate {
                 Ok(_) => return began,
                 Err(error) => {
                     if told.is_none_or(|told| told.elapsed() > REMINDER) {
+                        let error = cause(&error);
                         tracing::warn!(lease = self.name, %error, "The Lease cannot be taken; it is tried again.");
                         told = Some(Instant::now());
                     }
@@ -93,6 +94,7 @@ impl Candidate {
                 Ok((_, Ok(Decision::Wait(_)))) => return "another controller has it".into(),
                 Ok((began, Ok(_))) => renewed = began,
                 Ok((_, Err(error))) => {
+                    let error = cause(&error);
                     tracing::warn!(lease = self.name, %error, "The Lease could not be renewed; it is tried again.");
                     failure = format!("it could not be renewed: {error}");
                 }

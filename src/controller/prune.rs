@@ -7,13 +7,13 @@ use super::{
     kind::Kind,
     memory::Memory,
     observed::Problem,
-    refusal::{Refusal, refusal},
+    refusal::{Refusal, cause, refusal},
     shared::Shared,
 };
 
 /// Why a child could not be deleted for the time being.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action}: {source}")]
+#[error("cannot {action}: {}", cause(source))]
 pub(crate) struct Error {
     action: String,
     source: kube::Error,

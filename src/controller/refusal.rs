@@ -1,5 +1,7 @@
 //! What an error of the API server means: for the user a problem, or for the controller only to try again.
 
+use std::error::Error;
+
 use super::{observed::Problem, reason::Reason};
 
 /// Why a request was not granted.
@@ -34,6 +36,15 @@ pub(crate) fn refusal(action: &str, error: kube::Error) -> Refusal {
 
 fn problem(reason: Reason, message: String) -> Refusal {
     Refusal::Problem(Problem { reason, message })
+}
+
+/// What lies at the bottom of an error, as "Connection refused".
+pub(crate) fn cause(error: &dyn Error) -> &dyn Error {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::intake::{Children, Gateways, Intake, Pods, SecretVersions, Workloads};
-use super::{cache, kind::Kind, names, queue::Key, shared::Shared};
+use super::{cache, kind::Kind, names, queue::Key, refusal::cause, shared::Shared};
 use crate::api::TopicGateway;
 
 /// Waits after a failure: doubling from the first to the longest, half of it left to chance.
@@ -106,6 +106,7 @@ impl Start<'_> {
                     shared.health.synced(&name);
                     synced();
                 }
+                Told::Works => shared.health.works(&name),
                 Told::Failed(error) => {
                     shared.health.failed(&name, &explain(&what, &error), status_code(&error) == Some(404));
                 }
@@ -123,6 +124,8 @@ fn name_of(what: &str, scope: Option<&str>) -> String {
 enum Told {
     /// It has told all there is.
     Synced,
+    /// It tells something, after it had failed.
+    Works,
     /// It fails and tries again.
     Failed(watcher::Error),
 }
@@ -136,7 +139,7 @@ async fn follow<K: Resource>(
     told: impl Fn(Told),
 ) {
     pin_mut!(events);
-    let mut wait = FIRST_WAIT;
+    let (mut wait, mut failing) = (FIRST_WAIT, false);
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Init) => {
@@ -156,6 +159,7 @@ async fn follow<K: Resource>(
                 told(Told::Synced);
             }
             Err(error) => {
+                failing = true;
                 told(Told::Failed(error));
                 tokio::time::sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
@@ -163,6 +167,9 @@ async fn follow<K: Resource>(
             }
         }
         wait = FIRST_WAIT;
+        if std::mem::take(&mut failing) {
+            told(Told::Works);
+        }
     }
 }
 
@@ -225,6 +232,7 @@ fn explain(what: &str, error: &watcher::Error) -> String {
         Some(403) => {
             format!("the controller may not list and watch {what}: grant it to its ServiceAccount ({error})")
         }
-        _ => format!("the API server does not answer: {error}"),
+        Some(_) => format!("the API server does not answer: {error}"),
+        None => format!("the API server does not answer: {}", cause(error)),
     }
 }

@@ -170,3 +170,6 @@ fn too_long() -> Passed {
         began: began.checked_sub(DEADLINE).unwrap_or(began),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,14 +13,14 @@ use crate::{
         observed::Problem,
         reason::Reason,
         references,
-        refusal::{Refusal, refusal},
+        refusal::{Refusal, cause, refusal},
         settings::Fault,
     },
 };
 
 /// Why a Secret could not be read for the time being.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action}: {source}")]
+#[error("cannot {action}: {}", cause(source))]
 pub(crate) struct Error {
     action: String,
     source: kube::Error,

@@ -18,7 +18,7 @@ use crate::{
         events::transitions,
         names,
         observed::Observed,
-        refusal::{Refusal, refusal},
+        refusal::{Refusal, cause, refusal},
         status,
     },
 };
@@ -27,8 +27,13 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// For the time being.
-    #[error("cannot write the status of TopicGateway {0}: {1}")]
-    Passing(String, kube::Error),
+    #[error("cannot write the status of TopicGateway {gateway}: {}", cause(source))]
+    Passing {
+        /// Whose.
+        gateway: String,
+        /// Why.
+        source: kube::Error,
+    },
     /// Until somebody mends it.
     #[error("{0}")]
     Refused(String),
@@ -60,7 +65,9 @@ impl Pass<'_> {
             }
             Err(error) => match refusal(&format!("write the status of TopicGateway {}", self.key), error) {
                 Refusal::Gone => return Ok(()),
-                Refusal::Passing(error) => return Err(Error::Passing(self.key.to_string(), error)),
+                Refusal::Passing(source) => {
+                    return Err(Error::Passing { gateway: self.key.to_string(), source });
+                }
                 Refusal::Problem(problem) => return Err(Error::Refused(problem.message)),
             },
         }

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Controller, gateway, named};
+use super::{Controller, SLOW, gateway, named};
 use crate::support::{Process, wait_until};
 
 /// An API server and its etcd, which end with the test.
@@ -200,7 +200,7 @@ fn an_optional_api_that_comes_later_is_used() {
         },
     });
     server.apply(&definition);
-    let end = Instant::now() + Duration::from_secs(90);
+    let end = Instant::now() + SLOW;
     while !server.has("podmonitor/m") {
         assert!(Instant::now() < end, "no PodMonitor");
         thread::sleep(Duration::from_millis(200));
@@ -224,7 +224,11 @@ fn a_controller_outlives_its_api_server() {
     assert!(!controller.process.ended());
     assert_eq!(controller.ready().status, 200);
     let _again = Process::spawn(&mut again);
-    wait_until("it is there again", || server.try_kubectl(&["get", "--raw", "/readyz"]).is_ok());
+    let end = Instant::now() + SLOW;
+    while let Err(error) = server.try_kubectl(&["get", "--raw", "/readyz"]) {
+        assert!(Instant::now() < end, "the API server does not come back: {error}");
+        thread::sleep(Duration::from_millis(200));
+    }
     server.apply(&named("n", json!({})));
     wait_until("it goes on", || server.has("deployment/n"));
 }
