@@ -130,7 +130,7 @@ pub(crate) async fn tell(
     let (value, times) = match asked.told.take() {
         Some((value, at, times)) if times >= TIMES || at.elapsed() < AGAIN => {
             asked.told = Some((value, at, times));
-            return (times < TIMES).then_some(EAGER);
+            return Some(if times < TIMES { EAGER } else { FRESH });
         }
         Some((value, _, times)) => (value, times),
         // Told by a controller before this one, which did not live to see it.
