@@ -38,7 +38,9 @@ async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
 async fn scrape(State(shared): State<Arc<Shared>>) -> Response {
     // Reads of /proc are not for a thread that serves others.
     let text = task::spawn_blocking(move || {
-        shared.metrics.show_depth(shared.schedule.depth());
+        // What is due while another controller leads is that one's work: it would look like a backlog.
+        let leads = shared.metrics.leads(shared.settings.lease_name());
+        shared.metrics.show_depth(if leads { shared.schedule.depth() } else { 0 });
         let (ready, unreadable) = resources(&shared);
         shared.metrics.show_resources(ready, unreadable);
         shared.metrics.scrape().map_err(|error| error.to_string())

@@ -10,6 +10,8 @@ use kube::{
     api::{DynamicObject, Patch, PatchParams, PostParams},
 };
 
+use serde_json::json;
+
 use super::{
     build::Child,
     cache::{Meta, Workload, version},
@@ -77,8 +79,10 @@ pub(crate) async fn apply(
     };
     match &found {
         Some(meta) if meta.deleting => return Ok(Outcome::Pending),
-        Some(meta) if !meta.is_owned_by(owner.uid) => return Ok(Outcome::Refused(taken(owner, child))),
-        Some(meta) if child.once => {
+        Some(meta) if !meta.is_owned_by(owner.uid) && !meta.is_left_behind(&owner.key.name) => {
+            return Ok(Outcome::Refused(taken(owner, child)));
+        }
+        Some(meta) if child.once && meta.is_owned_by(owner.uid) => {
             remember(memory, child, intent, meta.fingerprint);
             return Ok(Outcome::Unchanged);
         }
@@ -88,7 +92,7 @@ pub(crate) async fn apply(
         _ => {}
     }
     let was = shared.caches.lock().children.version(&(child.kind, owner.key.sibling(&child.name)));
-    let answer = match write(&api, child).await {
+    let answer = match write(&api, child, found.is_some()).await {
         Ok(answer) => answer,
         Err(error) => return refused(if found.is_some() { "apply" } else { "create" }, owner, child, error),
     };
@@ -124,14 +128,33 @@ pub(crate) fn api(shared: &Shared, kind: Kind, namespace: &str) -> Api<DynamicOb
     Api::namespaced_with(shared.client.clone(), namespace, &kind.resource())
 }
 
-async fn write(api: &Api<DynamicObject>, child: &Child) -> kube::Result<DynamicObject> {
+async fn write(api: &Api<DynamicObject>, child: &Child, exists: bool) -> kube::Result<DynamicObject> {
+    if child.once && exists {
+        // It lacks its owner and nothing else.
+        let metadata = json!({ "metadata": child.object["metadata"] });
+        return api.patch(&child.name, &update(), &Patch::Merge(&metadata)).await;
+    }
     if child.once {
         let object = serde_json::from_value(child.object.clone()).map_err(kube::Error::SerdeError)?;
         let params = PostParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PostParams::default() };
         return api.create(&params, &object).await;
     }
     let params = PatchParams::apply(names::FIELD_MANAGER).force();
-    api.patch(&child.name, &params, &Patch::Apply(&child.object)).await
+    let patch = Patch::Apply(&child.object);
+    match api.patch(&child.name, &params, &patch).await {
+        Err(kube::Error::Api(status)) if exists && child.kind == Kind::Service && status.code == 422 => {
+            // Ports are told apart by their number, so an edited one is somebody else's, of the same name as ours: the
+            // list has to be ours as a whole first.
+            let ports = json!({ "spec": { "ports": child.object["spec"]["ports"] } });
+            api.patch(&child.name, &update(), &Patch::Merge(&ports)).await?;
+            api.patch(&child.name, &params, &patch).await
+        }
+        answer => answer,
+    }
+}
+
+fn update() -> PatchParams {
+    PatchParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PatchParams::default() }
 }
 
 /// Puts what the API server answered in the caches.

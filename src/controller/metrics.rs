@@ -14,7 +14,7 @@ use super::reason::Reason;
 const CONTROLLER: &str = "topicgateway";
 
 /// The reasons of problems.
-const PROBLEMS: [Reason; 11] = [
+const PROBLEMS: [Reason; 12] = [
     Reason::InvalidSpec,
     Reason::SecretNotFound,
     Reason::KeyMissing,
@@ -23,6 +23,7 @@ const PROBLEMS: [Reason; 11] = [
     Reason::Conflict,
     Reason::Forbidden,
     Reason::ApplyFailed,
+    Reason::Rejected,
     Reason::ApiUnavailable,
     Reason::DeadlineExceeded,
     Reason::Panicked,
@@ -171,6 +172,11 @@ impl Metrics {
     /// Whether this controller works, by the Lease of this name.
     pub(crate) fn show_leading(&self, lease: &str, leads: bool) {
         self.leader.with_label_values(&[lease]).set(leads.into());
+    }
+
+    /// Whether it works, as shown last.
+    pub(crate) fn leads(&self, lease: &str) -> bool {
+        self.leader.with_label_values(&[lease]).get() == 1
     }
 
     /// Resources by `Ready` (True, False, Unknown), and those that could not be read.

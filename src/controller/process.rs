@@ -36,7 +36,7 @@ pub enum RunError {
 /// Runs the controller until the process is told to end. It waits for what is missing in the cluster (the API server,
 /// the definition of the resource, rights) and says so in its log and at `/readyz`; it does not end for that.
 pub async fn run(settings: Settings, mut signals: Terminated) -> Result<(), RunError> {
-    let metrics = Metrics::new(settings.concurrency, lease_name(&settings))?;
+    let metrics = Metrics::new(settings.concurrency, settings.lease_name())?;
     let client = client::connect(&metrics.requests).await?;
     let admin = TcpListener::bind(settings.admin).await?;
     tracing::info!(
@@ -84,9 +84,9 @@ async fn supervise(shared: &Arc<Shared>, signals: &mut Terminated) -> Result<(),
         _ = signals.next() => return Ok(()),
     };
     tracing::info!("This controller leads.");
-    shared.metrics.show_leading(lease_name(settings), true);
+    shared.metrics.show_leading(settings.lease_name(), true);
     let lost = work(shared, hold(candidate.as_mut(), since), signals).await;
-    shared.metrics.show_leading(lease_name(settings), false);
+    shared.metrics.show_leading(settings.lease_name(), false);
     if let Some(why) = lost {
         return Err(RunError::LeaseLost(why));
     }
@@ -124,8 +124,4 @@ async fn hold(candidate: Option<&mut Candidate>, since: Instant) -> String {
         Some(candidate) => candidate.hold(since).await,
         None => std::future::pending().await,
     }
-}
-
-fn lease_name(settings: &Settings) -> &str {
-    settings.election.as_ref().map_or("", |election| &election.name)
 }

@@ -49,8 +49,10 @@ pub(crate) enum Reason {
     Conflict,
     /// The controller may not do what it must.
     Forbidden,
-    /// The API server did not take a child.
+    /// The API server could not take a child for the time being.
     ApplyFailed,
+    /// The API server does not take a child as the spec wants it.
+    Rejected,
     /// A child was made anew or put right.
     Corrected,
     /// The API server does not answer, or not now.
@@ -75,6 +77,7 @@ impl Reason {
                 | Self::ProgressDeadlineExceeded
                 | Self::Conflict
                 | Self::Forbidden
+                | Self::Rejected
         )
     }
 
@@ -105,6 +108,7 @@ impl Reason {
             Self::Conflict => "Conflict",
             Self::Forbidden => "Forbidden",
             Self::ApplyFailed => "ApplyFailed",
+            Self::Rejected => "Rejected",
             Self::Corrected => "Corrected",
             Self::ApiUnavailable => "ApiUnavailable",
             Self::DeadlineExceeded => "DeadlineExceeded",

@@ -147,7 +147,9 @@ impl Pass<'_> {
 
     /// Until the next try, where what is wrong is nothing that is watched.
     fn retry(&self) -> Option<Duration> {
-        let unseen = self.problems().any(|reason| matches!(reason, Reason::Conflict | Reason::Forbidden));
+        let unseen = self
+            .problems()
+            .any(|reason| matches!(reason, Reason::Conflict | Reason::Forbidden | Reason::Rejected));
         unseen.then_some(SLOW)
     }
 

@@ -29,6 +29,12 @@ pub(crate) fn refusal(action: &str, error: kube::Error) -> Refusal {
             ),
         ),
         404 => Refusal::Gone,
+        400 | 413 | 422 => problem(
+            Reason::Rejected,
+            format!(
+                "the API server refuses to {action}: {said}; mend the field of the spec it was made from"
+            ),
+        ),
         409 | 429 | 503 | 504 => Refusal::Passing(error),
         _ => problem(Reason::ApplyFailed, format!("the API server does not {action}: {said}")),
     }
@@ -62,7 +68,13 @@ mod tests {
     fn what_somebody_must_mend_is_a_problem_that_names_object_and_action() {
         for (code, message, reason, expected) in [
             (403, "services is forbidden.", Reason::Forbidden, "may not apply Service prices/m: grant it"),
-            (422, "spec.x: wrong", Reason::ApplyFailed, "does not apply Service prices/m: spec.x: wrong"),
+            (
+                422,
+                "spec.x: wrong",
+                Reason::Rejected,
+                "refuses to apply Service prices/m: spec.x: wrong; mend",
+            ),
+            (413, "too large", Reason::Rejected, "refuses to apply Service prices/m: too large; mend"),
             (500, "webhook failed", Reason::ApplyFailed, "does not apply Service prices/m: webhook failed"),
         ] {
             let Refusal::Problem(problem) = refused(code, message) else { panic!("{code}") };

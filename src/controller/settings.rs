@@ -27,6 +27,13 @@ pub struct Settings {
     pub examine: Examine,
 }
 
+impl Settings {
+    /// Name of the Lease; empty without an election.
+    pub(crate) fn lease_name(&self) -> &str {
+        self.election.as_ref().map_or("", |election| &election.name)
+    }
+}
+
 /// The Lease that the leader holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Election {

@@ -15,9 +15,12 @@ use crate::api::topic::Pattern;
 #[derive(JsonSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Listeners {
-    /// TCP port for clients.
+    /// TCP port for clients; 9090 is taken by metrics and health.
     #[serde(default = "default_port")]
-    #[schemars(range(min = 1, max = 65_535))]
+    #[schemars(range(min = 1, max = 65_535), extend("x-kubernetes-validations" = [rule(
+        "self != 9090",
+        "9090 is the port for metrics and health; choose another",
+    )]))]
     pub port: i32,
     /// Origins a browser may come from. An entry is a whole origin in lower case (`https://app.example.com`),
     /// one with any subdomain (`https://*.example.com`), one with any port (`http://localhost:*`), or `*` for all.

@@ -25,6 +25,10 @@ pub(super) fn spec(parent: &Parent<'_>) -> PodSpec {
         containers: vec![container(parent)],
         service_account_name: Some(parent.name.to_owned()),
         automount_service_account_token: Some(false),
+        // Said, so that an edit of the Deployment that sets them is put right: what is not applied is not owned.
+        host_network: Some(false),
+        host_pid: Some(false),
+        host_ipc: Some(false),
         enable_service_links: Some(false),
         security_context: Some(security()),
         termination_grace_period_seconds: Some(

@@ -19,6 +19,8 @@ pub(crate) struct Meta {
     owner_name: Option<String>,
     /// The gateway its labels name.
     instance: Option<String>,
+    /// Whether this controller has applied it.
+    applied_here: bool,
     /// Whether it is going away.
     pub(crate) deleting: bool,
 }
@@ -35,6 +37,9 @@ impl Meta {
             owner: owner.map(|owner| owner.uid.clone()),
             owner_name: ours.map(|owner| owner.name.clone()),
             instance: labels.and_then(|labels| labels.get(names::INSTANCE)).cloned(),
+            applied_here: metadata.managed_fields.iter().flatten().any(|entry| {
+                entry.manager.as_deref() == Some(names::FIELD_MANAGER) && entry.subresource.is_none()
+            }),
             deleting: metadata.deletion_timestamp.is_some(),
         }
     }
@@ -42,6 +47,12 @@ impl Meta {
     /// Whether its controller is the one with this uid.
     pub(crate) fn is_owned_by(&self, uid: &str) -> bool {
         self.owner.as_deref() == Some(uid)
+    }
+
+    /// Whether it was made for the gateway of this name and belongs to nobody now: somebody has taken its owner away,
+    /// or has deleted the gateway with `--cascade=orphan`.
+    pub(crate) fn is_left_behind(&self, gateway: &str) -> bool {
+        self.owner.is_none() && self.applied_here && self.instance.as_deref() == Some(gateway)
     }
 
     /// The gateways it concerns: its owner, and the one its labels name (which may wait for the name).
@@ -111,6 +122,17 @@ mod tests {
         ] {
             assert_ne!(meta(&changed).fingerprint, before, "{changed}");
         }
+    }
+
+    #[test]
+    fn a_child_that_lost_its_owner_is_known_by_its_labels_and_by_who_applied_it() {
+        let by = |manager: &str| json!([{"manager": manager, "operation": "Apply", "fieldsV1": {}}]);
+        let lost = |manager| meta(&json!({"ownerReferences": [], "managedFields": by(manager)}));
+        assert!(lost(names::FIELD_MANAGER).is_left_behind("m"));
+        assert!(!lost(names::FIELD_MANAGER).is_left_behind("n"), "of another gateway");
+        assert!(!lost("kubectl").is_left_behind("m"), "somebody else has labelled it so");
+        let owned = meta(&json!({"managedFields": by(names::FIELD_MANAGER)}));
+        assert!(!owned.is_left_behind("m"), "it has an owner");
     }
 
     #[test]

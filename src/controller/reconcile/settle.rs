@@ -85,7 +85,8 @@ impl Pass<'_> {
     async fn apply_all(&mut self, wanted: &[Child]) -> Result<(Vec<Problem>, Option<u64>), Error> {
         let (mut problems, mut changed) = (Vec::new(), None);
         for child in wanted {
-            if child.kind > Kind::ConfigMap && problems.iter().any(|(kind, _)| *kind <= Kind::ConfigMap) {
+            let lacks = |kind: Kind| kind <= Kind::ConfigMap && kind < child.kind;
+            if problems.iter().any(|(kind, _)| lacks(*kind)) {
                 break;
             }
             if child.kind == Kind::Deployment {

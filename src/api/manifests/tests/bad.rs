@@ -345,6 +345,10 @@ fn pods_scaling_and_ways_in() {
             "6: spec.pod.labels: has a name that is no label or annotation key; write name or example.com/name",
         ],
     );
+    spec(
+        &format!("{nats}  listeners: {{port: 9090}}\n"),
+        &["6: spec.listeners.port: 9090 is the port for metrics and health; choose another"],
+    );
     let (name, key) = ("n".repeat(200), "k".repeat(53));
     spec(
         &format!(

@@ -31,7 +31,11 @@ pub(super) fn container(parent: &Parent<'_>) -> Container {
             port(names::PUBLIC_PORT, parent.spec.listeners.port),
             port(names::ADMIN_PORT, names::ADMIN_PORT_NUMBER),
         ]),
-        startup_probe: Some(probe("/livez", 1, 1, START_SECONDS)),
+        startup_probe: Some(Probe {
+            // A first look at once would always be too early, and a warning in everybody's Events.
+            initial_delay_seconds: Some(1),
+            ..probe("/livez", 1, 1, START_SECONDS)
+        }),
         // Neither NATS nor load decides about life: a restart loses every socket.
         liveness_probe: Some(probe("/livez", 10, 5, 3)),
         // A gateway that loses its backbone has waited some seconds by itself.
