@@ -35,7 +35,7 @@ fn a_resource_gets_its_children_with_owner_labels_and_one_field_manager() {
     let managers: Vec<_> = managed["metadata"]["managedFields"].as_array().unwrap().iter().collect();
     assert_eq!((managers.len(), &managers[0]["manager"]), (1, &json!("topic-gateway-controller")));
     assert_eq!(managers[0]["operation"], "Apply");
-    namespace.wait_event("RollingOut", "");
+    namespace.wait_event("WaitingForReplicas", "ready");
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn grant(namespace: &Namespace, name: &str, resources: &[&str], verbs: &[&str]) 
         "horizontalpodautoscalers",
         "topicgateways",
         "topicgateways/status",
+        "topicgateways/finalizers",
         "events",
     ];
     let whole: Vec<_> = all.into_iter().filter(|name| !resources.contains(name)).collect();
