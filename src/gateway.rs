@@ -5,6 +5,7 @@ pub mod backbone;
 pub mod config;
 pub mod drain;
 pub mod examine;
+pub mod history;
 pub mod http;
 pub mod limits;
 pub mod log;

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::history::{HistoryError, Page, Start};
 use crate::api::{Filter, Seq, Topic};
 
 /// A shard begins or ceases to want a topic or pattern.
@@ -43,6 +44,9 @@ pub struct PublishRequest {
     pub topic: Topic,
     /// The publisher's id of the message.
     pub message_id: Arc<str>,
+    /// The same for the same user, topic and messageId only, in every gateway: what a backbone that de-duplicates
+    /// knows the message by.
+    pub unique_id: String,
     /// The body, byte for byte.
     pub body: Bytes,
     /// Told once the backbone has confirmed, or that it will not.
@@ -50,10 +54,25 @@ pub struct PublishRequest {
 }
 
 /// What the backbone says of a message it has accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Published {
     /// Its number in the topic, where the backbone numbers.
     pub seq: Option<Seq>,
+    /// The backbone had accepted it before.
+    pub duplicate: bool,
+}
+
+/// A part of a topic's history that somebody wants.
+#[derive(Debug)]
+pub struct HistoryRequest {
+    /// The topic.
+    pub topic: Topic,
+    /// Where to begin.
+    pub start: Start,
+    /// Last message wanted; absent: up to the newest.
+    pub until: Option<Seq>,
+    /// Told the first page. Requests for the same part that are under way at the same time share one page.
+    pub reply: oneshot::Sender<Result<Arc<Page>, HistoryError>>,
 }
 
 /// Why a message was not published.
@@ -83,6 +102,8 @@ pub struct Handle {
     pub interests: mpsc::Sender<InterestChange>,
     /// Messages to publish; bounded.
     pub publishes: mpsc::Sender<PublishRequest>,
+    /// History to read; bounded.
+    pub reads: mpsc::Sender<HistoryRequest>,
     /// Connection state.
     pub status: watch::Receiver<Status>,
 }

@@ -117,8 +117,14 @@ impl Pod {
         tasks.spawn(follow(backbone.clone(), readiness.clone(), control.clone()));
 
         let (requests, asked) = mpsc::channel(REQUESTS);
-        let answering =
-            services::run(asked, access.clone(), publisher.clone(), inboxes.clone(), control.clone());
+        let answering = services::run(
+            asked,
+            access.clone(),
+            publisher.clone(),
+            backbone.reads.clone(),
+            inboxes.clone(),
+            control.clone(),
+        );
         tasks.spawn(answering);
         let channels = Channels { interests: backbone.interests, requests };
         let shards = start_shards(shards, settings, &channels, &metrics)?;

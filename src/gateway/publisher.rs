@@ -122,6 +122,7 @@ impl Publisher {
     }
 
     fn hand_over(&self, user: &str, topic: Topic, message_id: Arc<str>, body: Bytes) -> Wait {
+        let unique_id = keys::unique_id(user, topic.as_str(), &message_id);
         let key = self.0.keys.key(user, topic.as_str(), &message_id);
         let (outcome, waiter) = watch::channel(None);
         match self.0.window(|window, now| window.begin(key, now, waiter)) {
@@ -131,7 +132,7 @@ impl Publisher {
         }
         let flight = Flight { shared: self.0.clone(), key, outcome };
         let (reply, confirmation) = oneshot::channel();
-        match self.0.backbone.try_send(PublishRequest { topic, message_id, body, reply }) {
+        match self.0.backbone.try_send(PublishRequest { topic, message_id, unique_id, body, reply }) {
             Ok(()) => Wait::Backbone(flight, confirmation),
             Err(mpsc::error::TrySendError::Full(_)) => {
                 Wait::Nothing(flight.end(Err(PublishError::Unavailable("it has too much to do"))))
@@ -176,11 +177,12 @@ impl Flight {
     /// Settles the message for everybody that waits for it.
     fn end(self, result: Result<Published, PublishError>) -> PublishAnswer {
         let answer = match result {
-            Ok(published) => PublishAnswer::Accepted(published.seq),
+            Ok(Published { seq, duplicate: false }) => PublishAnswer::Accepted(seq),
+            Ok(Published { seq, duplicate: true }) => PublishAnswer::Duplicate(seq),
             Err(error @ PublishError::Unavailable(_)) => unavailable(&error),
             Err(PublishError::Refused(reason)) => PublishAnswer::Limited(reason),
         };
-        if let PublishAnswer::Accepted(seq) = answer {
+        if let PublishAnswer::Accepted(seq) | PublishAnswer::Duplicate(seq) = answer {
             self.shared.window(|window, now| window.accepted(self.key, now, seq));
         } else {
             self.shared.window(|window, _| window.failed(self.key));

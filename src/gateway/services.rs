@@ -2,19 +2,30 @@
 
 use std::{
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwap;
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use tokio::sync::mpsc;
+use futures_util::{
+    FutureExt as _,
+    stream::{FuturesUnordered, StreamExt as _},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::{
     access::Access,
+    backbone::HistoryRequest,
+    history::{HistoryError, Page},
     publisher::Publisher,
     shard::{Inbox, Request, ShardEvent},
 };
+
+/// How long a read of history may take, the wait for others included.
+const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// Answers requests until the last shard is gone (then what is under way is answered first) or `cancel` fires (then
 /// it is given up).
@@ -25,6 +36,7 @@ pub async fn run(
     mut requests: mpsc::Receiver<Request>,
     access: Arc<ArcSwap<Access>>,
     publisher: Publisher,
+    reads: mpsc::Sender<HistoryRequest>,
     inboxes: Arc<[Arc<Inbox>]>,
     cancel: CancellationToken,
 ) {
@@ -49,13 +61,40 @@ pub async fn run(
                 }
                 Some(Request::Publish { shard, connection, id, user, topic, message_id, payload }) => {
                     let outcome = publisher.publish(&user, topic.clone(), message_id.clone(), payload);
-                    under_way.push(async move {
+                    let answered = async move {
                         let answer = outcome.await;
                         (shard, ShardEvent::Published { connection, id, topic, message_id, answer })
-                    });
+                    };
+                    under_way.push(answered.boxed());
+                }
+                Some(Request::History { shard, connection, ticket, topic, start, until }) => {
+                    let (reply, page) = oneshot::channel();
+                    let asked = reads.try_send(HistoryRequest { topic, start, until, reply });
+                    let answered = async move {
+                        let result = match asked {
+                            Ok(()) => page_of(page).await,
+                            Err(_) => Err(HistoryError::Unavailable(BUSY.into())),
+                        };
+                        (shard, ShardEvent::History { connection, ticket, result })
+                    };
+                    under_way.push(answered.boxed());
                 }
             },
         }
+    }
+}
+
+const BUSY: &str = "too many others read history now: ask again in a moment";
+
+async fn page_of(
+    page: oneshot::Receiver<Result<Arc<Page>, HistoryError>>,
+) -> Result<Arc<Page>, HistoryError> {
+    match timeout(READ_WITHIN, page).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(HistoryError::Unavailable("the read was given up: ask again in a moment".into())),
+        Err(_) => Err(HistoryError::Unavailable(
+            "the backbone did not answer within 10 s: ask again in a moment".into(),
+        )),
     }
 }
 

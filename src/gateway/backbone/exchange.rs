@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Counts, Handle, InterestChange, PublishRequest, Status,
+    Counts, Handle, HistoryRequest, InterestChange, PublishRequest, Status,
     interests::Wanted,
     memory,
     nats::{self, BackboneError, Keys},
@@ -28,7 +28,7 @@ use crate::{
     gateway::shard::Inbox,
 };
 
-/// Changes of interest and publishes that wait for the backbone's task, each.
+/// Changes of interest, publishes and reads that wait for the backbone's task, each.
 const QUEUE: usize = 8_192;
 
 /// What the task of a backbone works with, and hands to the task that takes its place.
@@ -38,6 +38,8 @@ pub(crate) struct Post {
     pub(super) changes: mpsc::Receiver<InterestChange>,
     /// Messages to publish.
     pub(super) requests: mpsc::Receiver<PublishRequest>,
+    /// History to read.
+    pub(super) reads: mpsc::Receiver<HistoryRequest>,
     /// Where the connection's state is shown.
     pub(super) status: watch::Sender<Status>,
     /// What shards want and have been getting.
@@ -103,12 +105,13 @@ impl Exchange {
         let next = Next::new(spec, secrets, &around).await?;
         let (interests, changes) = mpsc::channel(QUEUE);
         let (publishes, requests) = mpsc::channel(QUEUE);
+        let (read, reads) = mpsc::channel(QUEUE);
         let (sender, status) = watch::channel(Status::default());
         let (ask, asked) = mpsc::channel(1);
         let (wanted, unanswered) = (Vec::new(), Vec::new());
         let keys = next.keys();
-        next.run(Post { changes, requests, status: sender, wanted, unanswered, asked }, &around);
-        let handle = Handle { interests, publishes, status };
+        next.run(Post { changes, requests, reads, status: sender, wanted, unanswered, asked }, &around);
+        let handle = Handle { interests, publishes, reads: read, status };
         Ok((handle, Self { spec: spec.clone(), keys, ask, around }))
     }
 

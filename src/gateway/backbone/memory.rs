@@ -3,19 +3,23 @@
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Counts, InterestChange, PublishError, PublishRequest, Published,
+    Counts, HistoryRequest, InterestChange, PublishError, PublishRequest, Published,
     deliveries::Deliveries,
     exchange::{Post, Surroundings},
     interests::{Interests, Source, Wanted},
 };
 use crate::{
-    api::{Filter, Seq},
+    api::{Filter, Seq, Topic},
     gateway::{
+        history::{Kept, Tail, Window},
         protocol::{body, event},
         shard::{Arrival, ShardEvent},
     },
@@ -24,7 +28,12 @@ use crate::{
 /// Topics whose number is remembered; it must not be forgotten, so that one more is refused.
 pub const MAX_TOPICS: usize = 100_000;
 
-/// Changes of interest and publishes taken at one time, each.
+/// What is kept of each topic.
+const KEPT: Window = Window { messages: 1_000, bytes: 1024 * 1024 };
+/// What is kept of all topics together, in bytes of frames; beyond it the message that came first goes first.
+const KEPT_BYTES: usize = 64 * 1024 * 1024;
+
+/// Changes of interest, publishes and reads taken at one time, each.
 const BATCH: usize = 256;
 
 /// Starts the task of a backbone that is always connected and numbers each topic from 1.
@@ -32,7 +41,10 @@ pub(crate) fn run(post: Post, around: &Surroundings) {
     let Surroundings { inboxes, counts, tasks, cancel } = around.clone();
     let memory = Memory {
         interests: Interests::default(),
-        numbers: HashMap::new(),
+        topics: HashMap::new(),
+        order: VecDeque::new(),
+        kept: 0,
+        bytes: 0,
         deliveries: Deliveries::new(inboxes, cancel.clone()),
         counts,
     };
@@ -42,8 +54,15 @@ pub(crate) fn run(post: Post, around: &Surroundings) {
 
 struct Memory {
     interests: Interests,
-    /// The number of the last message of each topic; at most [`MAX_TOPICS`].
-    numbers: HashMap<Arc<str>, Seq>,
+    /// At most [`MAX_TOPICS`]. A topic's number is remembered even where none of its messages is kept.
+    topics: HashMap<Arc<str>, Tail>,
+    /// Topic and number of the messages that are kept, in the order they came. Those that their topic has forgotten
+    /// since are dropped when they outnumber the others, or come to the front.
+    order: VecDeque<(Arc<str>, Seq)>,
+    /// Messages kept.
+    kept: usize,
+    /// Bytes of their frames, at most [`KEPT_BYTES`].
+    bytes: usize,
     deliveries: Deliveries,
     counts: Arc<Counts>,
 }
@@ -54,7 +73,8 @@ impl Memory {
         let everything = ">".parse().ok().and_then(|all: Filter| self.interests.pin(&all));
         let Some(everything) = everything.and_then(|id| self.interests.source(id)) else { return };
         self.inherit(&mut post);
-        let (mut changed, mut requests, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut changed, mut requests, mut reads, mut keys) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         loop {
             self.deliveries.flush().await;
             tokio::select! {
@@ -69,6 +89,7 @@ impl Memory {
                 1.. = post.changes.recv_many(&mut changed, BATCH) => {
                     changed.drain(..).for_each(|change| self.change(change));
                 }
+                1.. = post.reads.recv_many(&mut reads, BATCH) => reads.drain(..).for_each(|read| self.read(read)),
                 1.. = post.requests.recv_many(&mut requests, BATCH) => {
                     let answers: Vec<_> = requests
                         .drain(..)
@@ -104,12 +125,21 @@ impl Memory {
         }
         self.interests.want(&filter, Wanted { shard, epoch });
         let seq = match &filter {
-            Filter::Topic(topic) => self.numbers.get(topic.as_str()).copied().unwrap_or(0),
+            Filter::Topic(topic) => self.topics.get(topic.as_str()).map_or(0, Tail::head),
             Filter::Pattern(_) => 0,
         };
         if let Some(inbox) = self.deliveries.inbox(shard) {
-            inbox.push(ShardEvent::InForce { filter, epoch, seq });
+            let recoverable = matches!(filter, Filter::Topic(_));
+            inbox.push(ShardEvent::InForce { filter, epoch, seq, recoverable });
         }
+    }
+
+    fn read(&self, request: HistoryRequest) {
+        let HistoryRequest { topic, start, until, reply } = request;
+        let none = Tail::default();
+        let page = self.topics.get(topic.as_str()).unwrap_or(&none).page(start, until);
+        // Nobody waits any more.
+        let _ = reply.send(Ok(Arc::new(page)));
     }
 
     fn publish(
@@ -119,32 +149,50 @@ impl Memory {
         keys: &mut Vec<usize>,
     ) -> Result<Published, PublishError> {
         let PublishRequest { topic, message_id, .. } = request;
-        if !self.numbers.contains_key(topic.as_str()) && self.numbers.len() >= MAX_TOPICS {
+        let tail = self.topics.get(topic.as_str());
+        if tail.is_none() && self.topics.len() >= MAX_TOPICS {
             return Err(PublishError::Refused(format!(
                 "the in-memory backbone holds {MAX_TOPICS} topics and takes no new one: \
                  publish to a topic it has, restart the gateway, or configure backbone.nats"
             )));
         }
-        let number = self.numbers.entry(topic.shared().clone()).or_insert(0);
-        let prev = *number;
-        *number += 1;
-        let seq = *number;
+        let prev = tail.map_or(0, Tail::head);
+        let seq = prev + 1;
         Counts::add(&self.counts.messages_received, 1);
         Counts::add(&self.counts.bytes_received, request.body.len() as u64);
         self.interests.route(everything, topic.as_str(), keys);
-        if !keys.is_empty() {
-            let scan = body::scan(&request.body);
-            Counts::add(&self.counts.not_json, u64::from(!scan.json));
-            let frame =
-                event::message(topic.as_str(), Some(seq), Some(prev), Some(message_id), &request.body, &scan);
-            for (filter, wanted) in keys.iter().map(|key| self.interests.key(*key)) {
-                for Wanted { shard, .. } in wanted {
-                    let (key, topic) = (filter.shared().clone(), topic.shared().clone());
-                    let arrival = Arrival { key, topic, frame: frame.clone(), seq: Some(seq), message: true };
-                    self.deliveries.push(*shard, arrival);
-                }
+        let scan = body::scan(&request.body);
+        Counts::add(&self.counts.not_json, u64::from(!scan.json));
+        let frame =
+            event::message(topic.as_str(), Some(seq), Some(prev), Some(message_id), &request.body, &scan);
+        for (filter, wanted) in keys.iter().map(|key| self.interests.key(*key)) {
+            for Wanted { shard, .. } in wanted {
+                let (key, topic) = (filter.shared().clone(), topic.shared().clone());
+                let arrival = Arrival { key, topic, frame: frame.clone(), seq: Some(seq), message: true };
+                self.deliveries.push(*shard, arrival);
             }
         }
-        Ok(Published { seq: Some(seq) })
+        self.keep(topic, Kept { seq, prev, frame });
+        Ok(Published { seq: Some(seq), duplicate: false })
+    }
+
+    fn keep(&mut self, topic: &Topic, message: Kept) {
+        self.order.push_back((topic.shared().clone(), message.seq));
+        let tail = self.topics.entry(topic.shared().clone()).or_default();
+        let (kept, bytes) = (tail.len(), tail.bytes());
+        tail.push(message, KEPT);
+        self.kept = self.kept + tail.len() - kept;
+        self.bytes = self.bytes + tail.bytes() - bytes;
+        while self.bytes > KEPT_BYTES {
+            let Some((topic, seq)) = self.order.pop_front() else { break };
+            if let Some(tail) = self.topics.get_mut(&topic).filter(|tail| seq > tail.start()) {
+                self.bytes -= tail.forget_oldest();
+                self.kept -= 1;
+            }
+        }
+        if self.order.len() > 2 * self.kept + BATCH {
+            let Self { order, topics, .. } = self;
+            order.retain(|(topic, seq)| topics.get(topic).is_some_and(|tail| *seq > tail.start()));
+        }
     }
 }

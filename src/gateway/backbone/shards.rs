@@ -71,7 +71,7 @@ impl Shards {
     ) -> Result<u64, String> {
         change(handle, key, shard, epoch, true).await;
         match self.next(shard).await {
-            ShardEvent::InForce { filter, epoch: answered, seq } => {
+            ShardEvent::InForce { filter, epoch: answered, seq, .. } => {
                 assert_eq!((filter.as_str(), answered), (key, epoch));
                 Ok(seq)
             }
@@ -94,8 +94,13 @@ pub(super) type Answer = oneshot::Receiver<Result<Published, PublishError>>;
 /// Hands over a message to publish; the answer comes later.
 pub(super) async fn request(handle: &Handle, topic: &str, id: &str, body: impl Into<bytes::Bytes>) -> Answer {
     let (reply, answer) = oneshot::channel();
-    let request =
-        PublishRequest { topic: topic.parse().unwrap(), message_id: id.into(), body: body.into(), reply };
+    let request = PublishRequest {
+        topic: topic.parse().unwrap(),
+        message_id: id.into(),
+        unique_id: id.into(),
+        body: body.into(),
+        reply,
+    };
     handle.publishes.send(request).await.unwrap();
     answer
 }

@@ -1,6 +1,6 @@
-//! Names messages for the window in 16 bytes, however long user, topic and id are.
+//! Names messages in 16 bytes, however long user, topic and id are.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use ring::{digest, hmac};
 
@@ -19,16 +19,32 @@ impl Default for Keys {
 }
 
 impl Keys {
-    /// The key of a message: the same for the same three texts only. User and topic are preceded by their lengths, so
-    /// that no two triples read the same.
+    /// The key of a message: the same for the same three texts only.
     pub fn key(&self, user: &str, topic: &str, message_id: &str) -> Key {
         let mut mac = hmac::Context::with_key(&self.0);
-        for text in [user, topic, message_id] {
-            mac.update(&text.len().to_le_bytes());
-            mac.update(text.as_bytes());
-        }
+        write([user, topic, message_id], |bytes| mac.update(bytes));
         let tag = mac.sign();
         tag.as_ref().first_chunk().copied().unwrap_or_default()
+    }
+}
+
+/// Names a message the same way in every gateway: 128 bits of SHA-256 in hexadecimal. Whoever looks for two messages
+/// with one name finds them, at best, among their own: the user is part of the name.
+pub fn unique_id(user: &str, topic: &str, message_id: &str) -> String {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    write([user, topic, message_id], |bytes| hash.update(bytes));
+    let hash = hash.finish();
+    hash.as_ref()[..16].iter().fold(String::with_capacity(32), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Texts preceded by their lengths, so that no two triples read the same.
+fn write(texts: [&str; 3], mut to: impl FnMut(&[u8])) {
+    for text in texts {
+        to(&(text.len() as u64).to_le_bytes());
+        to(text.as_bytes());
     }
 }
 
@@ -56,6 +72,15 @@ mod tests {
             ("ann", "a.", "b1"),
         ] {
             assert_ne!(key, keys.key(other.0, other.1, other.2), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn every_gateway_names_a_message_the_same_and_no_other_so() {
+        let id = unique_id("ann", "a.b", "1");
+        assert_eq!(id, "aea8b09e8edf7c22eb571a6fa7242ffa");
+        for other in [("bob", "a.b", "1"), ("anna", ".b", "1"), ("ann", "a.", "b1"), ("ann", "a.b", "2")] {
+            assert_ne!(id, unique_id(other.0, other.1, other.2), "{other:?}");
         }
     }
 

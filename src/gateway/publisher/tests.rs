@@ -24,7 +24,7 @@ fn counted(publisher: &Publisher) -> [u64; 4] {
     [&counts.ok, &counts.duplicate, &counts.unavailable, &counts.refused].map(|count| count.load(Relaxed))
 }
 
-const OK: Result<Published, PublishError> = Ok(Published { seq: Some(7) });
+const OK: Result<Published, PublishError> = Ok(Published { seq: Some(7), duplicate: false });
 
 fn is_unavailable(answer: &PublishAnswer) -> bool {
     matches!(answer, PublishAnswer::Unavailable(_))

@@ -146,7 +146,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
         match event {
             ShardEvent::Connect(_) => {}
             ShardEvent::Deliver(arrivals) => arrivals.into_iter().for_each(|arrival| self.append(&arrival)),
-            ShardEvent::InForce { filter, epoch, seq } => self.in_force(&filter, epoch, seq),
+            ShardEvent::InForce { filter, epoch, seq, .. } => self.in_force(&filter, epoch, seq),
+            ShardEvent::History { .. } => {}
             ShardEvent::Refused { filter, epoch, reason } => self.refused(&filter, epoch, &reason),
             ShardEvent::Authenticated { connection, result } => self.authenticated(connection, result),
             ShardEvent::Published { connection, id, topic, message_id, answer } => {

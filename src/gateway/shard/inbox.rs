@@ -12,7 +12,12 @@ use tokio::sync::Notify;
 use super::Settings;
 use crate::{
     api::{Filter, Seq, Topic},
-    gateway::{access::Identity, limits::Seat, websocket::CloseCode},
+    gateway::{
+        access::Identity,
+        history::{HistoryError, Page, Start},
+        limits::Seat,
+        websocket::CloseCode,
+    },
 };
 
 /// Names a connection on its shard; a slot that is used again gets another generation.
@@ -35,7 +40,8 @@ pub struct Arrival {
     pub frame: Bytes,
     /// Number of the message in its topic, where known.
     pub seq: Option<Seq>,
-    /// `false`: not a message but an announcement (a `gap` from the backbone) for all subscribers.
+    /// `false`: not a message but an announcement (a `gap` from the backbone) for all subscribers; `seq` is then the
+    /// topic's position from now on, absent where nobody knows it.
     pub message: bool,
 }
 
@@ -85,7 +91,8 @@ pub enum ShardEvent {
     Connect(Box<Hello>),
     /// Messages, in the backbone's order. All sub-sockets of one message are in one event.
     Deliver(Vec<Arrival>),
-    /// What was wanted arrives from now on; `seq` is the position it starts after (0 = unknown).
+    /// What was wanted arrives from now on. Said again with the same epoch: it does so from another position on, or
+    /// with another history.
     InForce {
         /// What was wanted.
         filter: Filter,
@@ -93,6 +100,8 @@ pub enum ShardEvent {
         epoch: u32,
         /// Position that what follows starts after; 0 where unknown.
         seq: Seq,
+        /// The backbone keeps what is sent on it, numbers it, and can be asked for it.
+        recoverable: bool,
     },
     /// What was wanted cannot be had now.
     Refused {
@@ -109,6 +118,15 @@ pub enum ShardEvent {
         connection: ConnectionId,
         /// Who it is, or why not.
         result: Result<Arc<Identity>, String>,
+    },
+    /// Answer to [`Request::History`].
+    History {
+        /// Who asked.
+        connection: ConnectionId,
+        /// From the request.
+        ticket: u32,
+        /// The first page of what was asked for, or why there is none.
+        result: Result<Arc<Page>, HistoryError>,
     },
     /// Answer to [`Request::Publish`].
     Published {
@@ -143,6 +161,21 @@ pub enum Request {
         connection: ConnectionId,
         /// The token; not to be printed.
         token: String,
+    },
+    /// Read what was on a topic before.
+    History {
+        /// The shard that asks.
+        shard: usize,
+        /// The connection that asks.
+        connection: ConnectionId,
+        /// Names the request in the answer.
+        ticket: u32,
+        /// The topic.
+        topic: Topic,
+        /// Where to begin.
+        start: Start,
+        /// Last message wanted; absent: up to the newest.
+        until: Option<Seq>,
     },
     /// Publish a message, de-duplicated.
     Publish {

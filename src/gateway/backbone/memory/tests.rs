@@ -30,14 +30,20 @@ async fn each_topic_is_numbered_from_one_and_a_message_names_the_one_before() {
     assert!(handle.status.borrow().connected);
     assert_eq!(shards.want(&handle, "prices.btc", 0, 7).await, Ok(0));
     for n in 1..=2 {
-        assert_eq!(publish(&handle, "prices.btc", "id", "{}").await, Ok(Published { seq: Some(n) }));
+        assert_eq!(
+            publish(&handle, "prices.btc", "id", "{}").await,
+            Ok(Published { seq: Some(n), duplicate: false })
+        );
         let arrivals = shards.arrivals(0).await;
         assert_eq!((arrivals.len(), arrivals[0].seq, arrivals[0].message), (1, Some(n), true));
         let frame = json(&arrivals[0]);
         assert_eq!((&frame["seqNo"], &frame["prevSeqNo"]), (&n.into(), &(n - 1).into()));
         assert_eq!(frame["messageId"], "id");
     }
-    assert_eq!(publish(&handle, "prices.eth", "id", "{}").await, Ok(Published { seq: Some(1) }));
+    assert_eq!(
+        publish(&handle, "prices.eth", "id", "{}").await,
+        Ok(Published { seq: Some(1), duplicate: false })
+    );
     assert_eq!(shards.want(&handle, "prices.btc", 0, 8).await, Ok(2), "where a later subscriber starts");
     assert_eq!(shards.want(&handle, "prices.*", 0, 9).await, Ok(0));
 }
@@ -81,7 +87,7 @@ async fn one_topic_too_many_is_refused_and_those_it_has_go_on() {
     }
     let refused = publish(&handle, "one.more", "id", "1").await.unwrap_err();
     assert!(matches!(&refused, PublishError::Refused(why) if why.contains("100000 topics")), "{refused}");
-    assert_eq!(publish(&handle, "t.0", "id", "1").await, Ok(Published { seq: Some(2) }));
+    assert_eq!(publish(&handle, "t.0", "id", "1").await, Ok(Published { seq: Some(2), duplicate: false }));
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::gateway::backbone::{PublishError, PublishRequest};
 impl Task {
     /// Publishes; it is confirmed with the next barrier.
     pub(super) async fn publish(&mut self, request: PublishRequest) {
-        let PublishRequest { topic, message_id, body, reply } = request;
+        let PublishRequest { topic, message_id, body, reply, .. } = request;
         match self.send(topic.as_str(), &message_id, body).await {
             Ok(()) => self.barriers.join(Waiter::Publish(topic, reply)),
             Err(error) => {

@@ -53,7 +53,8 @@ impl Task {
     /// Tells the shard that what it wants arrives from now on.
     pub(super) fn in_force(&self, change: InterestChange) {
         if let Some(inbox) = self.router.deliveries.inbox(change.shard) {
-            inbox.push(ShardEvent::InForce { filter: change.filter, epoch: change.epoch, seq: 0 });
+            let InterestChange { filter, epoch, .. } = change;
+            inbox.push(ShardEvent::InForce { filter, epoch, seq: 0, recoverable: false });
         }
     }
 

@@ -29,6 +29,7 @@ use crate::{
         exchange::Post,
         interests::{FeedId, Interests, Wanted},
     },
+    gateway::history::HistoryError,
 };
 
 /// Changes of interest or publishes handled in one turn.
@@ -39,6 +40,8 @@ const MESSAGES: usize = 2_048;
 const IN_FLIGHT: usize = 8_192;
 /// How often overdue barriers are looked for, and losses announced.
 const TICK: Duration = Duration::from_secs(1);
+const NO_STREAM: &str =
+    "this gateway has no stream to read history from: subscribe without `fromSeq` and `last`";
 /// How long the end may take.
 const END: Duration = Duration::from_secs(5);
 
@@ -107,7 +110,7 @@ impl Task {
 
     pub(super) async fn run(mut self, post: Post, cancel: CancellationToken) {
         let mut post = self.begin(post).await;
-        let Post { changes, requests, asked, .. } = &mut post;
+        let Post { changes, requests, reads, asked, .. } = &mut post;
         let (mut changed, mut requested) = (Vec::new(), Vec::new());
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -128,6 +131,10 @@ impl Task {
                     for request in requested.drain(..) {
                         self.publish(request).await;
                     }
+                }
+                Some(read) = reads.recv() => {
+                    // Nobody waits any more.
+                    let _ = read.reply.send(Err(HistoryError::None(NO_STREAM.into())));
                 }
                 Some(barrier) = next(self.echo.as_mut()) => self.returned(&barrier).await,
                 () = self.feeds.ready() => self.receive().await,
@@ -244,7 +251,7 @@ impl Task {
                 Waiter::Interest(change) => self.in_force(change),
                 Waiter::Publish(_, reply) => {
                     // Nobody waits any more: the message is published all the same.
-                    let _ = reply.send(Ok(Published { seq: None }));
+                    let _ = reply.send(Ok(Published::default()));
                 }
                 Waiter::Announce(losers) => self.router.announce(&losers),
             }

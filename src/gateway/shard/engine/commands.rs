@@ -265,7 +265,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
                     "the gateway is busy with other publishes: publish again with the same messageId";
                 self.error(slot, id.as_ref(), ErrorCode::BackboneUnavailable, message, Some(topic.as_str()));
             }
-            Err(Request::Authenticate { .. }) => {}
+            Err(_) => {}
         }
     }
 
