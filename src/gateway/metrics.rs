@@ -16,7 +16,7 @@ use self::{exposition::Exposition, folding::Folding, names::Definition};
 use super::topics::Registry;
 use crate::api::MetricsSpec;
 
-pub use self::counts::ShardCounts;
+pub use self::counts::{Resumed, ShardCounts};
 pub use prometheus::TEXT_FORMAT;
 
 /// All metrics of one gateway.

@@ -47,6 +47,23 @@ pub struct ShardCounts {
     gaps: [AtomicU64; GapReason::ALL.len()],
     closed: [AtomicU64; CLOSE_CODES.len() + 1],
     errors: [AtomicU64; ErrorCode::ALL.len()],
+    resumes: [AtomicU64; Resumed::ALL.len()],
+}
+
+/// How a resume ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resumed {
+    /// A topic goes on without a hole.
+    Recovered,
+    /// A topic goes on, and the client was told that messages are gone.
+    Partial,
+    /// The session was refused.
+    Expired,
+}
+
+impl Resumed {
+    const ALL: [(Self, &str); 3] =
+        [(Self::Recovered, "recovered"), (Self::Partial, "partial"), (Self::Expired, "expired")];
 }
 
 impl ShardCounts {
@@ -103,6 +120,11 @@ impl ShardCounts {
         self.gaps[reason as usize].fetch_add(1, Relaxed);
     }
 
+    /// A topic was resumed, or a session not.
+    pub fn resumed(&self, result: Resumed) {
+        self.resumes[result as usize].fetch_add(1, Relaxed);
+    }
+
     /// An error was answered.
     pub fn error(&self, code: ErrorCode) {
         self.errors[code as usize].fetch_add(1, Relaxed);
@@ -117,6 +139,9 @@ impl ShardCounts {
         page.add(&names::LAGGING_SUBSCRIBERS, &[], gauge(&self.lagging));
         for (label, count) in POLICIES.iter().zip(&self.slow_consumers) {
             page.add(&names::SLOW_CONSUMER, &[label], count.load(Relaxed));
+        }
+        for ((_, label), count) in Resumed::ALL.iter().zip(&self.resumes) {
+            page.add(&names::RESUMES, &[label], count.load(Relaxed));
         }
         for (reason, count) in GapReason::ALL.iter().zip(&self.gaps) {
             page.add(&names::GAPS, &[reason.as_str()], count.load(Relaxed));

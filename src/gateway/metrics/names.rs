@@ -104,6 +104,12 @@ pub static SLOW_CONSUMER: Definition = counter(
 /// Announced gaps.
 pub static GAPS: Definition =
     counter("topicgateway_gaps_total", &["reason"], "Gaps in a topic announced to subscribers, by reason.");
+/// Resumed topics.
+pub static RESUMES: Definition = counter(
+    "topicgateway_resumes_total",
+    &["result"],
+    "Topics resumed, by whether all that was missed was recovered, and sessions refused (`expired`).",
+);
 /// Ended connections.
 pub static CLOSED: Definition =
     counter("topicgateway_closed_total", &["code"], "Connections ended, by WebSocket close code.");
@@ -166,6 +172,7 @@ pub static ALL: &[&Definition] = &[
     &LAGGING_SUBSCRIBERS,
     &SLOW_CONSUMER,
     &GAPS,
+    &RESUMES,
     &CLOSED,
     &ERRORS,
     &BACKBONE_CONNECTED,

@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt};
 pub use fields::parse;
 
 use super::body::MAX_MESSAGE_ID;
-use crate::api::Seq;
+use crate::{api::Seq, gateway::history::Start};
 
 /// Longest `id`, in bytes between the quotes.
 pub const MAX_ID: usize = 128;
@@ -40,8 +40,8 @@ pub enum Command<'a> {
     Subscribe {
         /// Topic or pattern.
         topic: Cow<'a, str>,
-        /// `fromSeq` or `last` was given: what was before is wanted too.
-        history: bool,
+        /// `fromSeq` or `last`: where to begin in what was before.
+        history: Option<Start>,
     },
     /// Receive it no longer.
     Unsubscribe {

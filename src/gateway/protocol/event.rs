@@ -27,10 +27,32 @@ pub fn ready(
     });
 }
 
-/// What was asked for arrives from now on; `seq_no` is the position it starts after, 0 where unknown.
-pub fn subscribed(out: &mut Vec<u8>, id: Option<&Id>, topic: &str, seq_no: Seq, recoverable: bool) {
+/// What was asked for arrives from now on; `seq_no` is the position it starts after, 0 where unknown. `recovered`, where
+/// what was before was asked for: whether all of it follows.
+pub fn subscribed(
+    out: &mut Vec<u8>,
+    id: Option<&Id>,
+    topic: &str,
+    seq_no: Seq,
+    recoverable: bool,
+    recovered: Option<bool>,
+) {
     event(out, "subscribed", id, |object| {
         object.text("topic", topic).number("seqNo", seq_no).flag("recoverable", recoverable);
+        if let Some(recovered) = recovered {
+            object.flag("recovered", recovered);
+        }
+    });
+}
+
+/// A part of a topic has been sent again, `complete` or without what is not kept any longer.
+pub fn replayed(out: &mut Vec<u8>, id: Option<&Id>, topic: &str, from_seq: Seq, to_seq: Seq, complete: bool) {
+    event(out, "replayed", id, |object| {
+        object
+            .text("topic", topic)
+            .number("fromSeq", from_seq)
+            .number("toSeq", to_seq)
+            .flag("complete", complete);
     });
 }
 

@@ -5,7 +5,7 @@ mod decision;
 
 use std::sync::Arc;
 
-pub use decision::{Decision, Held, Policy};
+pub use decision::{Beginning, CatchUp, Decision, Held, Policy};
 
 use super::{
     CloseCode, ErrorCode,
@@ -92,17 +92,18 @@ impl Session {
         self.tell(id.as_ref(), decided, now_ms, out)
     }
 
-    /// Decides the subscription to one topic that did not come as `subscribe`: from `setup.topics` or the URL.
+    /// Decides the subscription to one topic that did not come as `subscribe`: from `setup`, `resume` or the URL.
     /// Answers as [`Session::command`] does, without an id. Takes nothing from the rate: the `setup` did.
     pub fn subscribe(
         &mut self,
         topic: &str,
+        catch_up: Option<CatchUp>,
         held: &dyn Held,
         now_ms: u64,
         policy: &Policy,
         out: &mut Vec<u8>,
     ) -> Decision {
-        let decided = self.may_subscribe(None, topic, false, held, policy);
+        let decided = self.may_subscribe(None, topic, catch_up, held, policy);
         self.tell(None, decided, now_ms, out)
     }
 

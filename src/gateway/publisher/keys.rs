@@ -30,7 +30,7 @@ impl Keys {
 
 /// Names a message the same way in every gateway: 128 bits of SHA-256 in hexadecimal. Whoever looks for two messages
 /// with one name finds them, at best, among their own: the user is part of the name.
-pub fn unique_id(user: &str, topic: &str, message_id: &str) -> String {
+pub(super) fn unique_id(user: &str, topic: &str, message_id: &str) -> String {
     let mut hash = digest::Context::new(&digest::SHA256);
     write([user, topic, message_id], |bytes| hash.update(bytes));
     let hash = hash.finish();

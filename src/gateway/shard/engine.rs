@@ -16,6 +16,7 @@
 mod commands;
 mod connection;
 mod fanout;
+mod history;
 mod lagging;
 mod lifecycle;
 mod subscriptions;
@@ -95,11 +96,15 @@ pub struct Engine<S, C> {
     owing: Vec<usize>,
     /// Connections that may have more to read than their share of a turn; each at most once.
     unread: Vec<usize>,
+    /// Connections whose history reads the control plane had no room for.
+    unasked: Vec<usize>,
     /// Interest changes the backbone had no room for; bounded by [`UNTOLD`] in what makes new ones.
     untold: VecDeque<InterestChange>,
     now: Moment,
     epoch: u32,
     generation: u32,
+    /// Counts the history reads.
+    ticket: u32,
     /// After a drain has begun: who is to be closed when (in ms), soonest last.
     draining: Option<Vec<(u64, ConnectionId)>>,
 }
@@ -128,10 +133,12 @@ impl<S: Socket, C: Control> Engine<S, C> {
             jobs: VecDeque::new(),
             owing: Vec::new(),
             unread: Vec::new(),
+            unasked: Vec::new(),
             untold: VecDeque::new(),
             now: Moment::default(),
             epoch: 0,
             generation: 0,
+            ticket: 0,
             draining: None,
         }
     }
@@ -146,8 +153,10 @@ impl<S: Socket, C: Control> Engine<S, C> {
         match event {
             ShardEvent::Connect(_) => {}
             ShardEvent::Deliver(arrivals) => arrivals.into_iter().for_each(|arrival| self.append(&arrival)),
-            ShardEvent::InForce { filter, epoch, seq, .. } => self.in_force(&filter, epoch, seq),
-            ShardEvent::History { .. } => {}
+            ShardEvent::InForce { filter, epoch, seq, recoverable } => {
+                self.in_force(&filter, epoch, seq, recoverable);
+            }
+            ShardEvent::History { connection, ticket, result } => self.history(connection, ticket, result),
             ShardEvent::Refused { filter, epoch, reason } => self.refused(&filter, epoch, &reason),
             ShardEvent::Authenticated { connection, result } => self.authenticated(connection, result),
             ShardEvent::Published { connection, id, topic, message_id, answer } => {

@@ -6,7 +6,13 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Command, Envelope, Id, MAX_ID, MAX_MESSAGE_ID, MAX_TOPICS, Rejection, Token};
-use crate::{api::Seq, gateway::protocol::json};
+use crate::{
+    api::Seq,
+    gateway::{
+        history::{MAX_LAST, Start},
+        protocol::json,
+    },
+};
 
 /// Every field of every command. What is not here is ignored.
 const NAMES: [&str; 14] = [
@@ -99,10 +105,7 @@ impl<'a> Fields<'a> {
         };
         Ok(match &*name {
             "setup" => Command::Setup { token: self.token()?, topics: self.topics()? },
-            "subscribe" => Command::Subscribe {
-                topic: self.text("topic")?,
-                history: self.optional_seq("fromSeq")?.is_some() | self.optional_seq("last")?.is_some(),
-            },
+            "subscribe" => Command::Subscribe { topic: self.text("topic")?, history: self.history()? },
             "unsubscribe" => Command::Unsubscribe { topic: self.text("topic")? },
             "publish" => Command::Publish {
                 topic: self.text("topic")?,
@@ -142,6 +145,17 @@ impl<'a> Fields<'a> {
             return Err("`toSeq` must not be less than `fromSeq`".into());
         }
         Ok(Command::Replay { topic: self.text("topic")?, from_seq, to_seq })
+    }
+
+    fn history(&self) -> Result<Option<Start>, String> {
+        Ok(match (self.optional_seq("fromSeq")?, self.optional_seq("last")?) {
+            (None, None) => None,
+            (Some(first), None) => Some(Start::After(first.saturating_sub(1))),
+            (None, Some(count)) => {
+                Some(Start::Newest(u32::try_from(count).unwrap_or(MAX_LAST).min(MAX_LAST)))
+            }
+            (Some(_), Some(_)) => return Err("`fromSeq` and `last` exclude each other: give one".into()),
+        })
     }
 
     fn get(&self, name: &str) -> Option<&'a str> {

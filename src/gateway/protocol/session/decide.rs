@@ -4,9 +4,9 @@ use std::{borrow::Cow, str::FromStr};
 
 use bytes::Bytes;
 
-use super::{Decided, Decision, Held, Policy, Refusal, Session};
+use super::{Beginning, CatchUp, Decided, Decision, Held, Policy, Refusal, Session};
 use crate::{
-    api::{Filter, Topic, TopicError},
+    api::{Filter, Seq, Topic, TopicError},
     gateway::{
         access::{Grants, Identity},
         protocol::{
@@ -28,13 +28,23 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Decided {
         match command {
-            Command::Setup { token, topics } => self.setup(id, token, topics, now_ms),
+            Command::Setup { token, topics } => {
+                let topics = topics.into_iter().map(Cow::into_owned).collect();
+                self.begin(id, token, Beginning::Setup { topics }, now_ms)
+            }
+            Command::Resume { session_id, last_seq_per_topic, token } => {
+                let session = session_id.into();
+                let positions =
+                    last_seq_per_topic.into_iter().map(|(topic, seq)| (topic.into_owned(), seq)).collect();
+                self.begin(id, token, Beginning::Resume { session, positions }, now_ms)
+            }
             Command::Ping => {
                 event::pong(out, id.as_ref());
                 Ok(Decision::Answered)
             }
             Command::Subscribe { topic, history } => {
-                let decided = self.may_subscribe(id, &topic, history, held, policy)?;
+                let catch_up = history.map(|start| CatchUp { start, resumed: false });
+                let decided = self.may_subscribe(id, &topic, catch_up, held, policy)?;
                 if !self.subscribes.take(now_ms) {
                     return refuse(ErrorCode::LimitExceeded, SUBSCRIBE_RATE, Some(&topic));
                 }
@@ -45,34 +55,20 @@ impl Session {
                 self.publish(id, &topic, &message_id, payload, now_ms, policy)
             }
             Command::Ack => self.known(None).map(|_| Decision::Answered),
-            Command::Replay { topic, .. } => self.replay(&topic),
-            Command::Resume { .. } => self.known(None).and_then(|_| {
-                refuse(
-                    ErrorCode::SessionExpired,
-                    "this session cannot be resumed here: subscribe to its topics instead",
-                    None,
-                )
-            }),
+            Command::Replay { topic, from_seq, to_seq } => self.replay(id, &topic, from_seq, to_seq, now_ms),
         }
     }
 
-    fn setup(
-        &mut self,
-        id: Option<Id>,
-        token: Option<Token>,
-        topics: Vec<Cow<'_, str>>,
-        now_ms: u64,
-    ) -> Decided {
+    fn begin(&mut self, id: Option<Id>, token: Option<Token>, beginning: Beginning, now_ms: u64) -> Decided {
         if token.is_none() {
             self.known(None)?;
         }
         if !self.subscribes.take(now_ms) {
             return refuse(ErrorCode::LimitExceeded, SUBSCRIBE_RATE, None);
         }
-        let topics = topics.into_iter().map(Cow::into_owned).collect();
         Ok(match token {
-            Some(token) => Decision::Authenticate { id, token, topics },
-            None => Decision::Ready { id, topics },
+            Some(token) => Decision::Authenticate { id, token, beginning },
+            None => Decision::Begin { id, beginning },
         })
     }
 
@@ -80,13 +76,13 @@ impl Session {
         &mut self,
         id: Option<Id>,
         topic: &str,
-        history: bool,
+        catch_up: Option<CatchUp>,
         held: &dyn Held,
         policy: &Policy,
     ) -> Decided {
         let filter = self.readable(topic)?;
-        if history {
-            return refuse(ErrorCode::HistoryUnavailable, NO_HISTORY, Some(topic));
+        if matches!(filter, Filter::Pattern(_)) && catch_up.is_some_and(|catch_up| !catch_up.resumed) {
+            return refuse(ErrorCode::HistoryUnavailable, NO_POSITION, Some(topic));
         }
         if !held.holds(topic) && held.count() >= policy.topics_per_connection as usize {
             let message = format!(
@@ -95,7 +91,7 @@ impl Session {
             );
             return refuse(ErrorCode::LimitExceeded, message, Some(topic));
         }
-        Ok(Decision::Subscribe { id, filter })
+        Ok(Decision::Subscribe { id, filter, catch_up })
     }
 
     fn unsubscribe(
@@ -152,12 +148,15 @@ impl Session {
         })
     }
 
-    fn replay(&self, topic: &str) -> Decided {
+    fn replay(&mut self, id: Option<Id>, topic: &str, from: Seq, to: Option<Seq>, now_ms: u64) -> Decided {
         self.known(Some(topic))?;
         // Positions are those of one topic: a pattern has none.
-        let _: Topic = parse(topic)?;
+        let parsed: Topic = parse(topic)?;
         self.readable(topic)?;
-        refuse(ErrorCode::HistoryUnavailable, NO_HISTORY, Some(topic))
+        if !self.subscribes.take(now_ms) {
+            return refuse(ErrorCode::LimitExceeded, SUBSCRIBE_RATE, Some(topic));
+        }
+        Ok(Decision::Replay { id, topic: parsed, from, to })
     }
 
     /// The grants, once somebody is known.
@@ -179,8 +178,10 @@ impl Session {
     }
 }
 
-const NO_HISTORY: &str = "this gateway keeps no history: subscribe without `fromSeq` and `last`";
-const SUBSCRIBE_RATE: &str = "too many setups, subscribes and unsubscribes in this second: try again later";
+const NO_POSITION: &str =
+    "a pattern has no positions: subscribe without `fromSeq` and `last`, or to each topic for itself";
+const SUBSCRIBE_RATE: &str =
+    "too many setups, resumes, subscribes, unsubscribes and replays in this second: try again later";
 
 fn parse<T: FromStr<Err = TopicError>>(topic: &str) -> Result<T, Refusal> {
     topic

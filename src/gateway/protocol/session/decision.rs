@@ -5,10 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    api::{Filter, Limits, Topic},
-    gateway::protocol::{
-        CloseCode, ErrorCode,
-        command::{Id, Token},
+    api::{Filter, Limits, Seq, Topic},
+    gateway::{
+        history::Start,
+        protocol::{
+            CloseCode, ErrorCode,
+            command::{Id, Token},
+        },
     },
 };
 
@@ -46,6 +49,34 @@ pub trait Held {
     fn holds(&self, filter: &str) -> bool;
 }
 
+/// What a client wants to begin with: said by `setup` or `resume`, done once it is known who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beginning {
+    /// Subscribe to these, not yet checked: `ready`, then each by `Session::subscribe`.
+    Setup {
+        /// As the client wrote them.
+        topics: Vec<String>,
+    },
+    /// Go on where an earlier connection ended, if the session was this user's: `ready`, then each by
+    /// `Session::subscribe`.
+    Resume {
+        /// From that connection's `ready`, not yet checked.
+        session: Box<str>,
+        /// Topics as the client wrote them, and the last number it has of each.
+        positions: Vec<(String, Seq)>,
+    },
+}
+
+/// What was before is wanted along with a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CatchUp {
+    /// Where to begin.
+    pub start: Start,
+    /// Part of a `resume`: where there is no history the topic is subscribed to all the same, and the client told
+    /// what it has missed.
+    pub resumed: bool,
+}
+
 /// What is to be done about a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
@@ -53,21 +84,21 @@ pub enum Decision {
     Answered,
     /// Nothing more: an error with this code has been appended.
     Refused(ErrorCode),
-    /// Check the token; then `ready` or `AUTH_FAILED`, then each topic by `Session::subscribe`.
+    /// Check the token; then begin, or `AUTH_FAILED`.
     Authenticate {
         /// Echoed in the answer.
         id: Option<Id>,
         /// The token.
         token: Token,
-        /// To subscribe to afterwards, not yet checked.
-        topics: Vec<String>,
+        /// What then.
+        beginning: Beginning,
     },
-    /// Answer `ready`, then each topic by `Session::subscribe`: the client is known already.
-    Ready {
+    /// Begin: the client is known already.
+    Begin {
         /// Echoed in the answer.
         id: Option<Id>,
-        /// To subscribe to afterwards, not yet checked.
-        topics: Vec<String>,
+        /// With what.
+        beginning: Beginning,
     },
     /// Subscribe and answer `subscribed`; at once if it is held already.
     Subscribe {
@@ -75,6 +106,19 @@ pub enum Decision {
         id: Option<Id>,
         /// Allowed and within the limits.
         filter: Filter,
+        /// What was before, if that is wanted; never with a pattern, but in a `resume`.
+        catch_up: Option<CatchUp>,
+    },
+    /// Send a part of a topic again, then `replayed`.
+    Replay {
+        /// Echoed in the answer.
+        id: Option<Id>,
+        /// Allowed.
+        topic: Topic,
+        /// First message.
+        from: Seq,
+        /// Last message; the newest if absent.
+        to: Option<Seq>,
     },
     /// Unsubscribe and answer `unsubscribed`; it is held.
     Unsubscribe {

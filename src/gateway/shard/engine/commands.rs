@@ -13,11 +13,13 @@ use crate::{
     api::Topic,
     gateway::{
         access::Identity,
+        history::Start,
+        metrics::Resumed,
         protocol::{
             ErrorCode,
             command::Id,
             event,
-            session::{self, Decision},
+            session::{self, Beginning, CatchUp, Decision},
         },
         shard::inbox::{ConnectionId, PublishAnswer, Request},
         websocket::{self, CloseCode, Incoming, Violation},
@@ -43,6 +45,8 @@ impl session::Held for Holdings<'_> {
             || self.table.get(index).is_some_and(|socket| socket.is_awaited_by(self.connection))
     }
 }
+
+const EXPIRED: &str = "this session cannot be resumed: subscribe to its topics instead";
 
 /// What one piece of input asks for.
 enum Step {
@@ -132,11 +136,12 @@ impl<S: Socket, C: Control> Engine<S, C> {
             Decision::Answered => {}
             Decision::Refused(code) => self.counts.error(code),
             Decision::Close { code, reason } => self.close(slot, code, reason),
-            Decision::Authenticate { id, token, topics } => {
-                self.authenticate(slot, Setup { id, topics }, token.0);
+            Decision::Authenticate { id, token, beginning } => {
+                self.authenticate(slot, Setup { id, beginning }, token.0);
             }
-            Decision::Ready { id, topics } => self.ready(slot, Setup { id, topics }),
-            Decision::Subscribe { id, filter } => self.subscribe(slot, id, filter),
+            Decision::Begin { id, beginning } => self.begin(slot, Setup { id, beginning }),
+            Decision::Subscribe { id, filter, catch_up } => self.subscribe(slot, id, filter, catch_up),
+            Decision::Replay { id, topic, from, to } => self.replay(slot, id, topic, from, to),
             Decision::Unsubscribe { id, filter } => self.unsubscribe(slot, id.as_ref(), &filter),
             Decision::Publish { id, topic, message_id, payload } => {
                 self.publish(slot, id, topic, message_id, payload);
@@ -181,7 +186,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             Err(message) => self.error(slot, setup.id.as_ref(), ErrorCode::AuthFailed, &message, None),
             Ok(identity) => {
                 if self.adopt(slot, identity) {
-                    self.ready(slot, setup);
+                    self.begin(slot, setup);
                     self.check_rights(slot);
                 }
             }
@@ -206,37 +211,64 @@ impl<S: Socket, C: Control> Engine<S, C> {
         true
     }
 
-    /// Answers `setup`, and subscribes to what it names and what the URL names.
-    fn ready(&mut self, slot: usize, setup: Setup) {
+    /// Answers `setup` or `resume`, and subscribes to what it names and what the URL names.
+    fn begin(&mut self, slot: usize, Setup { id, beginning }: Setup) {
+        match beginning {
+            Beginning::Setup { topics } => {
+                self.ready(slot, id.as_ref(), false);
+                for topic in topics {
+                    self.subscribe_text(slot, &topic, None);
+                }
+            }
+            Beginning::Resume { session, positions } => {
+                if !self.may_resume(slot, &session) {
+                    self.counts.resumed(Resumed::Expired);
+                    return self.error(slot, id.as_ref(), ErrorCode::SessionExpired, EXPIRED, None);
+                }
+                self.ready(slot, id.as_ref(), true);
+                for (topic, position) in positions {
+                    let catch_up = CatchUp { start: Start::After(position), resumed: true };
+                    self.subscribe_text(slot, &topic, Some(catch_up));
+                }
+            }
+        }
+    }
+
+    fn may_resume(&self, slot: usize, session: &str) -> bool {
+        let identity = self.connections.get(slot).and_then(|connection| connection.session.identity());
+        identity.is_some_and(|identity| {
+            self.settings.sessions.verify(session, &identity.user, self.now.unix).is_ok()
+        })
+    }
+
+    fn ready(&mut self, slot: usize, id: Option<&Id>, resumed: bool) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let Some(identity) = connection.session.identity() else { return };
         let (user, expires) = (identity.user.clone(), identity.expires_at);
-        let session = format!("{:032x}", rand::random::<u128>());
+        let session = self.settings.sessions.issue(&user, self.now.unix);
         let heartbeat = self.settings.heartbeat_seconds;
-        event::ready(&mut connection.outbox, setup.id.as_ref(), &session, &user, heartbeat, false, expires);
+        event::ready(&mut connection.outbox, id, &session, &user, heartbeat, resumed, expires);
         self.owing.push(slot);
         self.subscribe_from_url(slot);
-        for topic in setup.topics {
-            self.subscribe_text(slot, &topic);
-        }
     }
 
     /// Subscribes to the topic of `/ws/sub/{topic}`, as if the client had asked for it.
     pub(super) fn subscribe_from_url(&mut self, slot: usize) {
         let topic = self.connections.get(slot).and_then(|connection| connection.topic.clone());
         if let Some(topic) = topic {
-            self.subscribe_text(slot, &topic);
+            self.subscribe_text(slot, &topic, None);
         }
     }
 
     /// A subscribe that is part of something else: no id, and no token of the rate.
-    fn subscribe_text(&mut self, slot: usize, topic: &str) {
+    fn subscribe_text(&mut self, slot: usize, topic: &str, catch_up: Option<CatchUp>) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let id = connection.id(slot);
         let (held, waiting) = (&connection.held, connection.waiting);
         let holdings = Holdings { table: &self.table, held, waiting, connection: id };
         let (now, policy) = (self.now.ms, &self.settings.session);
-        let decision = connection.session.subscribe(topic, &holdings, now, policy, &mut connection.outbox);
+        let out = &mut connection.outbox;
+        let decision = connection.session.subscribe(topic, catch_up, &holdings, now, policy, out);
         self.owing.push(slot);
         self.carry_out(slot, decision);
     }

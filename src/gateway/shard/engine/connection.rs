@@ -2,10 +2,14 @@
 
 use std::collections::VecDeque;
 
+use super::history::Readings;
 use crate::gateway::{
     limits::Seat,
     log::Missed,
-    protocol::{command::Id, session::Session},
+    protocol::{
+        command::Id,
+        session::{Beginning, Session},
+    },
     shard::inbox::ConnectionId,
     websocket::Decoder,
 };
@@ -36,6 +40,8 @@ pub(super) struct Connection<S> {
     pub(super) in_flight: u16,
     /// Two of the subscriptions may match the same topic: frames have to be looked at one by one.
     pub(super) overlap: bool,
+    /// There while history is read for this connection.
+    pub(super) readings: Option<Box<Readings>>,
     /// There while the connection is not read.
     pub(super) pause: Option<Box<Pause>>,
     /// `/ws/sub/{topic}`: subscribed as soon as the client may.
@@ -64,15 +70,25 @@ pub(super) struct Held {
     pub(super) place: u32,
 }
 
+/// Whose turn it is to send something to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// A sub-socket's.
+    Live(u32),
+    /// That of the history read with this ticket.
+    History(u32),
+}
+
 /// What a connection that does not keep up has before it.
 #[derive(Debug, Default)]
 pub(super) struct Lag {
-    /// The rest of a frame whose beginning is sent and that has left its log: at most one frame.
+    /// The rest of a frame whose beginning is sent and that has left its log: at most one frame. Or a share of
+    /// history.
     pub(super) carry: Vec<u8>,
     /// The sub-socket whose frame is half sent.
     pub(super) current: Option<u32>,
-    /// Sub-sockets with something to send, in turn; each at most once.
-    pub(super) pending: VecDeque<u32>,
+    /// Those with something to send, in turn; each at most once.
+    pub(super) pending: VecDeque<Turn>,
     /// What was missed per sub-socket, to be announced before its next message; each at most once.
     pub(super) missed: Vec<(u32, Missed)>,
     /// The socket took something since the last ping.
@@ -84,15 +100,15 @@ pub(super) struct Lag {
 pub(super) struct Pause {
     /// Read but not yet looked at: at most one read buffer.
     pub(super) bytes: Vec<u8>,
-    /// A `setup` whose token is being checked.
+    /// A `setup` or `resume` whose token is being checked.
     pub(super) setup: Option<Setup>,
 }
 
-/// A `setup` under way.
-#[derive(Debug, Default)]
+/// A `setup` or `resume` under way.
+#[derive(Debug)]
 pub(super) struct Setup {
     pub(super) id: Option<Id>,
-    pub(super) topics: Vec<String>,
+    pub(super) beginning: Beginning,
 }
 
 impl<S> Connection<S> {
@@ -110,10 +126,10 @@ impl<S> Connection<S> {
 }
 
 impl Lag {
-    /// Notes that the sub-socket has something for this connection.
-    pub(super) fn wait_for(&mut self, socket: u32) {
-        if !self.pending.contains(&socket) {
-            self.pending.push_back(socket);
+    /// Notes that there is something for this connection.
+    pub(super) fn wait_for(&mut self, turn: Turn) {
+        if !self.pending.contains(&turn) {
+            self.pending.push_back(turn);
         }
     }
 
@@ -127,7 +143,7 @@ impl Lag {
 
     /// Forgets a sub-socket that is no longer subscribed to.
     pub(super) fn forget(&mut self, socket: u32) {
-        self.pending.retain(|own| *own != socket);
+        self.pending.retain(|own| *own != Turn::Live(socket));
         self.missed.retain(|(own, _)| *own != socket);
     }
 }

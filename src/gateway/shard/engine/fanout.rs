@@ -2,7 +2,7 @@
 
 use super::{
     Control, Engine, Socket,
-    connection::Connection,
+    connection::{Connection, Turn},
     lagging::{Flow, Tally, send_log},
     table::{Job, Table},
 };
@@ -30,9 +30,9 @@ impl<S: Socket, C: Control> Engine<S, C> {
         if let (Some(seq), None) = (arrival.seq, &topic) {
             socket.seq = seq;
         }
-        // After a gap nobody knows the position, and another backbone counts from elsewhere.
+        // After a gap the backbone says where it goes on, if it knows.
         if !arrival.message {
-            socket.seq = 0;
+            socket.seq = arrival.seq.unwrap_or(0);
         }
         let mark = Mark { seq: arrival.seq, message: arrival.message, topic, second };
         socket.log.append(&arrival.frame, mark, &mut self.pool);
@@ -130,7 +130,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             self.counts.lagging_changed(1);
             let lag = connection.lag();
             lag.current = lag.current.or(half.then_some(index));
-            lag.wait_for(index);
+            lag.wait_for(Turn::Live(index));
         }
         self.counts.delivered(tally.messages, tally.bytes);
         flow

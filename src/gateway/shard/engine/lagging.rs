@@ -5,7 +5,12 @@
 
 use std::io::IoSlice;
 
-use super::{Control, Engine, Socket, connection::OUTBOX_BYTES, fanout::skipped, table::SubSocket};
+use super::{
+    Control, Engine, Socket,
+    connection::{OUTBOX_BYTES, Turn},
+    fanout::skipped,
+    table::SubSocket,
+};
 use crate::{
     api::Filter,
     gateway::{
@@ -16,7 +21,7 @@ use crate::{
 };
 
 /// Bytes of one sub-socket that are sent before another of the same connection has its turn.
-const SHARE_BYTES: u64 = 128 * 1024;
+pub(super) const SHARE_BYTES: u64 = 128 * 1024;
 
 /// How far a write came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +165,15 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 Flow::Sent | Flow::Idle => {}
                 other => return other,
             }
-            let Some(&index) = lag.pending.front() else { return Flow::Sent };
+            let index = match lag.pending.front() {
+                None => return Flow::Sent,
+                Some(Turn::Live(index)) => *index,
+                Some(Turn::History(ticket)) => {
+                    let ticket = *ticket;
+                    self.send_history(slot, ticket);
+                    continue;
+                }
+            };
             if let Some(at) = lag.missed.iter().position(|(own, _)| *own == index) {
                 let (_, missed) = lag.missed.swap_remove(at);
                 if let Some(socket) = self.table.get(index) {
@@ -259,9 +272,11 @@ impl<S: Socket, C: Control> Engine<S, C> {
         for subscriber in subscribers.iter_mut().filter(|subscriber| subscriber.cursor < cut) {
             let slot = subscriber.connection as usize;
             let Some(connection) = self.connections.get_mut(slot) else { continue };
-            let lag = connection.lag();
             let boundary = log.boundary(subscriber.cursor);
-            if lag.current == Some(index) && boundary != subscriber.cursor {
+            if let Some(lag) = &mut connection.lag
+                && lag.current == Some(index)
+                && boundary != subscriber.cursor
+            {
                 lag.carry = log.copy(subscriber.cursor, boundary);
                 lag.current = None;
                 subscriber.cursor = boundary;
@@ -269,7 +284,14 @@ impl<S: Socket, C: Control> Engine<S, C> {
             if subscriber.cursor >= cut {
                 continue;
             }
+            // Whoever reads history reads this there, too: it loses nothing.
+            if let Some(live) = connection.readings.as_mut().and_then(|readings| readings.live(index)) {
+                live.splice = log.sequences(subscriber.cursor, cut).map_or(live.splice, |(_, last)| last);
+                subscriber.cursor = cut;
+                continue;
+            }
             self.counts.slow_consumer(policy);
+            let lag = connection.lag();
             match fall_out(log, subscriber.cursor, cut, policy) {
                 Verdict::Disconnect => fallen.push(slot),
                 Verdict::Jump { to, missed } => {

@@ -50,6 +50,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             waiting: 0,
             in_flight: 0,
             overlap: false,
+            readings: None,
             pause: None,
             topic: topic.map(Into::into),
             ping_at: second + 1 + spread(slot, self.settings.heartbeat_seconds),
@@ -157,6 +158,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             self.look_after(slot, second);
             slot += 4;
         }
+        self.ask_again();
         for index in self.table.indices(|socket| socket.behind > 0) {
             self.enforce_window(index);
         }

@@ -9,31 +9,56 @@ use crate::{
     api::{Filter, Seq},
     gateway::{
         backbone::InterestChange,
-        protocol::{ErrorCode, command::Id, event, session::Session},
+        history::Start,
+        log::Missed,
+        metrics::Resumed,
+        protocol::{
+            ErrorCode, GapReason,
+            command::Id,
+            event,
+            session::{CatchUp, Session},
+        },
         shard::inbox::ConnectionId,
     },
 };
 
+/// What of a topic's history will not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    Nothing,
+    Something(Missed),
+}
+
+pub(super) const RIGHT_ENDED: &str = "the right to this topic has ended";
+const NO_HISTORY: &str = "this topic has no history here: subscribe without `fromSeq` and `last`";
+
 impl<S: Socket, C: Control> Engine<S, C> {
     /// Subscribes a connection that may. Answered at once where the topic is in force here or held already,
     /// else when the backbone says so.
-    pub(super) fn subscribe(&mut self, slot: usize, id: Option<Id>, filter: Filter) {
+    pub(super) fn subscribe(
+        &mut self,
+        slot: usize,
+        id: Option<Id>,
+        filter: Filter,
+        catch_up: Option<CatchUp>,
+    ) {
         let Some(index) = self.table.find(filter.as_str()) else {
-            self.subscribe_first(slot, id, filter);
+            self.subscribe_first(slot, id, filter, catch_up);
             return;
         };
         let Some((connection, socket)) = self.connections.get_mut(slot).zip(self.table.get_mut(index)) else {
             return;
         };
         if socket.in_force {
-            self.attach(slot, index, id.as_ref());
+            self.attach(slot, index, id, catch_up);
+            self.release_unused(index);
         } else {
             connection.waiting += 1;
-            socket.waiting.push(Waiting { connection: connection.id(slot), id });
+            socket.waiting.push(Waiting { connection: connection.id(slot), id, catch_up });
         }
     }
 
-    fn subscribe_first(&mut self, slot: usize, id: Option<Id>, filter: Filter) {
+    fn subscribe_first(&mut self, slot: usize, id: Option<Id>, filter: Filter, catch_up: Option<CatchUp>) {
         if self.untold.len() >= UNTOLD {
             let reason = "the gateway is busy with other subscribes: try again";
             self.error(slot, id.as_ref(), ErrorCode::BackboneUnavailable, reason, Some(filter.as_str()));
@@ -42,23 +67,27 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         connection.waiting += 1;
         self.epoch = self.epoch.wrapping_add(1);
-        let waiting = vec![Waiting { connection: connection.id(slot), id }];
+        let waiting = vec![Waiting { connection: connection.id(slot), id, catch_up }];
         let count = self.registry.enter(filter.shared());
         let policy = self.settings.policy(&filter);
         self.table.insert(SubSocket::new(filter.clone(), policy, waiting, self.epoch, count));
         self.tell(InterestChange { filter, shard: self.shard, epoch: self.epoch, wanted: true });
     }
 
-    /// The backbone delivers from now on: everybody who waits begins here.
-    pub(super) fn in_force(&mut self, filter: &Filter, epoch: u32, seq: Seq) {
+    /// The backbone delivers from now on: everybody who waits begins here. Said again of what is in force, it is
+    /// about another backbone.
+    pub(super) fn in_force(&mut self, filter: &Filter, epoch: u32, seq: Seq, recoverable: bool) {
+        let Some(index) = self.table.find(filter.as_str()) else { return };
+        let Some(socket) = self.table.get_mut(index).filter(|socket| socket.epoch == epoch) else { return };
+        socket.seq = if socket.in_force { seq } else { socket.seq.max(seq) };
+        socket.recoverable = recoverable;
         let Some((index, waiting)) = self.answered(filter, epoch) else { return };
         if let Some(socket) = self.table.get_mut(index) {
             socket.in_force = true;
-            socket.seq = socket.seq.max(seq);
         }
-        for Waiting { connection, id } in waiting {
+        for Waiting { connection, id, catch_up } in waiting {
             if let Some(slot) = self.slot(connection) {
-                self.attach(slot, index, id.as_ref());
+                self.attach(slot, index, id, catch_up);
             }
         }
         self.release_unused(index);
@@ -67,7 +96,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     /// The backbone cannot deliver: everybody who waits is told.
     pub(super) fn refused(&mut self, filter: &Filter, epoch: u32, reason: &str) {
         let Some((index, waiting)) = self.answered(filter, epoch) else { return };
-        for Waiting { connection, id } in waiting {
+        for Waiting { connection, id, .. } in waiting {
             if let Some(slot) = self.slot(connection) {
                 self.error(slot, id.as_ref(), ErrorCode::BackboneUnavailable, reason, Some(filter.as_str()));
             }
@@ -94,30 +123,76 @@ impl<S: Socket, C: Control> Engine<S, C> {
         Some((index, waiting))
     }
 
-    /// Makes the connection a subscriber, if it is not, and says so.
-    fn attach(&mut self, slot: usize, index: u32, id: Option<&Id>) {
+    /// Makes the connection a subscriber, if it is not, and says so; or lets it read what was before first.
+    fn attach(&mut self, slot: usize, index: u32, id: Option<Id>, catch_up: Option<CatchUp>) {
         let Some((connection, socket)) = self.connections.get_mut(slot).zip(self.table.get_mut(index)) else {
             return;
         };
         if !connection.is_open() {
             return;
         }
-        if !connection.held.iter().any(|held| held.socket == index) {
+        let held = connection.held.iter().any(|held| held.socket == index);
+        let catch_up = catch_up.filter(|_| !held);
+        if !socket.recoverable && catch_up.is_some_and(|catch_up| !catch_up.resumed) {
+            let filter = socket.filter.clone();
+            let code = ErrorCode::HistoryUnavailable;
+            return self.error(slot, id.as_ref(), code, NO_HISTORY, Some(filter.as_str()));
+        }
+        if !held {
             let place = socket.add(u32::try_from(slot).unwrap_or(u32::MAX));
             connection.held.push(Held { socket: index, place });
         }
         if connection.topic.as_deref() == Some(socket.filter.as_str()) {
             connection.topic = None;
         }
-        event::subscribed(&mut connection.outbox, id, socket.filter.as_str(), socket.seq, false);
-        self.owing.push(slot);
+        let (seq, recoverable) = (socket.seq, socket.recoverable);
+        match catch_up {
+            // The usual end of a short interruption.
+            Some(CatchUp { start: Start::After(position), .. }) if recoverable && position == seq => {
+                self.subscribed(slot, index, id.as_ref(), seq, Some(Missing::Nothing), catch_up);
+            }
+            Some(wanted) if recoverable => self.catch_up(slot, index, id, wanted),
+            Some(_) => {
+                let all = Some(Missing::Something(Missed::default()));
+                self.subscribed(slot, index, id.as_ref(), seq, all, catch_up);
+            }
+            None => self.subscribed(slot, index, id.as_ref(), seq, None, None),
+        }
         self.look_for_overlap(slot);
+    }
+
+    /// Says that a subscription begins after this position, and what of what was before will not come.
+    pub(super) fn subscribed(
+        &mut self,
+        slot: usize,
+        index: u32,
+        id: Option<&Id>,
+        seq: Seq,
+        missing: Option<Missing>,
+        catch_up: Option<CatchUp>,
+    ) {
+        let Some((connection, socket)) = self.connections.get_mut(slot).zip(self.table.get(index)) else {
+            return;
+        };
+        let (out, topic) = (&mut connection.outbox, socket.filter.as_str());
+        let recovered = missing.map(|missing| matches!(missing, Missing::Nothing));
+        event::subscribed(out, id, topic, seq, socket.recoverable, recovered);
+        if let Some(Missing::Something(missed)) = missing {
+            let (first, last) = missed.sequences.unzip();
+            event::gap(out, topic, first, last, GapReason::Expired);
+            self.counts.gap(GapReason::Expired);
+        }
+        if catch_up.is_some_and(|catch_up| catch_up.resumed) {
+            self.counts.resumed(if recovered == Some(true) { Resumed::Recovered } else { Resumed::Partial });
+        }
+        self.owing.push(slot);
     }
 
     /// Ends a subscription, or one that still waits, and says so.
     pub(super) fn unsubscribe(&mut self, slot: usize, id: Option<&Id>, filter: &Filter) {
         if let Some(index) = self.table.find(filter.as_str()) {
             self.answer_waiting(slot, index);
+            self.end_readings(slot, index);
             self.detach(slot, index);
             self.look_for_overlap(slot);
         }
@@ -135,13 +210,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let own = connection.id(slot);
         for waiting in socket.waiting.extract_if(.., |waiting| waiting.connection == own) {
             connection.waiting -= 1;
-            event::subscribed(
-                &mut connection.outbox,
-                waiting.id.as_ref(),
-                socket.filter.as_str(),
-                socket.seq,
-                false,
-            );
+            let (out, topic) = (&mut connection.outbox, socket.filter.as_str());
+            event::subscribed(out, waiting.id.as_ref(), topic, socket.seq, socket.recoverable, None);
         }
     }
 
@@ -156,6 +226,9 @@ impl<S: Socket, C: Control> Engine<S, C> {
             let (taken, moved) = socket.take(held.place);
             if taken.behind {
                 self.counts.lagging_changed(-1);
+            }
+            if let Some(readings) = &mut connection.readings {
+                readings.forget(index);
             }
             if let Some(lag) = &mut connection.lag {
                 if lag.current == Some(index) {
@@ -208,11 +281,12 @@ impl<S: Socket, C: Control> Engine<S, C> {
             .collect();
         for filter in lost {
             if let Some(index) = self.table.find(filter.as_str()) {
+                self.end_readings(slot, index);
                 self.detach(slot, index);
             }
-            let reason = "the right to this topic has ended";
-            self.error(slot, None, ErrorCode::AclDenied, reason, Some(filter.as_str()));
+            self.error(slot, None, ErrorCode::AclDenied, RIGHT_ENDED, Some(filter.as_str()));
         }
+        self.end_forbidden_replays(slot);
         self.look_for_overlap(slot);
     }
 
@@ -236,6 +310,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     }
 }
 
-fn may_subscribe(session: &Session, filter: &Filter) -> bool {
+/// Whether whoever the client is may read this.
+pub(super) fn may_subscribe(session: &Session, filter: &Filter) -> bool {
     session.identity().is_some_and(|identity| identity.grants.may_subscribe(filter))
 }

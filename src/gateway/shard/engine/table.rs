@@ -11,8 +11,12 @@ use std::{
 use slab::Slab;
 
 use crate::{
-    api::{Filter, SlowConsumer},
-    gateway::{log::Log, protocol::command::Id, shard::inbox::ConnectionId},
+    api::{Filter, Seq, SlowConsumer},
+    gateway::{
+        log::Log,
+        protocol::{command::Id, session::CatchUp},
+        shard::inbox::ConnectionId,
+    },
 };
 
 /// All sub-sockets of a shard. Bounded by the subscriptions of its connections.
@@ -39,7 +43,9 @@ pub(super) struct SubSocket {
     /// Whether the backbone delivers.
     pub(super) in_force: bool,
     /// Position of the topic's newest message, as far as the backbone tells; 0 = unknown.
-    pub(super) seq: u64,
+    pub(super) seq: Seq,
+    /// The backbone can be asked for what was before.
+    pub(super) recoverable: bool,
     /// Where the hand-out under way goes on; `None`: not queued.
     pub(super) job: Option<Job>,
     /// Counts the hand-outs.
@@ -73,6 +79,7 @@ pub(super) struct Job {
 pub(super) struct Waiting {
     pub(super) connection: ConnectionId,
     pub(super) id: Option<Id>,
+    pub(super) catch_up: Option<CatchUp>,
 }
 
 impl Table {
@@ -132,6 +139,7 @@ impl SubSocket {
             epoch,
             in_force: false,
             seq: 0,
+            recoverable: false,
             turns: 0,
             job: None,
             count,

@@ -1,0 +1,463 @@
+//! What was before: read from the backbone page by page and sent ahead of what is live, without hole or double.
+//!
+//! ```text
+//!   history                       log of the sub-socket
+//!   ───────────────────────┐ ┌──────────────────────────
+//!    page │ page │ page …  │ │ frame │ frame │ frame …
+//!   ───────────────────────┘ └──────────────────────────
+//!                      splice: the position that the cursor stands at
+//! ```
+//!
+//! The subscriber stands in the log as one that is behind, so that the log keeps what is live for it. Should the
+//! window not suffice, the cursor moves on with the splice, and more is read from history instead.
+
+use std::sync::Arc;
+
+use super::{
+    Control, Engine, Socket,
+    connection::{Connection, Turn},
+    lagging::SHARE_BYTES,
+    subscriptions::{Missing, RIGHT_ENDED, may_subscribe},
+    table::SubSocket,
+};
+use crate::{
+    api::{Filter, Seq, Topic},
+    gateway::{
+        history::{HistoryError, Lost, Page, Start},
+        log::Missed,
+        protocol::{ErrorCode, GapReason, command::Id, event, session::CatchUp},
+        shard::inbox::{ConnectionId, Request},
+    },
+};
+
+/// Pages that one connection may have asked for or not sent yet: at most half a mebibyte, or two large messages.
+const PAGES: usize = 2;
+/// Replays of topics that a connection is not subscribed to, at one time.
+const REPLAYS: usize = 16;
+
+/// Everything one connection reads. Bounded by its subscriptions and [`REPLAYS`].
+#[derive(Debug, Default)]
+pub(super) struct Readings {
+    list: Vec<Reading>,
+}
+
+/// One topic's history on its way to one connection.
+#[derive(Debug)]
+pub(super) struct Reading {
+    ticket: u32,
+    topic: Topic,
+    purpose: Purpose,
+    /// The subscription that waits for it; none for the replay of a topic that is not subscribed to.
+    live: Option<Live>,
+    stage: Stage,
+    /// Where the next page begins.
+    start: Start,
+    /// Number of the last message sent, or the position that the history begins after.
+    sent: Seq,
+}
+
+/// Where the subscription that waits goes on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Live {
+    index: u32,
+    /// Position that was reached before; for a replay, which is no part of what is live.
+    reached: Seq,
+    /// Position that the cursor stands at.
+    pub(super) splice: Seq,
+}
+
+#[derive(Debug)]
+enum Purpose {
+    /// To begin a subscription: answered with the first page.
+    Subscribe { id: Option<Id>, wanted: CatchUp },
+    /// To go on with a subscription.
+    Continue,
+    /// To send a part again; answered at the end.
+    Replay { id: Option<Id>, from: Seq, to: Option<Seq>, complete: bool },
+}
+
+#[derive(Debug)]
+enum Stage {
+    Queued,
+    /// Asked for up to this number.
+    Asked(Option<Seq>),
+    /// Read up to this number, being sent: the page, and how many of its messages are sent.
+    Sending(Option<Seq>, Arc<Page>, usize),
+}
+
+impl Readings {
+    /// The subscription to a sub-socket that waits for history.
+    pub(super) fn live(&mut self, index: u32) -> Option<&mut Live> {
+        self.list.iter_mut().filter_map(|reading| reading.live.as_mut()).find(|live| live.index == index)
+    }
+
+    /// Gives up what was read for a subscription.
+    pub(super) fn forget(&mut self, index: u32) {
+        self.list.retain(|reading| reading.live.is_none_or(|live| live.index != index));
+    }
+
+    fn get(&mut self, ticket: u32) -> Option<&mut Reading> {
+        self.list.iter_mut().find(|reading| reading.ticket == ticket)
+    }
+
+    fn take(&mut self, ticket: u32) -> Option<Reading> {
+        let at = self.list.iter().position(|reading| reading.ticket == ticket)?;
+        Some(self.list.remove(at))
+    }
+
+    /// The next one to be asked for, if there is room for its page.
+    fn next(&mut self) -> Option<&mut Reading> {
+        let busy = self.list.iter().filter(|reading| !matches!(reading.stage, Stage::Queued)).count();
+        let queued = self.list.iter_mut().find(|reading| matches!(reading.stage, Stage::Queued));
+        queued.filter(|_| busy < PAGES)
+    }
+}
+
+impl Reading {
+    /// Last message to be read.
+    fn until(&self) -> Option<Seq> {
+        match self.purpose {
+            Purpose::Replay { to, .. } => to,
+            Purpose::Subscribe { .. } | Purpose::Continue => self.live.map(|live| live.splice),
+        }
+    }
+}
+
+impl<S: Socket, C: Control> Engine<S, C> {
+    /// Lets a new subscriber, which stands at the log's head, read what was before first.
+    pub(super) fn catch_up(&mut self, slot: usize, index: u32, id: Option<Id>, wanted: CatchUp) {
+        let splice = self.table.get(index).map_or(0, |socket| socket.seq);
+        let purpose = Purpose::Subscribe { id, wanted };
+        self.read_before(slot, index, purpose, Live { index, reached: splice, splice }, wanted.start);
+    }
+
+    fn read_before(&mut self, slot: usize, index: u32, purpose: Purpose, live: Live, start: Start) {
+        let Some((connection, socket)) = self.connections.get_mut(slot).zip(self.table.get_mut(index)) else {
+            return;
+        };
+        let Filter::Topic(topic) = &socket.filter else { return };
+        let topic = topic.clone();
+        self.ticket = self.ticket.wrapping_add(1);
+        let (ticket, live) = (self.ticket, Some(live));
+        let reading = Reading { ticket, topic, purpose, live, stage: Stage::Queued, start, sent: 0 };
+        connection.readings.get_or_insert_default().list.push(reading);
+        if let Some(lag) = &mut connection.lag {
+            lag.pending.retain(|turn| *turn != Turn::Live(index));
+        }
+        if hold(connection, socket, index) {
+            self.counts.lagging_changed(1);
+        }
+        self.ask(slot);
+    }
+
+    /// Sends a part of a topic again: what is live waits meanwhile, where the topic is subscribed to.
+    pub(super) fn replay(&mut self, slot: usize, id: Option<Id>, topic: Topic, from: Seq, to: Option<Seq>) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let readings = connection.readings.get_or_insert_default();
+        let again = readings.list.iter().any(|reading| reading.topic == topic);
+        let apart = readings.list.iter().filter(|reading| reading.live.is_none()).count();
+        if again || apart >= REPLAYS {
+            let code = ErrorCode::LimitExceeded;
+            return self.error(slot, id.as_ref(), code, ONE_AT_A_TIME, Some(topic.as_str()));
+        }
+        let start = Start::After(from.saturating_sub(1));
+        let held = |index: &u32| connection.held.iter().any(|held| held.socket == *index);
+        let index = self.table.find(topic.as_str()).filter(held);
+        let Some((index, socket)) = index.and_then(|index| Some((index, self.table.get(index)?))) else {
+            let purpose = Purpose::Replay { id, from, to, complete: true };
+            self.ticket = self.ticket.wrapping_add(1);
+            let (ticket, stage) = (self.ticket, Stage::Queued);
+            readings.list.push(Reading { ticket, topic, purpose, live: None, stage, start, sent: 0 });
+            return self.ask(slot);
+        };
+        if !socket.recoverable {
+            let code = ErrorCode::HistoryUnavailable;
+            return self.error(slot, id.as_ref(), code, NO_HISTORY, Some(topic.as_str()));
+        }
+        let place = connection.held.iter().find(|held| held.socket == index).map_or(0, |held| held.place);
+        let reached = position(socket, place);
+        let to = Some(to.map_or(reached, |to| to.min(reached)));
+        let purpose = Purpose::Replay { id, from, to, complete: true };
+        self.read_before(slot, index, purpose, Live { index, reached, splice: reached }, start);
+    }
+
+    /// Asks for what there is room for. What the control plane does not take now is asked for in the next tick.
+    fn ask(&mut self, slot: usize) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let id = connection.id(slot);
+        while let Some(reading) = connection.readings.as_mut().and_then(|readings| readings.next()) {
+            let (ticket, topic, start, until) =
+                (reading.ticket, reading.topic.clone(), reading.start, reading.until());
+            let request = Request::History { shard: self.shard, connection: id, ticket, topic, start, until };
+            if self.control.request(request).is_err() {
+                self.unasked.push(slot);
+                return;
+            }
+            reading.stage = Stage::Asked(until);
+        }
+    }
+
+    /// Asks again where there was no room.
+    pub(super) fn ask_again(&mut self) {
+        for slot in std::mem::take(&mut self.unasked) {
+            self.ask(slot);
+        }
+    }
+
+    /// The backbone has answered.
+    pub(super) fn history(&mut self, id: ConnectionId, ticket: u32, result: Result<Arc<Page>, HistoryError>) {
+        let Some(slot) = self.slot(id) else { return };
+        match result {
+            Ok(page) => self.begin_page(slot, ticket, page),
+            Err(error) => self.unreadable(slot, ticket, &error),
+        }
+        self.ask(slot);
+        // What is there goes out now, if the socket takes it.
+        self.writable(slot);
+    }
+
+    fn begin_page(&mut self, slot: usize, ticket: u32, page: Arc<Page>) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let Some(reading) = connection.readings.as_mut().and_then(|readings| readings.get(ticket)) else {
+            return;
+        };
+        let Stage::Asked(until) = reading.stage else { return };
+        let (mut after, lost) = (page.after, page.lost);
+        if let (Some(Lost { between: None }), Some(live)) = (lost, reading.live) {
+            // The topic's newest message may still be on its way here: it will come live.
+            after = after.min(live.splice);
+        }
+        reading.sent = after;
+        reading.stage = Stage::Sending(until, page, 0);
+        let index = reading.live.map(|live| live.index);
+        match std::mem::replace(&mut reading.purpose, Purpose::Continue) {
+            Purpose::Subscribe { id, wanted } => {
+                let missing = lost.map_or(Missing::Nothing, |lost| Missing::Something(missed(lost)));
+                if let Some(index) = index {
+                    self.subscribed(slot, index, id.as_ref(), after, Some(missing), Some(wanted));
+                }
+            }
+            Purpose::Continue => {
+                if let Some(lost) = lost {
+                    let topic = reading.topic.clone();
+                    self.tell_gap(slot, &topic, lost.between, GapReason::Expired);
+                }
+            }
+            Purpose::Replay { id, from, to, complete } => {
+                let complete = complete && lost.is_none();
+                reading.purpose = Purpose::Replay { id, from, to, complete };
+                if let Some(between @ Some(_)) = lost.map(|lost| lost.between) {
+                    let topic = reading.topic.clone();
+                    self.tell_gap(slot, &topic, between, GapReason::Expired);
+                }
+            }
+        }
+        if let Some(connection) = self.connections.get_mut(slot) {
+            connection.lag().wait_for(Turn::History(ticket));
+        }
+    }
+
+    /// The backbone cannot be read: the command is told so, or, where it has been answered, what will not come.
+    fn unreadable(&mut self, slot: usize, ticket: u32, error: &HistoryError) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let Some(reading) = connection.readings.as_mut().and_then(|readings| readings.take(ticket)) else {
+            return;
+        };
+        let Reading { topic, purpose, live, sent, .. } = reading;
+        let code = match error {
+            HistoryError::None(_) => ErrorCode::HistoryUnavailable,
+            HistoryError::Unavailable(_) => ErrorCode::BackboneUnavailable,
+        };
+        let (reason, name) = (error.to_string(), Some(topic.as_str()));
+        match purpose {
+            Purpose::Subscribe { id, .. } => {
+                self.error(slot, id.as_ref(), code, &reason, name);
+                if let Some(live) = live {
+                    self.detach(slot, live.index);
+                }
+            }
+            Purpose::Continue => {
+                if let Some(live) = live {
+                    if sent < live.splice {
+                        self.tell_gap(slot, &topic, Some((sent + 1, live.splice)), GapReason::Backbone);
+                    }
+                    self.go_live(slot, live.index);
+                }
+            }
+            Purpose::Replay { id, .. } => {
+                self.error(slot, id.as_ref(), code, &reason, name);
+                if let Some(live) = live {
+                    if live.reached < live.splice {
+                        let between = Some((live.reached + 1, live.splice));
+                        self.tell_gap(slot, &topic, between, GapReason::Backbone);
+                    }
+                    self.go_live(slot, live.index);
+                }
+            }
+        }
+    }
+
+    fn tell_gap(&mut self, slot: usize, topic: &Topic, between: Option<(Seq, Seq)>, reason: GapReason) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let (first, last) = between.unzip();
+        event::gap(&mut connection.outbox, topic.as_str(), first, last, reason);
+        self.counts.gap(reason);
+        self.owing.push(slot);
+    }
+
+    /// Puts a share of a page on its way. To be called when nothing else is half sent.
+    pub(super) fn send_history(&mut self, slot: usize, ticket: u32) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let Some(lag) = &mut connection.lag else { return };
+        let reading = connection.readings.as_mut().and_then(|readings| readings.get(ticket));
+        let Some(Reading { stage: Stage::Sending(until, page, next), sent, .. }) = reading else {
+            lag.pending.pop_front();
+            return;
+        };
+        let (mut messages, before) = (0, lag.carry.len());
+        while let Some(message) = page.messages.get(*next) {
+            lag.carry.extend_from_slice(&message.frame);
+            (*sent, *next, messages) = (message.seq, *next + 1, messages + 1);
+            if lag.carry.len() as u64 >= SHARE_BYTES {
+                break;
+            }
+        }
+        self.counts.delivered(messages, (lag.carry.len() - before) as u64);
+        if *next < page.messages.len() {
+            lag.pending.rotate_left(1);
+        } else {
+            lag.pending.pop_front();
+            let (until, more) = (*until, page.more);
+            self.end_page(slot, ticket, until, more);
+        }
+    }
+
+    /// A page is sent: on to the next one, or done.
+    fn end_page(&mut self, slot: usize, ticket: u32, read: Option<Seq>, more: bool) {
+        let Some(readings) = self.connections.get_mut(slot).and_then(|one| one.readings.as_mut()) else {
+            return;
+        };
+        let Some(reading) = readings.get(ticket) else { return };
+        if !more && let Some(read) = read {
+            reading.sent = reading.sent.max(read);
+        }
+        if more || reading.until() != read {
+            reading.start = Start::After(reading.sent);
+            reading.stage = Stage::Queued;
+        } else if let Some(Reading { topic, purpose, live, sent, .. }) = readings.take(ticket) {
+            self.end_reading(slot, topic, purpose, live, sent);
+        }
+        self.ask(slot);
+    }
+
+    fn end_reading(&mut self, slot: usize, topic: Topic, purpose: Purpose, live: Option<Live>, sent: Seq) {
+        match (purpose, live) {
+            (Purpose::Replay { id, from, to, complete }, live) => {
+                self.replayed(slot, id.as_ref(), &topic, (from, to.unwrap_or(sent)), complete);
+                match live {
+                    Some(live) if live.reached < live.splice => {
+                        self.read_before(
+                            slot,
+                            live.index,
+                            Purpose::Continue,
+                            live,
+                            Start::After(live.reached),
+                        );
+                    }
+                    Some(live) => self.go_live(slot, live.index),
+                    None => {}
+                }
+            }
+            (Purpose::Subscribe { .. } | Purpose::Continue, Some(live)) => self.go_live(slot, live.index),
+            (Purpose::Subscribe { .. } | Purpose::Continue, None) => {}
+        }
+        if let Some(connection) = self.connections.get_mut(slot) {
+            connection.readings.take_if(|readings| readings.list.is_empty());
+        }
+    }
+
+    fn replayed(
+        &mut self,
+        slot: usize,
+        id: Option<&Id>,
+        topic: &Topic,
+        (from, to): (Seq, Seq),
+        complete: bool,
+    ) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let to = to.max(from.saturating_sub(1));
+        event::replayed(&mut connection.outbox, id, topic.as_str(), from, to, complete);
+        self.owing.push(slot);
+    }
+
+    /// Everything before is sent: the subscription goes on with what the log has kept for it.
+    fn go_live(&mut self, slot: usize, index: u32) {
+        if let Some(connection) = self.connections.get_mut(slot) {
+            connection.lag().wait_for(Turn::Live(index));
+        }
+    }
+
+    /// Gives up what is read for a subscription that ends: a command that waits for it is answered all the same.
+    pub(super) fn end_readings(&mut self, slot: usize, index: u32) {
+        let readings = self.connections.get_mut(slot).and_then(|connection| connection.readings.as_mut());
+        let Some(readings) = readings else { return };
+        let of_it = |reading: &mut Reading| reading.live.is_some_and(|live| live.index == index);
+        let ended: Vec<_> = readings.list.extract_if(.., of_it).collect();
+        for Reading { topic, purpose, sent, .. } in ended {
+            match purpose {
+                Purpose::Subscribe { id, .. } => {
+                    let seq = self.table.get(index).map_or(0, |socket| socket.seq);
+                    self.subscribed(slot, index, id.as_ref(), seq, None, None);
+                }
+                Purpose::Replay { id, from, .. } => {
+                    self.replayed(slot, id.as_ref(), &topic, (from, sent), false)
+                }
+                Purpose::Continue => {}
+            }
+        }
+    }
+
+    /// Ends the replays of topics that the client may not read any more.
+    pub(super) fn end_forbidden_replays(&mut self, slot: usize) {
+        let Some(Connection { session, readings: Some(readings), .. }) = self.connections.get_mut(slot)
+        else {
+            return;
+        };
+        let forbidden = |reading: &mut Reading| {
+            let filter = Filter::Topic(reading.topic.clone());
+            reading.live.is_none() && !may_subscribe(session, &filter)
+        };
+        let ended: Vec<_> = readings.list.extract_if(.., forbidden).collect();
+        for Reading { topic, purpose, .. } in ended {
+            if let Purpose::Replay { id, .. } = purpose {
+                let (code, name) = (ErrorCode::AclDenied, Some(topic.as_str()));
+                self.error(slot, id.as_ref(), code, RIGHT_ENDED, name);
+            }
+        }
+    }
+}
+
+/// Has the log keep what is live for a subscriber that reads history; `true` if it was not behind before.
+fn hold<S>(connection: &Connection<S>, socket: &mut SubSocket, index: u32) -> bool {
+    let held = connection.held.iter().find(|held| held.socket == index);
+    let subscriber = held.and_then(|held| socket.subscribers.get_mut(held.place as usize));
+    let Some(subscriber) = subscriber.filter(|subscriber| !subscriber.behind) else { return false };
+    subscriber.behind = true;
+    socket.behind += 1;
+    true
+}
+
+/// Number of the last message before a subscriber's next one.
+fn position(socket: &SubSocket, place: u32) -> Seq {
+    let cursor = socket.subscribers.get(place as usize).map_or(0, |subscriber| subscriber.cursor);
+    let ahead = socket.log.sequences(socket.log.boundary(cursor), socket.log.head());
+    ahead.map_or(socket.seq, |(next, _)| next.saturating_sub(1))
+}
+
+fn missed(lost: Lost) -> Missed {
+    Missed { sequences: lost.between }
+}
+
+const NO_HISTORY: &str = "this topic has no history here: nothing of it can be sent again";
+const ONE_AT_A_TIME: &str =
+    "history of this topic, or of too many, is on its way to this connection: wait until it is there";
