@@ -99,17 +99,21 @@ fn the_arrows_between_modules_point_one_way() {
     assert_knows_only("runtime", &["api"]);
     assert_knows_only("gateway/websocket", &["api"]);
     assert_knows_only("gateway/log", &["api"]);
+    assert_knows_only("gateway/history", &["api"]);
 }
 
 #[test]
 fn the_protocol_knows_only_the_pure_parts() {
     // Identity and grants are values; the codec frames what the protocol says.
-    assert_knows_only("gateway/protocol", &["api", "gateway::access", "gateway::websocket"]);
+    assert_knows_only(
+        "gateway/protocol",
+        &["api", "gateway::access", "gateway::history", "gateway::websocket"],
+    );
 }
 
 #[test]
 fn the_pure_core_has_neither_clock_nor_io() {
-    let gateway = ["gateway/protocol", "gateway/log", "gateway/websocket"];
+    let gateway = ["gateway/protocol", "gateway/log", "gateway/history", "gateway/websocket"];
     let controller = [
         "controller/backoff",
         "controller/build",

@@ -20,6 +20,7 @@ mod draining;
 mod errors;
 mod health;
 mod heartbeat;
+mod history;
 mod layout;
 mod limits;
 mod metrics;

@@ -30,13 +30,13 @@ async fn setup_is_answered_with_ready_and_then_each_topic() {
 }
 
 #[tokio::test]
-async fn subscribed_carries_the_position_and_that_nothing_can_be_recovered() {
+async fn subscribed_carries_the_position_and_whether_what_follows_can_be_recovered() {
     let gateway = Gateway::start(&Resource::open());
     let mut client = gateway.client().await;
     let answer = client.ask(json!({"type": "subscribe", "topic": "a", "id": "x"})).await;
     assert_eq!(
         answer,
-        json!({"type": "subscribed", "id": "x", "topic": "a", "seqNo": 0, "recoverable": false})
+        json!({"type": "subscribed", "id": "x", "topic": "a", "seqNo": 0, "recoverable": true})
     );
 }
 

@@ -5,10 +5,10 @@ mod address;
 pub(super) mod fake;
 mod frame;
 
-use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use futures_util::SinkExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
@@ -18,6 +18,7 @@ use tokio_tungstenite::{
 pub(super) use frame::{Event, Frame, listen, tame};
 
 use super::Failure;
+use crate::api::Seq;
 
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -101,11 +102,26 @@ impl Target {
 
     /// Authenticates and subscribes to the topics. The token travels here and nowhere else.
     pub(super) async fn set_up(&self, socket: &mut Socket, topics: &[String]) -> Result<(), Error> {
-        let mut setup = json!({"type": "setup", "id": SETUP, "topics": topics});
+        self.begin(socket, json!({"type": "setup", "id": SETUP, "topics": topics})).await
+    }
+
+    /// Authenticates and goes on with an earlier connection's session.
+    pub(super) async fn resume(
+        &self,
+        socket: &mut Socket,
+        session: &str,
+        positions: &BTreeMap<String, Seq>,
+    ) -> Result<(), Error> {
+        let resume =
+            json!({"type": "resume", "id": SETUP, "sessionId": session, "lastSeqPerTopic": positions});
+        self.begin(socket, resume).await
+    }
+
+    async fn begin(&self, socket: &mut Socket, mut command: Value) -> Result<(), Error> {
         if let Some(Token(token)) = &self.token {
-            setup["token"] = token.as_str().into();
+            command["token"] = token.as_str().into();
         }
-        socket.send(Message::text(setup.to_string())).await
+        socket.send(Message::text(command.to_string())).await
     }
 }
 

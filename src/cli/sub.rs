@@ -1,5 +1,6 @@
 //! `topic-gateway sub`: prints what arrives on topics.
 
+mod positions;
 mod view;
 
 use std::{
@@ -20,6 +21,7 @@ use super::{
     client::{self, Connection, Event, Frame, Socket, Target},
 };
 use crate::api::Filter;
+use positions::Positions;
 use view::View;
 
 /// Longest wait for a connection to take our close.
@@ -34,7 +36,7 @@ Examples:
   topic-gateway sub prices.btc --count 1 --json | jq .data
 
 Prints a line per message: topic, number in the topic (or -), data. Gaps, errors and reconnects are told on
-standard error. Ends with Ctrl-C, after --count messages, or when no topic is left that may be read.")]
+standard error. After a reconnect it goes on where it was, if the topic has a history. Ends with Ctrl-C, after --count messages, or when no topic is left that may be read.")]
 pub(super) struct Args {
     /// Topics, or patterns with * (one token) and > (the rest)
     #[arg(required = true, value_name = "TOPIC")]
@@ -56,7 +58,8 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let colour =
         io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let view = View::new(io::stdout().lock(), io::stderr(), args.connection.json, colour);
-    let mut follower = Follower { target, view, wanted: args.topics, left: args.count, failures: 0 };
+    let (left, positions) = (args.count, Positions::default());
+    let mut follower = Follower { target, view, wanted: args.topics, positions, left, failures: 0 };
     client::block_on(async {
         select! {
             result = follower.follow() => result,
@@ -78,6 +81,8 @@ struct Follower<O, E> {
     view: View<O, E>,
     /// Topics that have not been refused for good.
     wanted: Vec<String>,
+    /// How far the topics are.
+    positions: Positions,
     /// Messages still to print.
     left: Option<u64>,
     /// Attempts to connect since the gateway last was ready.
@@ -124,14 +129,14 @@ impl<O: Write, E: Write> Follower<O, E> {
         let mut silence = client::PATIENCE;
         let mut leave_at = None;
         let mut retry = Retry::default();
-        if let Err(error) = self.target.set_up(socket, &self.wanted).await {
+        if let Err(error) = self.begin(socket).await {
             return Ok(lost(&error));
         }
         loop {
             let event = select! {
                 event = client::listen(socket, silence) => event,
                 () = at(leave_at) => return Ok(End::Lost { why: "leaving this gateway".into(), not_before: leave_at }),
-                () = at(retry.at) => match subscribe(socket, std::mem::take(&mut retry.topics)).await {
+                () = at(retry.at) => match self.subscribe(socket, std::mem::take(&mut retry.topics)).await {
                     Ok(()) => { retry.at = None; continue }
                     Err(error) => return Ok(lost(&error)),
                 },
@@ -143,6 +148,9 @@ impl<O: Write, E: Write> Follower<O, E> {
                 }
                 Event::Closed { why, .. } => return Ok(End::Lost { why, not_before: leave_at }),
             };
+            if !self.positions.sees(&frame) {
+                continue;
+            }
             if self.view.frame(&frame, &text).is_err() {
                 return Ok(End::Done);
             }
@@ -152,16 +160,51 @@ impl<O: Write, E: Write> Follower<O, E> {
                     // A ping may take its time, and its answer; three periods of silence are a dead connection.
                     let beat = frame.heartbeat_seconds.unwrap_or(0).clamp(5, 3600);
                     silence = Duration::from_secs(beat * 3);
+                    if frame.resumed
+                        && let Err(error) = self.subscribe(socket, self.without_position()).await
+                    {
+                        return Ok(lost(&error));
+                    }
                 }
                 "message" if self.counted() => return Ok(End::Done),
                 "draining" => {
                     let wait = Duration::from_millis(frame.reconnect_after_ms.unwrap_or(0).min(3_600_000));
                     leave_at = Some(Instant::now() + wait);
                 }
+                "error" if frame.code == "SESSION_EXPIRED" => {
+                    self.positions.forget_session();
+                    if let Err(error) = self.subscribe(socket, self.wanted.clone()).await {
+                        return Ok(lost(&error));
+                    }
+                }
                 "error" => self.refused(&frame, &mut retry)?,
                 _ => {}
             }
         }
+    }
+
+    /// Goes on with the session there was, or begins one.
+    async fn begin(&self, socket: &mut Socket) -> Result<(), Error> {
+        match self.positions.session() {
+            Some((session, positions)) => self.target.resume(socket, session, positions).await,
+            None => self.target.set_up(socket, &self.wanted).await,
+        }
+    }
+
+    fn without_position(&self) -> Vec<String> {
+        self.wanted.iter().filter(|topic| self.positions.of(topic).is_none()).cloned().collect()
+    }
+
+    /// Subscribes, from where it was on if that is known.
+    async fn subscribe(&self, socket: &mut Socket, topics: Vec<String>) -> Result<(), Error> {
+        for topic in topics {
+            let mut command = json!({"type": "subscribe", "topic": topic});
+            if let Some(position) = self.positions.of(&topic) {
+                command["fromSeq"] = (position + 1).into();
+            }
+            socket.feed(Message::text(command.to_string())).await?;
+        }
+        socket.flush().await
     }
 
     /// Counts a message; `true` for the last.
@@ -204,13 +247,6 @@ impl Retry {
             self.times += 1;
         }
     }
-}
-
-async fn subscribe(socket: &mut Socket, topics: Vec<String>) -> Result<(), Error> {
-    for topic in topics {
-        socket.feed(Message::text(json!({"type": "subscribe", "topic": topic}).to_string())).await?;
-    }
-    socket.flush().await
 }
 
 async fn at(moment: Option<Instant>) {

@@ -16,6 +16,7 @@ async fn sub(gateway: &Gateway, token: Option<&str>, topics: &[&str], count: Opt
         target: gateway.target(token),
         view: View::new(&mut out, &mut err, false, false),
         wanted: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+        positions: Positions::default(),
         left: count,
         failures: 0,
     };
@@ -59,6 +60,66 @@ async fn a_lost_connection_is_opened_again_and_the_hole_is_told() {
     assert_eq!(ended.out, "t 1 1\nt 4 4\n");
     assert!(ended.err.contains("connecting again in"), "{}", ended.err);
     assert!(ended.err.contains("messages 2 to 3 did not come"), "{}", ended.err);
+}
+
+const READY: &str = r#"{"type":"ready","id":0,"sessionId":"s1","heartbeatSeconds":25,"resumed":false}"#;
+const SUBSCRIBED: &str = r#"{"type":"subscribed","topic":"t","seqNo":0,"recoverable":true}"#;
+
+#[tokio::test]
+async fn a_topic_with_a_history_goes_on_where_it_was() {
+    let gateway = Gateway::start().await;
+    let serve = async {
+        let mut peer = gateway.accept().await;
+        peer.hear().await;
+        for frame in [READY, SUBSCRIBED, &message(1)] {
+            peer.say(frame).await;
+        }
+        drop(peer);
+        let mut peer = gateway.accept().await;
+        let resume = peer.hear().await;
+        peer.say(r#"{"type":"ready","id":0,"sessionId":"s2","resumed":true}"#).await;
+        let rest = peer.hear().await;
+        for seq in 1..=3 {
+            peer.say(&message(seq)).await;
+        }
+        peer.gone().await;
+        (resume, rest)
+    };
+    let (ended, (resume, rest)) = join!(sub(&gateway, Some("secret"), &["t", "p.*"], Some(3)), serve);
+    assert_eq!(ended.out, "t 1 1\nt 2 2\nt 3 3\n");
+    assert_eq!(
+        resume,
+        json!({"type": "resume", "id": 0, "sessionId": "s1", "lastSeqPerTopic": {"t": 1}, "token": "secret"})
+    );
+    assert_eq!(
+        rest,
+        json!({"type": "subscribe", "topic": "p.*"}),
+        "what has no position is subscribed to anew"
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_has_expired_is_replaced_by_the_positions() {
+    let gateway = Gateway::start().await;
+    let serve = async {
+        let mut peer = gateway.accept().await;
+        peer.hear().await;
+        for frame in [READY, SUBSCRIBED, &message(1)] {
+            peer.say(frame).await;
+        }
+        drop(peer);
+        let mut peer = gateway.accept().await;
+        peer.hear().await;
+        peer.say(r#"{"type":"error","id":0,"code":"SESSION_EXPIRED","message":"no","retryable":false}"#)
+            .await;
+        let again = peer.hear().await;
+        peer.say(&message(2)).await;
+        peer.gone().await;
+        again
+    };
+    let (ended, again) = join!(sub(&gateway, None, &["t"], Some(2)), serve);
+    assert_eq!(ended.out, "t 1 1\nt 2 2\n");
+    assert_eq!(again, json!({"type": "subscribe", "topic": "t", "fromSeq": 2}));
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use crate::{
     gateway::{
         access,
         backbone::{PublishRequest, Published},
+        history::Start,
         shard::{ConnectionId, PublishAnswer},
     },
 };
@@ -20,6 +21,7 @@ const SECRET: &[u8] = b"a secret of 32 bytes for testing";
 struct Bench {
     requests: mpsc::Sender<Request>,
     backbone: mpsc::Receiver<PublishRequest>,
+    to_read: mpsc::Receiver<HistoryRequest>,
     inboxes: Arc<[Arc<Inbox>]>,
     cancel: CancellationToken,
     task: JoinHandle<()>,
@@ -41,16 +43,18 @@ impl Bench {
         let inboxes: Arc<[_]> = polls.iter().map(inbox).collect();
         let (to_backbone, backbone) = mpsc::channel(64);
         let (requests, receiver) = mpsc::channel(64);
+        let (reads, to_read) = mpsc::channel(1);
         let cancel = CancellationToken::new();
         let publisher = Publisher::new(to_backbone);
         let task = tokio::spawn(run(
             receiver,
             Arc::new(ArcSwap::from_pointee(access)),
             publisher,
+            reads,
             inboxes.clone(),
             cancel.clone(),
         ));
-        Self { requests, backbone, inboxes, cancel, task, _polls: polls }
+        Self { requests, backbone, to_read, inboxes, cancel, task, _polls: polls }
     }
 
     async fn ask(&self, request: Request) {
@@ -195,4 +199,33 @@ async fn a_shard_that_does_not_exist_harms_nobody() {
     bench.ask(Request::Authenticate { shard: 9, connection: connection(1), token: String::new() }).await;
     bench.ask(Request::Authenticate { shard: 0, connection: connection(1), token: String::new() }).await;
     assert_eq!(bench.told(0).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_page_goes_to_whoever_asked_and_too_many_reads_are_refused() {
+    let mut bench = Bench::new();
+    let read = |ticket| Request::History {
+        shard: 1,
+        connection: ConnectionId { slot: 3, generation: 4 },
+        ticket,
+        topic: "a".parse().unwrap(),
+        start: Start::After(7),
+        until: Some(9),
+    };
+    // The queue has room for one.
+    bench.ask(read(1)).await;
+    bench.ask(read(2)).await;
+    match &bench.told(1).await[..] {
+        [ShardEvent::History { ticket: 2, result: Err(HistoryError::Unavailable(_)), .. }] => {}
+        other => panic!("{other:?}"),
+    }
+    let request = within(bench.to_read.recv()).await.unwrap();
+    assert_eq!((request.topic.as_str(), request.start, request.until), ("a", Start::After(7), Some(9)));
+    request.reply.send(Ok(Arc::new(Page { after: 7, ..Page::default() }))).unwrap();
+    match &bench.told(1).await[..] {
+        [ShardEvent::History { connection: ConnectionId { slot: 3, .. }, ticket: 1, result: Ok(page) }] => {
+            assert_eq!(page.after, 7);
+        }
+        other => panic!("{other:?}"),
+    }
 }

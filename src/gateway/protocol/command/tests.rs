@@ -27,14 +27,22 @@ fn every_command_is_read() {
             r#"{"type":"setup","token":"t","topics":["a","\u0062"]}"#,
             Command::Setup { token: Some(Token("t".into())), topics: vec!["a".into(), "b".into()] },
         ),
-        (r#"{"type":"subscribe","topic":"a"}"#, Command::Subscribe { topic: topic(), history: false }),
+        (r#"{"type":"subscribe","topic":"a"}"#, Command::Subscribe { topic: topic(), history: None }),
         (
             r#"{"type":"subscribe","topic":"a","fromSeq":0}"#,
-            Command::Subscribe { topic: topic(), history: true },
+            Command::Subscribe { topic: topic(), history: Some(Start::After(0)) },
         ),
         (
             r#"{"type":"subscribe","topic":"a","last":5}"#,
-            Command::Subscribe { topic: topic(), history: true },
+            Command::Subscribe { topic: topic(), history: Some(Start::Newest(5)) },
+        ),
+        (
+            r#"{"type":"subscribe","topic":"a","fromSeq":18446744073709551615}"#,
+            Command::Subscribe { topic: topic(), history: Some(Start::After(u64::MAX - 1)) },
+        ),
+        (
+            r#"{"type":"subscribe","topic":"a","last":18446744073709551615}"#,
+            Command::Subscribe { topic: topic(), history: Some(Start::Newest(10_000)) },
         ),
         (r#"{"type":"unsubscribe","topic":"a"}"#, Command::Unsubscribe { topic: topic() }),
         (
@@ -88,7 +96,8 @@ const FIELDS: &[(&str, &[Field])] = {
                 ("!topics", "[]", &["1", "null", "\"a\"", "{}", "[1]", "[null]"]),
             ],
         ),
-        ("subscribe", &[("topic", "\"a\"", NOT_TEXT), ("!fromSeq", "1", NOT_SEQ), ("!last", "1", NOT_SEQ)]),
+        ("subscribe", &[("topic", "\"a\"", NOT_TEXT), ("!fromSeq", "1", NOT_SEQ)]),
+        ("subscribe", &[("topic", "\"a\"", NOT_TEXT), ("!last", "1", NOT_SEQ)]),
         ("unsubscribe", &[("topic", "\"a\"", NOT_TEXT)]),
         ("publish", &[("topic", "\"a\"", NOT_TEXT), ("messageId", "\"m\"", NOT_TEXT), ("payload", "1", &[])]),
         (
@@ -150,6 +159,12 @@ fn each_field_is_named_when_it_is_missing_wrong_or_given_twice() {
             refuses(&write(kind, &twice), &name);
         }
     }
+}
+
+#[test]
+fn a_subscription_begins_at_one_place() {
+    let rejection = rejected(r#"{"type":"subscribe","topic":"a","fromSeq":1,"last":1}"#);
+    assert_eq!(rejection.message, "`fromSeq` and `last` exclude each other: give one");
 }
 
 #[test]

@@ -40,8 +40,16 @@ fn every_event_has_its_exact_text() {
             r#"{"type":"ready","sessionId":"s","userId":"ann","heartbeatSeconds":25,"resumed":true}"#,
         ),
         (
-            written(|out| subscribed(out, id, "a.b", 0, false)),
+            written(|out| subscribed(out, id, "a.b", 0, false, None)),
             r#"{"type":"subscribed","id":"a\u0062","topic":"a.b","seqNo":0,"recoverable":false}"#,
+        ),
+        (
+            written(|out| subscribed(out, None, "a", 7, true, Some(true))),
+            r#"{"type":"subscribed","topic":"a","seqNo":7,"recoverable":true,"recovered":true}"#,
+        ),
+        (
+            written(|out| replayed(out, id, "a", 3, 9, false)),
+            r#"{"type":"replayed","id":"a\u0062","topic":"a","fromSeq":3,"toSeq":9,"complete":false}"#,
         ),
         (
             written(|out| unsubscribed(out, None, "a\"\\\n")),

@@ -1,5 +1,6 @@
 //! The engine driven by hand: sockets that take as much as a test lets them, a control plane that is a list.
 
+mod history;
 mod keeping_up;
 mod lagging;
 mod life;
@@ -8,6 +9,7 @@ mod settings;
 
 use std::{
     cell::RefCell,
+    collections::HashMap,
     io::{self, IoSlice},
     rc::Rc,
     sync::Arc,
@@ -15,17 +17,21 @@ use std::{
 
 use super::{Control, Engine, Moment, Socket};
 use crate::{
-    api::{Limits, Pattern, TopicGatewaySpec},
+    api::{Filter, Limits, Pattern, TopicGatewaySpec},
     gateway::{
         access::{Grants, Identity},
         backbone::InterestChange,
+        history::{Kept, Page, Tail, Window},
         limits::Admission,
         metrics::ShardCounts,
         protocol::{body, event},
-        shard::{Arrival, Greeting, Request, Settings, ShardEvent},
+        shard::{Arrival, ConnectionId, Greeting, Request, Settings, ShardEvent},
         topics::Registry,
     },
 };
+
+/// What the backbone keeps of a topic.
+const KEPT: Window = Window { messages: 10_000, bytes: usize::MAX };
 
 /// What a test sees of a socket.
 #[derive(Debug, Default)]
@@ -109,8 +115,19 @@ impl Client {
     fn summary(&mut self) -> Vec<String> {
         let text = |frame: Seen| match frame {
             Seen::Json(json) => {
-                let parts =
-                    ["type", "topic", "code", "seqNo", "fromSeq", "toSeq", "reason", "data", "status"];
+                let parts = [
+                    "type",
+                    "topic",
+                    "code",
+                    "seqNo",
+                    "recovered",
+                    "fromSeq",
+                    "toSeq",
+                    "complete",
+                    "reason",
+                    "data",
+                    "status",
+                ];
                 let parts = parts.iter().filter_map(|part| json.get(part));
                 parts
                     .map(|part| part.as_str().map_or(part.to_string(), Into::into))
@@ -170,7 +187,13 @@ struct Bench {
     admission: Arc<Admission>,
     registry: Arc<Registry>,
     moment: Moment,
-    seqs: std::collections::HashMap<String, u64>,
+    seqs: HashMap<String, u64>,
+    /// What the backbone has kept; told to shards only if it is `recoverable`.
+    kept: HashMap<String, Tail>,
+    recoverable: bool,
+    /// Reads wait until the test answers them.
+    hold_reads: bool,
+    pages: Vec<(ConnectionId, u32, Page)>,
 }
 
 fn identity(user: &str, patterns: &[&str]) -> Arc<Identity> {
@@ -187,8 +210,11 @@ impl Bench {
         let settings = Arc::new(Settings::new(&spec));
         let engine = Engine::new(0, settings, asked.clone(), counts, registry.clone());
         let admission = Admission::new(&Limits { connections_per_user: 2, ..Limits::default() });
-        let (moment, seqs) = (Moment { ms: 0, unix: 1_000_000 }, std::collections::HashMap::new());
-        let mut bench = Self { engine, asked, admission, registry, moment, seqs };
+        let moment = Moment { ms: 0, unix: 1_000_000 };
+        let (seqs, kept, pages) = (HashMap::new(), HashMap::new(), Vec::new());
+        let (recoverable, hold_reads) = (false, false);
+        let mut bench =
+            Self { engine, asked, admission, registry, moment, seqs, kept, recoverable, hold_reads, pages };
         bench.engine.at(moment);
         bench
     }
@@ -242,9 +268,13 @@ impl Bench {
             let changes = std::mem::take(&mut self.asked.0.borrow_mut().0);
             for change in changes.iter().filter(|change| change.wanted) {
                 let (filter, epoch) = (change.filter.clone(), change.epoch);
-                self.engine.event(ShardEvent::InForce { filter, epoch, seq: 0 });
+                let tail = self.kept.get(filter.as_str());
+                let seq = tail.map_or(0, Tail::head);
+                let recoverable = self.recoverable && matches!(filter, Filter::Topic(_));
+                self.engine.event(ShardEvent::InForce { filter, epoch, seq, recoverable });
             }
-            if !self.engine.turn(4) && changes.is_empty() {
+            let reads = if self.hold_reads { 0 } else { self.answer_reads(usize::MAX) };
+            if !self.engine.turn(4) && changes.is_empty() && reads == 0 {
                 break;
             }
         }
@@ -257,6 +287,8 @@ impl Bench {
         let body = format!("\"{data}\"");
         let scan = body::scan(body.as_bytes());
         let frame = event::message(topic, Some(*seq), Some(*seq - 1), None, body.as_bytes(), &scan);
+        let kept = Kept { seq: *seq, prev: *seq - 1, frame: frame.clone() };
+        self.kept.entry(topic.into()).or_default().push(kept, KEPT);
         let keys = std::iter::once(&topic).chain(patterns);
         let arrivals = keys.map(|key| Arrival {
             key: (*key).into(),
@@ -266,6 +298,27 @@ impl Bench {
             message: true,
         });
         self.engine.event(ShardEvent::Deliver(arrivals.collect()));
+    }
+
+    /// Answers as many reads of history; returns how many there were.
+    fn answer_reads(&mut self, count: usize) -> usize {
+        let mut answered = 0;
+        while answered < count {
+            let requests = &mut self.asked.0.borrow_mut().1;
+            let Some(at) = requests.iter().position(|one| matches!(one, Request::History { .. })) else {
+                break;
+            };
+            let Request::History { connection, ticket, topic, start, until, .. } = requests.remove(at) else {
+                break;
+            };
+            let page = self.kept.entry(topic.as_str().into()).or_default().page(start, until);
+            answered += 1;
+            self.pages.push((connection, ticket, page));
+        }
+        for (connection, ticket, page) in std::mem::take(&mut self.pages) {
+            self.engine.event(ShardEvent::History { connection, ticket, result: Ok(Arc::new(page)) });
+        }
+        answered
     }
 
     fn pass(&mut self, ms: u64) {

@@ -131,3 +131,162 @@ proptest! {
         run("Disconnect", steps)?;
     }
 }
+
+/// What happens to one topic and the clients that read it from the past.
+#[derive(Debug, Clone)]
+enum Past {
+    Message(usize),
+    Room(usize, usize),
+    From(usize, u64),
+    Last(usize, u32),
+    Leave(usize),
+    Replay(usize, u64),
+    Answer(usize),
+    Turn(usize),
+    Pass(u64),
+    Forget(usize),
+}
+
+fn past() -> impl Strategy<Value = Vec<Past>> {
+    let step = prop_oneof![
+        8 => (1..300usize).prop_map(Past::Message),
+        4 => (0..3usize, 0..900usize).prop_map(|(client, room)| Past::Room(client, room)),
+        2 => (0..3usize, 0..60u64).prop_map(|(client, back)| Past::From(client, back)),
+        1 => (0..3usize, 0..40u32).prop_map(|(client, count)| Past::Last(client, count)),
+        1 => (0..3usize).prop_map(Past::Leave),
+        1 => (0..3usize, 0..60u64).prop_map(|(client, back)| Past::Replay(client, back)),
+        3 => (1..4usize).prop_map(Past::Answer),
+        3 => (1..5usize).prop_map(Past::Turn),
+        1 => (0..4_000u64).prop_map(Past::Pass),
+        1 => (0..20usize).prop_map(Past::Forget),
+    ];
+    proptest::collection::vec(step, 1..200)
+}
+
+/// A reader that takes every number in turn, or is told that some are gone.
+#[derive(Default)]
+struct Reader {
+    /// The last number it has of its subscription.
+    last: Option<u64>,
+    /// Messages belong to a replay until `replayed`.
+    replaying: Option<u64>,
+    lines: Vec<String>,
+}
+
+impl Reader {
+    fn sees(&mut self, line: &str) -> Result<(), TestCaseError> {
+        self.lines.push(line.into());
+        let parts: Vec<_> = line.split(' ').collect();
+        let number = |at: usize| parts.get(at).and_then(|part| part.parse::<u64>().ok());
+        match parts[0] {
+            "subscribed" => self.last = number(2),
+            "unsubscribed" => self.last = None,
+            "message" => {
+                let seq = number(2).unwrap();
+                // Numbers up to the last one are those of a replay: what is live waits for its end.
+                if self.last.is_none_or(|last| seq <= last) {
+                    prop_assert!(self.replaying.is_none_or(|last| seq == last + 1), "{:?}", self.lines);
+                    self.replaying = Some(seq);
+                } else {
+                    let last = self.last.unwrap();
+                    prop_assert!(seq == last + 1, "{last} and then {:?}", self.lines);
+                    self.last = Some(seq);
+                }
+            }
+            "gap" => {
+                let (first, end) = (number(2).unwrap(), number(3).unwrap());
+                prop_assert_eq!(parts[4], "expired");
+                if self.last.is_some_and(|last| first == last + 1) {
+                    self.last = Some(end);
+                } else {
+                    self.replaying = Some(end);
+                }
+            }
+            "replayed" => self.replaying = None,
+            "error" => prop_assert_eq!(parts[2], "LIMIT_EXCEEDED"),
+            other => prop_assert!(other == "control" || other.is_empty(), "{line}"),
+        }
+        Ok(())
+    }
+}
+
+fn run_past(steps: Vec<Past>) -> Result<(), TestCaseError> {
+    // A window of a few messages: whoever reads history falls out of it all the time. Whoever reads what is live
+    // never does, for a window has room for what comes in one turn.
+    let mut bench = Bench::new(
+        r#"{"backbone":{"memory":{}},"heartbeatSeconds":86400,
+            "limits":{"windowBytes":1024,"subscribePerSecond":0},"topics":[]}"#,
+    );
+    (bench.recoverable, bench.hold_reads) = (true, true);
+    let mut clients: Vec<_> = (0..3).map(|_| (bench.client(), Reader::default())).collect();
+    let mut head = 0;
+    for step in steps {
+        match step {
+            Past::Message(size) => {
+                bench.arrive("a", &[], &"x".repeat(size));
+                head += 1;
+            }
+            Past::Room(client, room) => {
+                clients[client].0.let_through(room);
+                bench.engine.writable(clients[client].0.slot);
+            }
+            Past::From(client, back) => {
+                let from = u64::saturating_sub(head, back);
+                let text = format!(r#"{{"type":"subscribe","topic":"a","fromSeq":{from}}}"#);
+                bench.send(&clients[client].0, &text);
+            }
+            Past::Last(client, count) => {
+                let text = format!(r#"{{"type":"subscribe","topic":"a","last":{count}}}"#);
+                bench.send(&clients[client].0, &text);
+            }
+            Past::Leave(client) => bench.send(&clients[client].0, r#"{"type":"unsubscribe","topic":"a"}"#),
+            Past::Replay(client, back) => {
+                let from = u64::saturating_sub(head, back);
+                let text = format!(r#"{{"type":"replay","topic":"a","fromSeq":{from}}}"#);
+                bench.send(&clients[client].0, &text);
+            }
+            Past::Answer(count) => assert!(bench.answer_reads(count) <= count),
+            Past::Turn(writes) => {
+                bench.engine.turn(writes);
+            }
+            Past::Pass(ms) => bench.pass(ms),
+            Past::Forget(count) => {
+                if let Some(tail) = bench.kept.get_mut("a") {
+                    (0..count.min(tail.len() / 2)).for_each(|_| assert!(tail.forget_oldest() > 0));
+                }
+            }
+        }
+    }
+    bench.hold_reads = false;
+    for (client, _) in &clients {
+        client.let_through(usize::MAX / 2);
+        bench.engine.writable(client.slot);
+    }
+    bench.settle();
+    for (client, reader) in &mut clients {
+        for line in client.summary() {
+            if line.starts_with("close 4409") {
+                break;
+            }
+            reader.sees(&line)?;
+        }
+    }
+    for (client, reader) in &clients {
+        let open = bench.engine.is_reading(client.slot);
+        prop_assert!(!open || reader.last.is_none_or(|last| last == head), "{head}: {:?}", reader.lines);
+        bench.engine.ended(client.slot);
+    }
+    bench.settle();
+    prop_assert_eq!(bench.engine.pool.bytes(), 0);
+    prop_assert_eq!(bench.registry.totals(), (0, 0));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whoever_reads_the_past_has_every_number_in_turn_or_is_told(steps in past()) {
+        run_past(steps)?;
+    }
+}

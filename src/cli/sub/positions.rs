@@ -1,0 +1,109 @@
+//! How far the user has each topic, and the session to go on with: what the next connection is told.
+
+use std::collections::BTreeMap;
+
+use crate::{api::Seq, cli::client::Frame};
+
+/// Most topics that one `resume` may name; whatever is beyond is subscribed to anew.
+const MAX_TOPICS: usize = 1024;
+
+/// Positions of the topics whose history can be read. Bounded by [`MAX_TOPICS`].
+#[derive(Debug, Default)]
+pub(super) struct Positions {
+    session: Option<String>,
+    last: BTreeMap<String, Seq>,
+}
+
+impl Positions {
+    /// Takes a frame in; `false` for a message that has been seen before.
+    pub(super) fn sees(&mut self, frame: &Frame) -> bool {
+        let Some(topic) = &frame.topic else {
+            if frame.kind == "ready" {
+                self.session.clone_from(&frame.session_id);
+            }
+            return true;
+        };
+        if frame.kind == "subscribed" {
+            self.begins(topic, frame);
+            return true;
+        }
+        match (frame.kind.as_str(), self.last.get_mut(topic)) {
+            ("gap", Some(last)) => *last = (*last).max(frame.to_seq.unwrap_or(0)),
+            ("message", Some(last)) => {
+                let Some(seq) = frame.seq_no else { return true };
+                if seq <= *last {
+                    return false;
+                }
+                *last = seq;
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn begins(&mut self, topic: &str, frame: &Frame) {
+        let seq = frame.seq_no.unwrap_or(0);
+        if !frame.recoverable {
+            self.last.remove(topic);
+        } else if let Some(last) = self.last.get_mut(topic) {
+            // Where it begins after less than is known, numbers have begun anew.
+            *last = (*last).min(seq);
+        } else if self.last.len() < MAX_TOPICS {
+            self.last.insert(topic.into(), seq);
+        }
+    }
+
+    /// The session to resume, and how far each topic is; `None` where there is nothing to resume.
+    pub(super) fn session(&self) -> Option<(&str, &BTreeMap<String, Seq>)> {
+        self.session.as_deref().filter(|_| !self.last.is_empty()).map(|session| (session, &self.last))
+    }
+
+    /// The gateway does not know the session.
+    pub(super) fn forget_session(&mut self) {
+        self.session = None;
+    }
+
+    /// The position of a topic, where its history can be read.
+    pub(super) fn of(&self, topic: &str) -> Option<Seq> {
+        self.last.get(topic).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(frames: &[&str]) -> (Positions, Vec<bool>) {
+        let mut positions = Positions::default();
+        let shown = frames.iter().map(|text| positions.sees(&serde_json::from_str(text).unwrap())).collect();
+        (positions, shown)
+    }
+
+    const READY: &str = r#"{"type":"ready","sessionId":"s"}"#;
+    const BEGIN: &str = r#"{"type":"subscribed","topic":"t","seqNo":4,"recoverable":true}"#;
+    const FIFTH: &str = r#"{"type":"message","topic":"t","seqNo":5}"#;
+
+    #[test]
+    fn a_message_is_shown_once_and_moves_the_position() {
+        let (positions, shown) = after(&[READY, BEGIN, FIFTH, FIFTH]);
+        assert_eq!((shown, positions.of("t")), (vec![true, true, true, false], Some(5)));
+        assert_eq!(positions.session().map(|(session, _)| session), Some("s"));
+    }
+
+    #[test]
+    fn topics_without_history_and_without_numbers_are_shown_as_they_come() {
+        let begin = r#"{"type":"subscribed","topic":"t","seqNo":0,"recoverable":false}"#;
+        let (positions, shown) = after(&[READY, begin, FIFTH, FIFTH, r#"{"type":"message","topic":"t"}"#]);
+        assert_eq!((shown, positions.session().is_none()), (vec![true; 5], true));
+    }
+
+    #[test]
+    fn numbers_that_begin_anew_are_followed_and_gaps_are_steps() {
+        let gap = r#"{"type":"gap","topic":"t","fromSeq":6,"toSeq":8,"reason":"expired"}"#;
+        let (positions, _) = after(&[BEGIN, FIFTH, gap]);
+        assert_eq!(positions.of("t"), Some(8));
+        let anew = r#"{"type":"subscribed","topic":"t","seqNo":1,"recoverable":true,"recovered":false}"#;
+        let (positions, shown) = after(&[BEGIN, FIFTH, anew, r#"{"type":"message","topic":"t","seqNo":2}"#]);
+        assert_eq!((shown[3], positions.of("t")), (true, Some(2)));
+    }
+}
