@@ -47,6 +47,7 @@ impl Bench {
             receiver,
             Arc::new(ArcSwap::from_pointee(access)),
             publisher,
+            mpsc::channel(1).0,
             inboxes.clone(),
             cancel.clone(),
         ));

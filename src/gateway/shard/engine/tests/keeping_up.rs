@@ -23,10 +23,15 @@ fn subscribed_comes_before_the_first_message_and_waits_for_the_backbone() {
     assert!(client.frames().is_empty(), "nothing before the subscription is in force");
     let change = bench.asked.0.borrow_mut().0.remove(0);
     let (filter, epoch) = (change.filter, change.epoch);
-    bench.engine.event(ShardEvent::InForce { filter: filter.clone(), epoch: epoch + 1, seq: 9 });
+    bench.engine.event(ShardEvent::InForce {
+        filter: filter.clone(),
+        epoch: epoch + 1,
+        seq: 9,
+        recoverable: false,
+    });
     bench.engine.turn(10);
     assert!(client.frames().is_empty(), "an answer to another request is not ours");
-    bench.engine.event(ShardEvent::InForce { filter, epoch, seq: 41 });
+    bench.engine.event(ShardEvent::InForce { filter, epoch, seq: 41, recoverable: false });
     bench.arrive("a", &[], "first");
     bench.settle();
     assert_eq!(client.summary(), ["subscribed a 41", "message a 2 first"]);
