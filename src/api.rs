@@ -17,11 +17,11 @@ pub use manifests::{Manifests, builtin};
 pub use report::{GatewayReport, RejectedConfig};
 pub use secrets::{SecretError, Secrets};
 pub use spec::{
-    Anonymous, Authentication, AuthorizationRule, Autoscaling, Backbone, Disruption, Drain, ImagePullPolicy,
-    Ingress, JwtAlgorithm, JwtIssuer, Limits, Listeners, MemoryBackbone, MetricsSpec, Monitoring,
-    MonitoringObject, NatsBackbone, NatsTls, NetworkPolicySpec, ParentRef, PodSpec, Resources, Route,
-    SecretKeyRef, SecretRef, ServiceSpec, ServiceType, SlowConsumer, SubscriptionMode, TopicGateway,
-    TopicGatewaySpec, TopicLabel, TopicRule,
+    Anonymous, Authentication, AuthorizationRule, Autoscaling, Backbone, ByteSize, Delivery, Disruption,
+    Drain, ImagePullPolicy, Ingress, JetStream, JwtAlgorithm, JwtIssuer, Limits, Listeners, MemoryBackbone,
+    MetricsSpec, Monitoring, MonitoringObject, NatsBackbone, NatsTls, NetworkPolicySpec, ParentRef, PodSpec,
+    Resources, Route, SecretKeyRef, SecretRef, ServiceSpec, ServiceType, Slo, SlowConsumer, SubscriptionMode,
+    TopicGateway, TopicGatewaySpec, TopicLabel, TopicRule,
 };
 pub use status::TopicGatewayStatus;
 pub use topic::{Filter, MAX_TOPIC_BYTES, MAX_TOPIC_TOKENS, Pattern, Seq, Topic, TopicError};

@@ -7,6 +7,7 @@ mod access;
 mod backbone;
 mod delivery;
 mod exposure;
+mod jet_stream;
 mod monitoring;
 mod rule;
 mod workload;
@@ -24,9 +25,10 @@ pub use access::{Anonymous, Authentication, AuthorizationRule, JwtAlgorithm, Jwt
 pub use backbone::{
     Backbone, MemoryBackbone, NatsBackbone, NatsTls, SecretKeyRef, SecretRef, SubscriptionMode,
 };
-pub use delivery::{Drain, Limits, MetricsSpec, SlowConsumer, TopicLabel, TopicRule};
+pub use delivery::{Delivery, Drain, Limits, MetricsSpec, SlowConsumer, TopicLabel, TopicRule};
 pub use exposure::{Ingress, NetworkPolicySpec, ParentRef, Route, ServiceSpec, ServiceType};
-pub use monitoring::{Monitoring, MonitoringObject};
+pub use jet_stream::{ByteSize, JetStream};
+pub use monitoring::{Monitoring, MonitoringObject, Slo};
 pub use workload::{Autoscaling, Disruption, ImagePullPolicy, PodSpec, Resources};
 
 /// Declares gateways: which topics they take from where, and who may read and write them.
@@ -66,6 +68,12 @@ pub use workload::{Autoscaling, Disruption, ImagePullPolicy, PodSpec, Resources}
         "topics in memory are not shared between pods; set replicas to 1 and take autoscaling away, or use nats",
     ),
     rule(
+        "!self.topics.exists(t, t.delivery == 'AtLeastOnce') || has(self.backbone.memory) || \
+         has(self.backbone.nats) && has(self.backbone.nats.jetStream)",
+        "topics with delivery AtLeastOnce need what was published to be kept; add backbone.nats.jetStream, or take \
+         AtMostOnce",
+    ),
+    rule(
         "!(has(self.route) && has(self.ingress))",
         "takes one way in; keep route or ingress",
     ),
@@ -101,12 +109,19 @@ pub struct TopicGatewaySpec {
     #[serde(default = "default_heartbeat")]
     #[schemars(range(min = 1, max = 3600))]
     pub heartbeat_seconds: i32,
+    /// Seconds after which a session can no longer be resumed; counted from its `ready`.
+    #[serde(default = "default_session")]
+    #[schemars(range(min = 60, max = 2_592_000))]
+    pub session_seconds: i32,
     /// How connections are closed when the gateway goes away.
     #[serde(default)]
     pub drain: Drain,
     /// What is exported per topic.
     #[serde(default)]
     pub metrics: MetricsSpec,
+    /// What is promised of the time from publish to socket. Alerts are made from it; without it there are none on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slo: Option<Slo>,
     /// Scaling by connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<Autoscaling>,
@@ -147,6 +162,7 @@ impl TopicGatewaySpec {
         Self {
             replicas: default_replicas(),
             paused: false,
+            slo: None,
             autoscaling: None,
             service: ServiceSpec::default(),
             route: None,
@@ -166,4 +182,8 @@ fn default_replicas() -> i32 {
 
 fn default_heartbeat() -> i32 {
     25
+}
+
+fn default_session() -> i32 {
+    86_400
 }

@@ -73,6 +73,24 @@ fn the_api_server_refuses_what_contradicts_itself_with_field_and_sentence() {
             "HS256, HS384 and HS512 need secretRef",
         ),
         (
+            "all",
+            json!({"backbone": {"nats": {"servers": ["nats://n"], "jetStream": {"stream": "S", "manage": true}}}}),
+            "spec.backbone.nats",
+            "begin each of subjects with a name",
+        ),
+        (
+            "short",
+            json!({"backbone": {"nats": {"servers": ["nats://n"], "jetStream": {"stream": "S", "maxAge": "59m"}}}}),
+            "spec.backbone.nats.jetStream",
+            "duplicateWindowSeconds is longer than maxAge",
+        ),
+        (
+            "history",
+            json!({"topics": [{"pattern": "a", "delivery": "AtLeastOnce"}]}),
+            "spec",
+            "add backbone.nats.jetStream, or take AtMostOnce",
+        ),
+        (
             "ways",
             json!({"route": {"parentRefs": [{"name": "p"}]}, "ingress": {"host": "h.example.com"}}),
             "spec",
@@ -97,4 +115,25 @@ fn the_api_server_keeps_what_topics_are_named_by() {
     kubectl(&["delete", "tgw", "prefixed", "--wait=false"], "");
     let sentence = "cannot be changed, topics are named by it; declare another TopicGateway";
     assert!(refused.contains("spec.backbone.nats.subjectPrefix") && refused.contains(sentence), "{refused}");
+}
+
+#[test]
+fn the_api_server_keeps_what_positions_are_numbered_by_and_lets_the_limits_change() {
+    define();
+    let spec = |stream: &str, age: &str| {
+        let stream = json!({"stream": stream, "manage": true, "maxAge": age, "maxBytes": 10_737_418_240_i64});
+        let nats = json!({"servers": ["nats://n"], "subjects": ["prices.>"], "jetStream": stream});
+        let topics = json!([{"pattern": "prices.>", "delivery": "AtLeastOnce"}]);
+        resource("kept", json!({"backbone": {"nats": nats}, "topics": topics}))
+    };
+    kubectl(&["apply", "-f", "-"], &spec("A", "72h"));
+    kubectl(&["apply", "-f", "-"], &spec("A", "1h30m"));
+    let refused = try_kubectl(&["apply", "-f", "-"], &spec("B", "72h")).unwrap_err();
+    kubectl(&["delete", "tgw", "kept", "--wait=false"], "");
+    let sentence =
+        "cannot be changed, the positions of clients are its numbers; declare another TopicGateway";
+    assert!(
+        refused.contains("spec.backbone.nats.jetStream.stream") && refused.contains(sentence),
+        "{refused}"
+    );
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::api::{Anonymous, SecretKeyRef, SlowConsumer};
+use crate::api::{Anonymous, Delivery, SecretKeyRef, Slo, SlowConsumer};
 
 mod bad;
 
@@ -67,7 +67,7 @@ fn the_examples_for_a_cluster_are_valid_here_too() {
 #[test]
 fn every_default_is_put_in() {
     let spec = parse(&format!(
-        "{HEAD}spec: {{backbone: {{memory: {{}}}}, drain: {{}}, metrics: {{}}, topics: [{{pattern: a}}]}}"
+        "{HEAD}spec: {{backbone: {{memory: {{}}}}, drain: {{}}, metrics: {{}}, slo: {{}}, topics: [{{pattern: a}}]}}"
     ))
     .unwrap()
     .gateway
@@ -75,7 +75,23 @@ fn every_default_is_put_in() {
     assert_eq!(spec.limits, crate::api::Limits::default());
     assert_eq!(spec.listeners, crate::api::Listeners::default());
     assert_eq!((spec.drain.window_seconds, spec.metrics.max_topic_series), (30, 500));
-    assert_eq!(spec.topics[0].slow_consumer, SlowConsumer::Disconnect);
+    let topic = &spec.topics[0];
+    assert_eq!((topic.slow_consumer, topic.delivery), (SlowConsumer::Disconnect, Delivery::AtMostOnce));
+    assert_eq!((topic.ack_timeout_seconds, topic.history_messages), (10, 1000));
+    assert_eq!((spec.session_seconds, spec.slo), (86_400, Some(Slo::default())));
+}
+
+#[test]
+fn a_history_may_be_a_stream_or_in_memory() {
+    for backbone in [
+        "{memory: {}}",
+        "{nats: {servers: [nats://n], subjects: [a.>], jetStream: {stream: A, manage: true, maxAge: 1h, maxBytes: 10737418240}}}",
+        "{nats: {servers: [nats://n], jetStream: {stream: A_b-1}}}",
+    ] {
+        let topics = "[{pattern: a, delivery: AtLeastOnce}]";
+        let text = format!("{HEAD}spec: {{backbone: {backbone}, topics: {topics}}}");
+        assert!(parse(&text).is_ok(), "{:?}", parse(&text));
+    }
 }
 
 #[test]

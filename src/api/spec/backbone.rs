@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rule::{NATS_SERVER, SECRET_KEY, SECRET_NAME, SUBJECT_PREFIX, rule};
+use super::{
+    jet_stream::JetStream,
+    rule::{NATS_SERVER, SECRET_KEY, SECRET_NAME, SUBJECT_PREFIX, rule},
+};
 use crate::api::topic::Pattern;
 
 /// Exactly one of `memory` and `nats`.
@@ -30,12 +33,20 @@ pub struct MemoryBackbone {}
 /// what the server has taken in is confirmed that way.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = [rule(
-    "[has(self.credentialsSecretRef), has(self.nkeySecretRef), has(self.tokenSecretRef), \
-     has(self.userPasswordSecretRef)].filter(given, given).size() <= 1",
-    "takes one credential; keep one of credentialsSecretRef, nkeySecretRef, tokenSecretRef \
-     and userPasswordSecretRef",
-)]))]
+#[schemars(extend("x-kubernetes-validations" = [
+    rule(
+        "[has(self.credentialsSecretRef), has(self.nkeySecretRef), has(self.tokenSecretRef), \
+         has(self.userPasswordSecretRef)].filter(given, given).size() <= 1",
+        "takes one credential; keep one of credentialsSecretRef, nkeySecretRef, tokenSecretRef \
+         and userPasswordSecretRef",
+    ),
+    rule(
+        "!has(self.jetStream) || !self.jetStream.manage || \
+         !self.subjects.exists(s, s.startsWith('>') || s.startsWith('*'))",
+        "a stream of subjects that begin with a wildcard would take in what it sends on itself; begin each of \
+         subjects with a name, as prices.>, or take jetStream.manage away",
+    ),
+]))]
 pub struct NatsBackbone {
     /// Addresses: `nats://host:port` or `tls://host:port`, without user and password (those belong in a Secret).
     #[schemars(
@@ -59,6 +70,10 @@ pub struct NatsBackbone {
         "cannot be changed, topics are named by it; declare another TopicGateway with the new prefix and move the clients",
     )]))]
     pub subject_prefix: String,
+    /// The stream that keeps the topics' messages. Without one nothing is kept: what a client misses it is told of and
+    /// cannot have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jet_stream: Option<JetStream>,
     /// A NATS credentials file (JWT and seed).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret_ref: Option<SecretKeyRef>,

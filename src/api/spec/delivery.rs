@@ -15,6 +15,36 @@ pub struct TopicRule {
     /// What happens to a subscriber that falls out of the topic's window.
     #[serde(default)]
     pub slow_consumer: SlowConsumer,
+    /// Whether a message is sent again until the client has acknowledged it.
+    #[serde(default)]
+    pub delivery: Delivery,
+    /// Seconds after which a message that is not acknowledged is sent again; with `AtLeastOnce`.
+    #[serde(default = "default_ack_timeout")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub ack_timeout_seconds: i32,
+    /// Messages of each topic that a backbone in memory keeps; on NATS the stream has its own limits.
+    #[serde(default = "default_history")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub history_messages: i32,
+}
+
+/// Whether a message is sent again until the client has acknowledged it.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Delivery {
+    /// It is sent once.
+    #[default]
+    AtMostOnce,
+    /// It is sent again until it is acknowledged. Needs a history.
+    AtLeastOnce,
+}
+
+fn default_ack_timeout() -> i32 {
+    10
+}
+
+/// Messages a topic in memory keeps where no rule says otherwise.
+fn default_history() -> i32 {
+    1000
 }
 
 /// What happens to a subscriber that falls out of the topic's window.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::workload::labels;
+use super::{rule::OBJECTIVE, workload::labels};
 
 /// What is made for the Prometheus operator, where a cluster has it.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -31,5 +31,23 @@ pub struct MonitoringObject {
 impl Default for MonitoringObject {
     fn default() -> Self {
         Self { enabled: true, labels: BTreeMap::new() }
+    }
+}
+
+/// What is promised of the time from publish to socket. Alerts are made from it.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Slo {
+    /// Milliseconds within which a message is to be handed to a client's socket.
+    #[schemars(range(min = 1, max = 60_000))]
+    pub latency_milliseconds: i32,
+    /// Share of the messages for which that is to hold, in percent, as a text.
+    #[schemars(length(min = 2, max = 6), regex(pattern = OBJECTIVE))]
+    pub objective: String,
+}
+
+impl Default for Slo {
+    fn default() -> Self {
+        Self { latency_milliseconds: 100, objective: "99.9".into() }
     }
 }

@@ -22,6 +22,14 @@ pub(super) const NATS_SERVER: &str =
     r"^(nats|tls)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?)(:[0-9]{1,5})?$";
 /// Whole tokens without wildcards, or nothing; a dot at the end may stand.
 pub(super) const SUBJECT_PREFIX: &str = r"^([A-Za-z0-9_:/@=~+%-]+(\.[A-Za-z0-9_:/@=~+%-]+){0,13}\.?)?$";
+/// Name of a JetStream stream: no space or control character, none of `. * > / \`.
+pub(super) const STREAM: &str = r"^[^\x00-\x20\x7f.*>/\\]+$";
+/// Hours, minutes and seconds.
+pub(super) const DURATION: &str = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$";
+/// A whole number of bytes, with a suffix of Kubernetes' quantities or not.
+pub(super) const BYTE_SIZE: &str = "^[1-9][0-9]{0,11}(k|Ki|M|Mi|G|Gi|T|Ti)?$";
+/// A share of all in percent, without the sign: from 50 to 99.999.
+pub(super) const OBJECTIVE: &str = r"^[5-9][0-9](\.[0-9]{1,3})?$";
 /// An origin, with `*` for any subdomain or any port, or `*` for all.
 pub(super) const ORIGIN: &str =
     r"^(\*|https?://(\*\.)?(\[[0-9a-f:.]+\]|[a-z0-9]([-a-z0-9._]*[a-z0-9])?)(:([0-9]{1,5}|\*))?)$";
@@ -54,6 +62,10 @@ pub(in crate::api) fn pattern_hint(pattern: &str, text: &str) -> String {
             "write scheme://host or scheme://host:port in lower case, as https://app.example.com".into()
         }
         SUBJECT_PREFIX => "write whole tokens divided by '.', without wildcards".into(),
+        STREAM => "a stream's name has no space and none of . * > / \\".into(),
+        DURATION => "write hours, minutes and seconds, as 72h or 1h30m".into(),
+        BYTE_SIZE => "write a whole number of bytes, as 1048576 or 10Gi".into(),
+        OBJECTIVE => "write a share in percent from 50 to 99.999, as \"99.9\"".into(),
         TOPIC_PATTERN => text.parse::<Pattern>().err().map_or_else(String::new, |error| error.to_string()),
         SECRET_KEY => "use letters, digits, '-', '_' and '.'".into(),
         GATEWAY_NAME => {

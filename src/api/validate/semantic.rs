@@ -100,10 +100,11 @@ pub(in crate::api) fn check_subjects(
 }
 
 /// Fields that only mean something in a cluster.
-const FOR_A_CLUSTER: [&str; 12] = [
+const FOR_A_CLUSTER: [&str; 13] = [
     "spec.replicas",
     "spec.paused",
     "spec.drain.preStopSeconds",
+    "spec.slo",
     "spec.autoscaling",
     "spec.service",
     "spec.route",

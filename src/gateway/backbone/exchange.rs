@@ -189,6 +189,7 @@ fn essence(spec: &Backbone) -> Option<NatsBackbone> {
         subscription: nats.subscription,
         subjects: if wildcard { nats.subjects.clone() } else { Vec::new() },
         subject_prefix: nats.subject_prefix.trim_end_matches('.').into(),
+        jet_stream: nats.jet_stream.clone(),
         credentials_secret_ref: None,
         nkey_secret_ref: None,
         token_secret_ref: None,
