@@ -34,7 +34,7 @@ pub struct Kept {
 pub enum Start {
     /// Behind this position; 0: with the first message there ever was.
     After(Seq),
-    /// With the newest so many messages, at most [`MAX_LAST`].
+    /// With the newest so many messages up to the last one wanted, at most [`MAX_LAST`].
     Newest(u32),
 }
 

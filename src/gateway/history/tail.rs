@@ -113,8 +113,13 @@ impl Tail {
             }
             Start::After(position) => position,
             Start::Newest(count) => {
-                let first = self.kept.len().saturating_sub(count as usize);
-                self.kept.get(first).map_or(self.head, |message| message.prev)
+                let end =
+                    until.map_or(self.kept.len(), |last| self.kept.partition_point(|it| it.seq <= last));
+                let first = end.saturating_sub(count as usize);
+                match self.kept.range(first..end).next() {
+                    Some(message) => message.prev,
+                    None => end.checked_sub(1).map_or(self.start(), |last| self.kept[last].seq),
+                }
             }
         };
         let lost = (position < self.start()).then(|| Lost { between: Some((position + 1, self.start())) });
@@ -135,4 +140,121 @@ fn cut<'a>(messages: impl Iterator<Item = &'a Kept>, until: Option<Seq>) -> (Vec
         page.push(message.clone());
     }
     (page, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LARGE: Window = Window { messages: 1_000, bytes: 1_000_000 };
+
+    fn message(seq: Seq, prev: Seq) -> Kept {
+        Kept { seq, prev, frame: vec![0; 10].into() }
+    }
+
+    /// A topic whose messages have these numbers.
+    fn tail(numbers: &[Seq], window: Window) -> Tail {
+        let mut tail = Tail::default();
+        for seq in numbers {
+            tail.push(message(*seq, tail.head()), window);
+        }
+        tail
+    }
+
+    fn numbers(page: &Page) -> Vec<Seq> {
+        page.messages.iter().map(|message| message.seq).collect()
+    }
+
+    #[test]
+    fn a_page_begins_after_the_position_and_ends_where_it_is_told_to() {
+        let tail = tail(&[2, 5, 9], LARGE);
+        for (after, until, expected) in [
+            (0, None, vec![2, 5, 9]),
+            (2, None, vec![5, 9]),
+            (3, Some(8), vec![5]),
+            (9, None, vec![]),
+            (5, Some(5), vec![]),
+        ] {
+            let page = tail.page(Start::After(after), until);
+            assert_eq!((numbers(&page), page.after, page.lost), (expected, after, None), "{after} {until:?}");
+        }
+    }
+
+    #[test]
+    fn the_newest_are_counted_from_the_last_one_wanted() {
+        let tail = tail(&[2, 5, 9], LARGE);
+        for (count, until, after, expected) in [
+            (1, None, 5, vec![9]),
+            (2, Some(8), 0, vec![2, 5]),
+            (9, None, 0, vec![2, 5, 9]),
+            (0, None, 9, vec![]),
+            (0, Some(5), 5, vec![]),
+            (3, Some(1), 0, vec![]),
+        ] {
+            let page = tail.page(Start::Newest(count), until);
+            assert_eq!((numbers(&page), page.after, page.lost), (expected, after, None), "{count} {until:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_window_has_no_room_for_is_lost_by_its_numbers() {
+        let tail = tail(&[2, 5, 9], Window { messages: 2, bytes: 1_000 });
+        let page = tail.page(Start::After(1), None);
+        assert_eq!((numbers(&page), page.lost), (vec![5, 9], Some(Lost { between: Some((2, 2)) })));
+        assert!(tail.reaches(Start::After(2)) && !tail.reaches(Start::After(1)));
+        assert!(tail.reaches(Start::Newest(2)) && !tail.reaches(Start::Newest(3)));
+    }
+
+    #[test]
+    fn a_position_beyond_the_newest_is_answered_with_the_newest() {
+        let page = tail(&[2, 5], LARGE).page(Start::After(6), None);
+        assert_eq!((page.after, page.lost, page.messages.len()), (5, Some(Lost::default()), 0));
+    }
+
+    #[test]
+    fn a_hole_makes_everything_before_it_forgotten() {
+        let mut tail = tail(&[1, 2], LARGE);
+        tail.push(message(7, 5), LARGE);
+        assert_eq!((tail.start(), tail.head(), tail.len(), tail.bytes()), (5, 7, 1, 10));
+    }
+
+    #[test]
+    fn older_messages_join_only_without_a_hole() {
+        let mut tail = Tail::at(3);
+        tail.push(message(4, 3), LARGE);
+        tail.extend_back(&[message(1, 0), message(3, 1), message(4, 3)], LARGE);
+        assert_eq!((tail.start(), numbers(&tail.page(Start::After(0), None))), (0, vec![1, 3, 4]));
+        let mut other = Tail::at(9);
+        other.extend_back(&[message(1, 0), message(3, 1)], LARGE);
+        assert!(other.is_empty(), "between 3 and 9 there may be others");
+    }
+
+    proptest! {
+        #[test]
+        fn pages_put_together_are_everything_kept_in_order(
+            steps in prop::collection::vec(1..4u64, 1..300), messages in 1..300usize, from in 0..400u64,
+        ) {
+            let all: Vec<Seq> = steps.iter().scan(0, |seq, step| { *seq += step; Some(*seq) }).collect();
+            let mut tail = Tail::default();
+            let window = Window { messages, bytes: usize::MAX };
+            for seq in &all {
+                // Pages end by bytes, too.
+                let frame = vec![0; PAGE_BYTES / 100].into();
+                tail.push(Kept { seq: *seq, prev: tail.head(), frame }, window);
+            }
+            let start = from.min(tail.head());
+            let mut page = tail.page(Start::After(start), None);
+            let mut read = numbers(&page);
+            while page.more {
+                page = tail.page(Start::After(*read.last().unwrap()), None);
+                prop_assert!(page.lost.is_none());
+                read.extend(numbers(&page));
+            }
+            let kept = &all[all.len().saturating_sub(messages)..];
+            let expected: Vec<Seq> = kept.iter().copied().filter(|seq| *seq > start).collect();
+            prop_assert_eq!(read, expected);
+        }
+    }
 }

@@ -48,6 +48,7 @@ pub struct ShardCounts {
     closed: [AtomicU64; CLOSE_CODES.len() + 1],
     errors: [AtomicU64; ErrorCode::ALL.len()],
     resumes: [AtomicU64; Resumed::ALL.len()],
+    redelivered: AtomicU64,
 }
 
 /// How a resume ended.
@@ -120,6 +121,11 @@ impl ShardCounts {
         self.gaps[reason as usize].fetch_add(1, Relaxed);
     }
 
+    /// Messages that were not acknowledged in time are sent again.
+    pub fn redelivered(&self, messages: u64) {
+        self.redelivered.fetch_add(messages, Relaxed);
+    }
+
     /// A topic was resumed, or a session not.
     pub fn resumed(&self, result: Resumed) {
         self.resumes[result as usize].fetch_add(1, Relaxed);
@@ -140,6 +146,7 @@ impl ShardCounts {
         for (label, count) in POLICIES.iter().zip(&self.slow_consumers) {
             page.add(&names::SLOW_CONSUMER, &[label], count.load(Relaxed));
         }
+        page.add(&names::REDELIVERED, &[], self.redelivered.load(Relaxed));
         for ((_, label), count) in Resumed::ALL.iter().zip(&self.resumes) {
             page.add(&names::RESUMES, &[label], count.load(Relaxed));
         }

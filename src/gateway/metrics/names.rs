@@ -110,6 +110,12 @@ pub static RESUMES: Definition = counter(
     &["result"],
     "Topics resumed, by whether all that was missed was recovered, and sessions refused (`expired`).",
 );
+/// Messages sent again.
+pub static REDELIVERED: Definition = counter(
+    "topicgateway_redelivered_total",
+    &[],
+    "Messages sent again because they were not acknowledged in time (topics that are delivered at least once).",
+);
 /// Ended connections.
 pub static CLOSED: Definition =
     counter("topicgateway_closed_total", &["code"], "Connections ended, by WebSocket close code.");
@@ -173,6 +179,7 @@ pub static ALL: &[&Definition] = &[
     &SLOW_CONSUMER,
     &GAPS,
     &RESUMES,
+    &REDELIVERED,
     &CLOSED,
     &ERRORS,
     &BACKBONE_CONNECTED,

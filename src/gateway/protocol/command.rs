@@ -58,7 +58,7 @@ pub enum Command<'a> {
         payload: &'a str,
     },
     /// A message was processed.
-    Ack,
+    Ack(Ack<'a>),
     /// Send a part of a topic again.
     Replay {
         /// The topic.
@@ -79,6 +79,20 @@ pub enum Command<'a> {
     },
     /// Answered with `pong`.
     Ping,
+}
+
+/// What was processed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ack<'a> {
+    /// The message with this `messageId`.
+    Message(Cow<'a, str>),
+    /// Everything of a topic up to this number.
+    UpTo {
+        /// The topic.
+        topic: Cow<'a, str>,
+        /// Last message.
+        seq: Seq,
+    },
 }
 
 /// A frame that is no command. To be told as `BAD_REQUEST`.

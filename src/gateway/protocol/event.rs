@@ -2,7 +2,7 @@
 
 mod message;
 
-pub use message::message;
+pub use message::{message, message_id};
 
 use super::{ErrorCode, GapReason, command::Id, json};
 use crate::{api::Seq, gateway::websocket};

@@ -5,7 +5,7 @@ mod decision;
 
 use std::sync::Arc;
 
-pub use decision::{Beginning, CatchUp, Decision, Held, Policy};
+pub use decision::{Acknowledged, Beginning, CatchUp, Decision, Held, Policy};
 
 use super::{
     CloseCode, ErrorCode,

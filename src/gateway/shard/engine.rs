@@ -13,11 +13,13 @@
 //!                                     lagging: continued by `writable`
 //! ```
 
+mod acknowledging;
 mod commands;
 mod connection;
 mod fanout;
 mod history;
 mod lagging;
+mod ledger;
 mod lifecycle;
 mod subscriptions;
 mod table;

@@ -1,7 +1,7 @@
 //! What the shards need of the resource.
 
 use crate::{
-    api::{Filter, Pattern, SlowConsumer, TopicGatewaySpec},
+    api::{Delivery, Filter, Pattern, SlowConsumer, TopicGatewaySpec, TopicRule},
     gateway::{log::Window, protocol::session::Policy},
 };
 
@@ -18,8 +18,17 @@ pub struct Settings {
     pub session: Policy,
     /// Issues and verifies session tokens.
     pub sessions: Sessions,
-    /// Slow-consumer policies; the first match wins.
-    pub rules: Vec<(Pattern, SlowConsumer)>,
+    /// How topics behave; the first match wins.
+    pub rules: Vec<(Pattern, Rule)>,
+}
+
+/// How a topic behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rule {
+    /// What happens to a subscriber that falls out of the window.
+    pub slow_consumer: SlowConsumer,
+    /// It is delivered at least once: seconds after which what is not acknowledged is sent again.
+    pub ack_seconds: Option<u32>,
 }
 
 impl Settings {
@@ -41,14 +50,22 @@ impl Settings {
                 message_bytes: natural(limits.message_bytes) as usize,
             },
             sessions: Sessions,
-            rules: spec.topics.iter().map(|rule| (rule.pattern.clone(), rule.slow_consumer)).collect(),
+            rules: spec.topics.iter().map(|rule| (rule.pattern.clone(), Rule::from(rule))).collect(),
         }
     }
 
-    /// What happens to a subscriber of this topic (or pattern, as a whole) that falls out of the window.
-    pub fn policy(&self, filter: &Filter) -> SlowConsumer {
+    /// How this topic (or pattern, as a whole) behaves.
+    pub fn rule(&self, filter: &Filter) -> Rule {
         let rule = self.rules.iter().find(|(pattern, _)| pattern.matches_str(filter.as_str()));
-        rule.map_or_else(SlowConsumer::default, |(_, policy)| *policy)
+        rule.map_or_else(Rule::default, |(_, rule)| *rule)
+    }
+}
+
+impl From<&TopicRule> for Rule {
+    fn from(rule: &TopicRule) -> Self {
+        let seconds = u32::try_from(rule.ack_timeout_seconds).unwrap_or(1);
+        let ack_seconds = (rule.delivery == Delivery::AtLeastOnce).then_some(seconds);
+        Self { slow_consumer: rule.slow_consumer, ack_seconds }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Command, Envelope, Id, MAX_ID, MAX_MESSAGE_ID, MAX_TOPICS, Rejection, Token};
+use super::{Ack, Command, Envelope, Id, MAX_ID, MAX_MESSAGE_ID, MAX_TOPICS, Rejection, Token};
 use crate::{
     api::Seq,
     gateway::{
@@ -128,15 +128,13 @@ impl<'a> Fields<'a> {
     }
 
     fn ack(&self) -> Result<Command<'a>, String> {
-        if self.get("messageId").is_some() {
-            self.message_id()?;
+        Ok(Command::Ack(if self.get("messageId").is_some() {
+            Ack::Message(self.message_id()?)
         } else if self.get("topic").is_some() || self.get("seqNo").is_some() {
-            self.text("topic")?;
-            self.seq("seqNo")?;
+            Ack::UpTo { topic: self.text("topic")?, seq: self.seq("seqNo")? }
         } else {
             return Err("`messageId` is missing: give it, or `topic` and `seqNo`".into());
-        }
-        Ok(Command::Ack)
+        }))
     }
 
     fn replay(&self) -> Result<Command<'a>, String> {

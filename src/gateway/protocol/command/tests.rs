@@ -57,8 +57,8 @@ fn every_command_is_read() {
                 payload: r#"{"a": [1e999, "\ud800"]}"#,
             },
         ),
-        (r#"{"type":"ack","messageId":"m"}"#, Command::Ack),
-        (r#"{"type":"ack","topic":"a","seqNo":1}"#, Command::Ack),
+        (r#"{"type":"ack","messageId":"m"}"#, Command::Ack(Ack::Message("m".into()))),
+        (r#"{"type":"ack","topic":"a","seqNo":1}"#, Command::Ack(Ack::UpTo { topic: topic(), seq: 1 })),
         (
             r#"{"type":"replay","topic":"a","fromSeq":1,"toSeq":18446744073709551615}"#,
             Command::Replay { topic: topic(), from_seq: 1, to_seq: Some(u64::MAX) },

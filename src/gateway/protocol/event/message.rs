@@ -65,6 +65,17 @@ pub fn message(
     out.into()
 }
 
+/// The `messageId` of a frame made by [`message`].
+pub fn message_id(frame: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        #[serde(rename = "messageId")]
+        message_id: Option<String>,
+    }
+    let start = frame.iter().position(|byte| *byte == b'{')?;
+    serde_json::from_slice::<Named>(&frame[start..]).ok()?.message_id
+}
+
 const fn base64_len(len: usize) -> usize {
     len.div_ceil(3) * 4
 }

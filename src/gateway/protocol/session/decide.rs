@@ -4,14 +4,14 @@ use std::{borrow::Cow, str::FromStr};
 
 use bytes::Bytes;
 
-use super::{Beginning, CatchUp, Decided, Decision, Held, Policy, Refusal, Session};
+use super::{Acknowledged, Beginning, CatchUp, Decided, Decision, Held, Policy, Refusal, Session};
 use crate::{
     api::{Filter, Seq, Topic, TopicError},
     gateway::{
         access::{Grants, Identity},
         protocol::{
             ErrorCode,
-            command::{Command, Id, Token},
+            command::{Ack, Command, Id, Token},
             event,
         },
     },
@@ -54,7 +54,12 @@ impl Session {
             Command::Publish { topic, message_id, payload } => {
                 self.publish(id, &topic, &message_id, payload, now_ms, policy)
             }
-            Command::Ack => self.known(None).map(|_| Decision::Answered),
+            Command::Ack(ack) => self.known(None).map(|_| {
+                Decision::Acknowledge(match ack {
+                    Ack::Message(id) => Acknowledged::Message(id.into()),
+                    Ack::UpTo { topic, seq } => Acknowledged::UpTo { topic: topic.into(), seq },
+                })
+            }),
             Command::Replay { topic, from_seq, to_seq } => self.replay(id, &topic, from_seq, to_seq, now_ms),
         }
     }

@@ -77,6 +77,20 @@ pub struct CatchUp {
     pub resumed: bool,
 }
 
+/// What a client has processed; no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// The message with this `messageId`.
+    Message(Box<str>),
+    /// Everything of a topic up to this number.
+    UpTo {
+        /// As the client wrote it.
+        topic: Box<str>,
+        /// Last message.
+        seq: Seq,
+    },
+}
+
 /// What is to be done about a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
@@ -127,6 +141,8 @@ pub enum Decision {
         /// What is held.
         filter: Filter,
     },
+    /// Note what was processed.
+    Acknowledge(Acknowledged),
     /// Publish, and answer once the backbone has confirmed.
     Publish {
         /// Echoed in the answer.

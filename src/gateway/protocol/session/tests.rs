@@ -155,7 +155,16 @@ fn what_is_allowed_is_left_to_the_shard() {
                 payload: r#"{"a": 1}"#.into(),
             },
         ),
-        (r#"{"id":1,"type":"ack","messageId":"m"}"#, NONE, Decision::Answered),
+        (
+            r#"{"id":1,"type":"ack","messageId":"m"}"#,
+            NONE,
+            Decision::Acknowledge(Acknowledged::Message("m".into())),
+        ),
+        (
+            r#"{"id":1,"type":"ack","topic":"t","seqNo":7}"#,
+            NONE,
+            Decision::Acknowledge(Acknowledged::UpTo { topic: "t".into(), seq: 7 }),
+        ),
         (
             r#"{"id":1,"type":"subscribe","topic":"prices.btc","fromSeq":8}"#,
             NONE,

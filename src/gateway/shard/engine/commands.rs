@@ -141,6 +141,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             }
             Decision::Begin { id, beginning } => self.begin(slot, Setup { id, beginning }),
             Decision::Subscribe { id, filter, catch_up } => self.subscribe(slot, id, filter, catch_up),
+            Decision::Acknowledge(acknowledged) => self.acknowledge(slot, &acknowledged),
             Decision::Replay { id, topic, from, to } => self.replay(slot, id, topic, from, to),
             Decision::Unsubscribe { id, filter } => self.unsubscribe(slot, id.as_ref(), &filter),
             Decision::Publish { id, topic, message_id, payload } => {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::history::Readings;
+use super::{history::Readings, ledger::Ledger};
 use crate::gateway::{
     limits::Seat,
     log::Missed,
@@ -42,6 +42,8 @@ pub(super) struct Connection<S> {
     pub(super) overlap: bool,
     /// There while history is read for this connection.
     pub(super) readings: Option<Box<Readings>>,
+    /// Subscriptions that are delivered at least once; at most as many as are held.
+    pub(super) ledgers: Option<Box<Vec<Ledger>>>,
     /// There while the connection is not read.
     pub(super) pause: Option<Box<Pause>>,
     /// `/ws/sub/{topic}`: subscribed as soon as the client may.
@@ -118,6 +120,10 @@ impl<S> Connection<S> {
 
     pub(super) fn id(&self, slot: usize) -> ConnectionId {
         ConnectionId { slot: u32::try_from(slot).unwrap_or(u32::MAX), generation: self.generation }
+    }
+
+    pub(super) fn ledger(&mut self, index: u32) -> Option<&mut Ledger> {
+        self.ledgers.as_mut()?.iter_mut().find(|ledger| ledger.index == index)
     }
 
     pub(super) fn lag(&mut self) -> &mut Lag {

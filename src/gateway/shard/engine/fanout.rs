@@ -109,6 +109,9 @@ impl<S: Socket, C: Control> Engine<S, C> {
             return Flow::Broken;
         }
         let Some(connection) = self.connections.get_mut(slot) else { return Flow::Idle };
+        if connection.ledgers.is_some() && connection.ledger(index).is_some() {
+            return self.wake(index, place, slot);
+        }
         let skip = skipped(&self.table, connection, index);
         let Some(socket) = self.table.get_mut(index) else { return Flow::Idle };
         let head = socket.log.head();
@@ -135,14 +138,30 @@ impl<S: Socket, C: Control> Engine<S, C> {
         self.counts.delivered(tally.messages, tally.bytes);
         flow
     }
+
+    /// Tells a subscriber with a ledger that there is something new: it is read from history, not from the log.
+    fn wake(&mut self, index: u32, place: u32, slot: usize) -> Flow {
+        let Some(socket) = self.table.get_mut(index) else { return Flow::Idle };
+        let head = socket.log.head();
+        let Some(subscriber) = socket.subscribers.get_mut(place as usize) else { return Flow::Idle };
+        if subscriber.cursor == head {
+            return Flow::Idle;
+        }
+        subscriber.cursor = head;
+        self.pump(slot, index);
+        Flow::Sent
+    }
 }
 
-/// What earlier subscriptions of the same connection already bring: a message is sent once, however many of its
-/// subscriptions match. The earliest has every frame that came since, so it alone decides.
+/// What other subscriptions of the same connection bring: a message is sent once, however many of its subscriptions
+/// match. The earliest has every frame that came since, so it alone decides; but one that is delivered at least once
+/// always goes first.
 pub(super) fn skipped<S>(table: &Table, connection: &Connection<S>, index: u32) -> Vec<Filter> {
     if !connection.overlap {
         return Vec::new();
     }
-    let earlier = connection.held.iter().take_while(|held| held.socket != index);
-    earlier.filter_map(|held| table.get(held.socket).map(|socket| socket.filter.clone())).collect()
+    let earlier = connection.held.iter().take_while(|held| held.socket != index).map(|held| held.socket);
+    let ledgers = connection.ledgers.iter().flat_map(|ledgers| ledgers.iter().map(|ledger| ledger.index));
+    let others = earlier.chain(ledgers.filter(|own| *own != index));
+    others.filter_map(|other| table.get(other).map(|socket| socket.filter.clone())).collect()
 }

@@ -15,8 +15,10 @@ use std::sync::Arc;
 
 use super::{
     Control, Engine, Socket,
+    acknowledging::ack_within,
     connection::{Connection, Turn},
     lagging::SHARE_BYTES,
+    ledger::Ledger,
     subscriptions::{Missing, RIGHT_ENDED, may_subscribe},
     table::SubSocket,
 };
@@ -59,19 +61,21 @@ pub(super) struct Reading {
 /// Where the subscription that waits goes on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Live {
-    index: u32,
+    pub(super) index: u32,
     /// Position that was reached before; for a replay, which is no part of what is live.
-    reached: Seq,
+    pub(super) reached: Seq,
     /// Position that the cursor stands at.
     pub(super) splice: Seq,
 }
 
 #[derive(Debug)]
-enum Purpose {
+pub(super) enum Purpose {
     /// To begin a subscription: answered with the first page.
     Subscribe { id: Option<Id>, wanted: CatchUp },
     /// To go on with a subscription.
     Continue,
+    /// To be sent as a ledger says.
+    Deliver,
     /// To send a part again; answered at the end.
     Replay { id: Option<Id>, from: Seq, to: Option<Seq>, complete: bool },
 }
@@ -91,6 +95,13 @@ impl Readings {
         self.list.iter_mut().filter_map(|reading| reading.live.as_mut()).find(|live| live.index == index)
     }
 
+    /// The ticket of what has been read for a subscription and is not sent yet.
+    pub(super) fn sending(&self, index: u32) -> Option<u32> {
+        let of_it = |reading: &&Reading| reading.live.is_some_and(|live| live.index == index);
+        let reading = self.list.iter().find(of_it)?;
+        matches!(reading.stage, Stage::Sending(..)).then_some(reading.ticket)
+    }
+
     /// Gives up what was read for a subscription.
     pub(super) fn forget(&mut self, index: u32) {
         self.list.retain(|reading| reading.live.is_none_or(|live| live.index != index));
@@ -105,11 +116,26 @@ impl Readings {
         Some(self.list.remove(at))
     }
 
-    /// The next one to be asked for, if there is room for its page.
+    /// The next one to be asked for, if there is room for its page. A topic is read once at a time.
     fn next(&mut self) -> Option<&mut Reading> {
         let busy = self.list.iter().filter(|reading| !matches!(reading.stage, Stage::Queued)).count();
-        let queued = self.list.iter_mut().find(|reading| matches!(reading.stage, Stage::Queued));
-        queued.filter(|_| busy < PAGES)
+        if busy >= PAGES {
+            return None;
+        }
+        let free = |at: usize| self.list[..at].iter().all(|earlier| earlier.topic != self.list[at].topic);
+        let next =
+            (0..self.list.len()).find(|at| matches!(self.list[*at].stage, Stage::Queued) && free(*at))?;
+        self.list.get_mut(next)
+    }
+
+    /// Makes what is live wait for the end of a replay that began before the subscription.
+    fn join(&mut self, topic: &Topic, live: Live) -> bool {
+        let apart = self.list.iter_mut().find(|reading| reading.live.is_none() && reading.topic == *topic);
+        let Some(Reading { purpose: Purpose::Replay { to, .. }, live: own, .. }) = apart else {
+            return false;
+        };
+        (*own, *to) = (Some(live), Some(to.map_or(live.splice, |to| to.min(live.splice))));
+        true
     }
 }
 
@@ -118,8 +144,47 @@ impl Reading {
     fn until(&self) -> Option<Seq> {
         match self.purpose {
             Purpose::Replay { to, .. } => to,
-            Purpose::Subscribe { .. } | Purpose::Continue => self.live.map(|live| live.splice),
+            _ => self.live.map(|live| live.splice),
         }
+    }
+}
+
+/// What is left of a page.
+enum Rest {
+    Some,
+    /// Nothing may be sent before an acknowledgement comes.
+    Waits,
+    /// Read up to this number, of which there may be more.
+    None {
+        read: Option<Seq>,
+        more: bool,
+    },
+}
+
+impl Reading {
+    /// Puts a share of the page into `out`, as far as the ledger lets it; returns how many messages.
+    fn put(&mut self, mut ledger: Option<&mut Ledger>, due: u64, out: &mut Vec<u8>) -> (u64, Rest) {
+        // The end may have come nearer since the page was read.
+        let until = self.until().unwrap_or(Seq::MAX);
+        let Stage::Sending(read, page, next) = &mut self.stage else { return (0, Rest::Waits) };
+        let end = page.messages.partition_point(|message| message.seq <= until);
+        let mut messages = 0;
+        while let Some(message) = page.messages[..end].get(*next) {
+            if out.len() as u64 >= SHARE_BYTES {
+                return (messages, Rest::Some);
+            }
+            let wanted = match &mut ledger {
+                None => true,
+                Some(ledger) if !ledger.has_room() => return (messages, Rest::Waits),
+                Some(ledger) => ledger.send(message.seq, event::message_id(&message.frame).as_deref(), due),
+            };
+            if wanted {
+                out.extend_from_slice(&message.frame);
+                messages += 1;
+            }
+            (self.sent, *next) = (message.seq, *next + 1);
+        }
+        (messages, Rest::None { read: *read, more: page.more && end == page.messages.len() })
     }
 }
 
@@ -137,17 +202,45 @@ impl<S: Socket, C: Control> Engine<S, C> {
         };
         let Filter::Topic(topic) = &socket.filter else { return };
         let topic = topic.clone();
-        self.ticket = self.ticket.wrapping_add(1);
-        let (ticket, live) = (self.ticket, Some(live));
-        let reading = Reading { ticket, topic, purpose, live, stage: Stage::Queued, start, sent: 0 };
-        connection.readings.get_or_insert_default().list.push(reading);
         if let Some(lag) = &mut connection.lag {
             lag.pending.retain(|turn| *turn != Turn::Live(index));
         }
         if hold(connection, socket, index) {
             self.counts.lagging_changed(1);
         }
+        self.read(slot, topic, purpose, Some(live), start);
+    }
+
+    /// Begins to read.
+    pub(super) fn read(
+        &mut self,
+        slot: usize,
+        topic: Topic,
+        purpose: Purpose,
+        live: Option<Live>,
+        start: Start,
+    ) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        self.ticket = self.ticket.wrapping_add(1);
+        let (ticket, stage) = (self.ticket, Stage::Queued);
+        let sent = if let Start::After(position) = start { position } else { 0 };
+        let reading = Reading { ticket, topic, purpose, live, stage, start, sent };
+        connection.readings.get_or_insert_default().list.push(reading);
         self.ask(slot);
+    }
+
+    /// A subscription that begins with what is live waits for a replay of its topic that is under way.
+    pub(super) fn wait_for_replay(&mut self, slot: usize, index: u32) {
+        let Some((connection, socket)) = self.connections.get_mut(slot).zip(self.table.get_mut(index)) else {
+            return;
+        };
+        let (Filter::Topic(topic), Some(readings)) = (&socket.filter, &mut connection.readings) else {
+            return;
+        };
+        let live = Live { index, reached: socket.seq, splice: socket.seq };
+        if readings.join(topic, live) && hold(connection, socket, index) {
+            self.counts.lagging_changed(1);
+        }
     }
 
     /// Sends a part of a topic again: what is live waits meanwhile, where the topic is subscribed to.
@@ -165,20 +258,37 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let index = self.table.find(topic.as_str()).filter(held);
         let Some((index, socket)) = index.and_then(|index| Some((index, self.table.get(index)?))) else {
             let purpose = Purpose::Replay { id, from, to, complete: true };
-            self.ticket = self.ticket.wrapping_add(1);
-            let (ticket, stage) = (self.ticket, Stage::Queued);
-            readings.list.push(Reading { ticket, topic, purpose, live: None, stage, start, sent: 0 });
-            return self.ask(slot);
+            return self.read(slot, topic, purpose, None, start);
         };
         if !socket.recoverable {
             let code = ErrorCode::HistoryUnavailable;
             return self.error(slot, id.as_ref(), code, NO_HISTORY, Some(topic.as_str()));
         }
-        let place = connection.held.iter().find(|held| held.socket == index).map_or(0, |held| held.place);
-        let reached = position(socket, place);
+        let reached = self.reached(slot, index);
         let to = Some(to.map_or(reached, |to| to.min(reached)));
         let purpose = Purpose::Replay { id, from, to, complete: true };
         self.read_before(slot, index, purpose, Live { index, reached, splice: reached }, start);
+    }
+
+    /// The position of a subscription: what it has not been sent yet has larger numbers.
+    pub(super) fn reached(&self, slot: usize, index: u32) -> Seq {
+        let Some((connection, socket)) = self.connections.get(slot).zip(self.table.get(index)) else {
+            return 0;
+        };
+        let mut ledgers = connection.ledgers.iter().flat_map(|ledgers| ledgers.iter());
+        if let Some(ledger) = ledgers.find(|ledger| ledger.index == index) {
+            return ledger.sent();
+        }
+        let mut readings = connection.readings.iter().flat_map(|readings| &readings.list);
+        let reading = readings.find(|reading| reading.live.is_some_and(|live| live.index == index));
+        match reading {
+            Some(Reading { purpose: Purpose::Replay { .. }, live: Some(live), .. }) => live.reached,
+            Some(reading) => reading.sent,
+            None => {
+                let held = connection.held.iter().find(|held| held.socket == index);
+                held.map_or(socket.seq, |held| position(socket, held.place))
+            }
+        }
     }
 
     /// Asks for what there is room for. What the control plane does not take now is asked for in the next tick.
@@ -223,11 +333,14 @@ impl<S: Socket, C: Control> Engine<S, C> {
         };
         let Stage::Asked(until) = reading.stage else { return };
         let (mut after, lost) = (page.after, page.lost);
-        if let (Some(Lost { between: None }), Some(live)) = (lost, reading.live) {
+        if let Some(live) =
+            reading.live.filter(|_| !matches!(reading.start, Start::After(_)) || is_anew(lost))
+        {
             // The topic's newest message may still be on its way here: it will come live.
             after = after.min(live.splice);
         }
-        reading.sent = after;
+        // What is gone counts as passed.
+        reading.sent = lost.and_then(|lost| lost.between).map_or(after, |(_, last)| last.max(after));
         reading.stage = Stage::Sending(until, page, 0);
         let index = reading.live.map(|live| live.index);
         match std::mem::replace(&mut reading.purpose, Purpose::Continue) {
@@ -235,6 +348,22 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 let missing = lost.map_or(Missing::Nothing, |lost| Missing::Something(missed(lost)));
                 if let Some(index) = index {
                     self.subscribed(slot, index, id.as_ref(), after, Some(missing), Some(wanted));
+                    if self.table.get(index).is_some_and(SubSocket::is_acknowledged) {
+                        return self.hand_to_ledger(slot, index, lost.and_then(|lost| lost.between), after);
+                    }
+                }
+            }
+            Purpose::Deliver => {
+                reading.purpose = Purpose::Deliver;
+                let topic = reading.topic.clone();
+                let ledger = index.and_then(|index| connection.ledger(index));
+                match (ledger, lost.map(|lost| lost.between)) {
+                    (Some(ledger), Some(Some((_, last)))) => ledger.skip_to(last),
+                    (Some(ledger), Some(None)) => ledger.begin_anew(after),
+                    _ => {}
+                }
+                if let Some(lost) = lost {
+                    self.tell_gap(slot, &topic, lost.between, GapReason::Expired);
                 }
             }
             Purpose::Continue => {
@@ -276,6 +405,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
                     self.detach(slot, live.index);
                 }
             }
+            // It is read again in a moment.
+            Purpose::Deliver => {}
             Purpose::Continue => {
                 if let Some(live) = live {
                     if sent < live.splice {
@@ -310,25 +441,25 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let Some(lag) = &mut connection.lag else { return };
         let reading = connection.readings.as_mut().and_then(|readings| readings.get(ticket));
-        let Some(Reading { stage: Stage::Sending(until, page, next), sent, .. }) = reading else {
+        let Some(reading) = reading else {
             lag.pending.pop_front();
             return;
         };
-        let (mut messages, before) = (0, lag.carry.len());
-        while let Some(message) = page.messages.get(*next) {
-            lag.carry.extend_from_slice(&message.frame);
-            (*sent, *next, messages) = (message.seq, *next + 1, messages + 1);
-            if lag.carry.len() as u64 >= SHARE_BYTES {
-                break;
-            }
-        }
+        let accounted = matches!(reading.purpose, Purpose::Deliver);
+        let index = reading.live.filter(|_| accounted).map(|live| live.index);
+        let seconds = index.and_then(|index| self.table.get(index)?.ack_seconds);
+        let mut ledgers = connection.ledgers.iter_mut().flat_map(|ledgers| ledgers.iter_mut());
+        let ledger = ledgers.find(|ledger| Some(ledger.index) == index);
+        let before = lag.carry.len();
+        let (messages, rest) = reading.put(ledger, self.now.ms + ack_within(seconds), &mut lag.carry);
         self.counts.delivered(messages, (lag.carry.len() - before) as u64);
-        if *next < page.messages.len() {
-            lag.pending.rotate_left(1);
-        } else {
-            lag.pending.pop_front();
-            let (until, more) = (*until, page.more);
-            self.end_page(slot, ticket, until, more);
+        match rest {
+            Rest::Some => lag.pending.rotate_left(1),
+            Rest::Waits => drop(lag.pending.pop_front()),
+            Rest::None { read, more } => {
+                lag.pending.pop_front();
+                self.end_page(slot, ticket, read, more);
+            }
         }
     }
 
@@ -368,8 +499,9 @@ impl<S: Socket, C: Control> Engine<S, C> {
                     None => {}
                 }
             }
+            (Purpose::Deliver, Some(live)) => self.pump(slot, live.index),
             (Purpose::Subscribe { .. } | Purpose::Continue, Some(live)) => self.go_live(slot, live.index),
-            (Purpose::Subscribe { .. } | Purpose::Continue, None) => {}
+            (_, None) => {}
         }
         if let Some(connection) = self.connections.get_mut(slot) {
             connection.readings.take_if(|readings| readings.list.is_empty());
@@ -388,6 +520,29 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let to = to.max(from.saturating_sub(1));
         event::replayed(&mut connection.outbox, id, topic.as_str(), from, to, complete);
         self.owing.push(slot);
+    }
+
+    /// A subscription whose beginning is known now is sent as its ledger says.
+    fn hand_to_ledger(&mut self, slot: usize, index: u32, lost: Option<(Seq, Seq)>, after: Seq) {
+        let Some((connection, socket)) = self.connections.get_mut(slot).zip(self.table.get_mut(index)) else {
+            return;
+        };
+        if let Some(readings) = &mut connection.readings {
+            readings.forget(index);
+        }
+        let place = connection.held.iter().find(|held| held.socket == index).map(|held| held.place as usize);
+        let head = socket.log.head();
+        if let Some(subscriber) = place.and_then(|place| socket.subscribers.get_mut(place)) {
+            subscriber.cursor = head;
+            if std::mem::take(&mut subscriber.behind) {
+                socket.behind -= 1;
+                self.counts.lagging_changed(-1);
+            }
+        }
+        if socket.behind == 0 && socket.job.is_none() {
+            socket.log.clear(&mut self.pool);
+        }
+        self.begin_ledger(slot, index, lost.map_or(after, |(_, last)| last));
     }
 
     /// Everything before is sent: the subscription goes on with what the log has kept for it.
@@ -412,7 +567,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 Purpose::Replay { id, from, .. } => {
                     self.replayed(slot, id.as_ref(), &topic, (from, sent), false)
                 }
-                Purpose::Continue => {}
+                Purpose::Continue | Purpose::Deliver => {}
             }
         }
     }
@@ -452,6 +607,11 @@ fn position(socket: &SubSocket, place: u32) -> Seq {
     let cursor = socket.subscribers.get(place as usize).map_or(0, |subscriber| subscriber.cursor);
     let ahead = socket.log.sequences(socket.log.boundary(cursor), socket.log.head());
     ahead.map_or(socket.seq, |(next, _)| next.saturating_sub(1))
+}
+
+/// Whether the position asked for was of an earlier life of the topic.
+fn is_anew(lost: Option<Lost>) -> bool {
+    lost.is_some_and(|lost| lost.between.is_none())
 }
 
 fn missed(lost: Lost) -> Missed {

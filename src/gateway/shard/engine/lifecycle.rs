@@ -51,6 +51,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             in_flight: 0,
             overlap: false,
             readings: None,
+            ledgers: None,
             pause: None,
             topic: topic.map(Into::into),
             ping_at: second + 1 + spread(slot, self.settings.heartbeat_seconds),
@@ -175,6 +176,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             }
             return;
         }
+        let has_ledgers = connection.ledgers.is_some();
         if connection.ends_at != 0 && second >= connection.ends_at {
             let reason = if connection.session.identity().is_some() {
                 "the token has expired: connect with a new one"
@@ -197,6 +199,9 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 self.owing.push(slot);
             }
         }
+        if has_ledgers {
+            self.look_after_ledgers(slot);
+        }
     }
 
     /// Goes on under other settings. A client's next ping comes no later than the new heartbeat wants it; topics held
@@ -209,7 +214,10 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 connection.ping_at = connection.ping_at.min(second + 1 + spread(slot, heartbeat));
             }
         }
-        self.table.each(|socket| socket.policy = settings.policy(&socket.filter));
+        self.table.each(|socket| {
+            let rule = settings.rule(&socket.filter);
+            (socket.policy, socket.ack_seconds) = (rule.slow_consumer, rule.ack_seconds);
+        });
         self.settings = settings;
     }
 

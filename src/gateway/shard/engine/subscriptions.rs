@@ -69,8 +69,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
         self.epoch = self.epoch.wrapping_add(1);
         let waiting = vec![Waiting { connection: connection.id(slot), id, catch_up }];
         let count = self.registry.enter(filter.shared());
-        let policy = self.settings.policy(&filter);
-        self.table.insert(SubSocket::new(filter.clone(), policy, waiting, self.epoch, count));
+        let rule = self.settings.rule(&filter);
+        self.table.insert(SubSocket::new(filter.clone(), rule, waiting, self.epoch, count));
         self.tell(InterestChange { filter, shard: self.shard, epoch: self.epoch, wanted: true });
     }
 
@@ -145,7 +145,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
         if connection.topic.as_deref() == Some(socket.filter.as_str()) {
             connection.topic = None;
         }
-        let (seq, recoverable) = (socket.seq, socket.recoverable);
+        let recoverable = socket.recoverable;
+        let seq = if held { self.reached(slot, index) } else { socket.seq };
         match catch_up {
             // The usual end of a short interruption.
             Some(CatchUp { start: Start::After(position), .. }) if recoverable && position == seq => {
@@ -157,6 +158,14 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 self.subscribed(slot, index, id.as_ref(), seq, all, catch_up);
             }
             None => self.subscribed(slot, index, id.as_ref(), seq, None, None),
+        }
+        let read_first = catch_up.is_some_and(|wanted| wanted.start != Start::After(seq));
+        if !held && !read_first {
+            if self.table.get(index).is_some_and(SubSocket::is_acknowledged) {
+                self.begin_ledger(slot, index, seq);
+            } else {
+                self.wait_for_replay(slot, index);
+            }
         }
         self.look_for_overlap(slot);
     }
@@ -229,6 +238,9 @@ impl<S: Socket, C: Control> Engine<S, C> {
             }
             if let Some(readings) = &mut connection.readings {
                 readings.forget(index);
+            }
+            if let Some(ledgers) = &mut connection.ledgers {
+                ledgers.retain(|ledger| ledger.index != index);
             }
             if let Some(lag) = &mut connection.lag {
                 if lag.current == Some(index) {

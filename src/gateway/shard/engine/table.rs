@@ -15,7 +15,7 @@ use crate::{
     gateway::{
         log::Log,
         protocol::{command::Id, session::CatchUp},
-        shard::inbox::ConnectionId,
+        shard::{inbox::ConnectionId, settings::Rule},
     },
 };
 
@@ -31,6 +31,8 @@ pub(super) struct Table {
 pub(super) struct SubSocket {
     pub(super) filter: Filter,
     pub(super) policy: SlowConsumer,
+    /// Delivered at least once: seconds that an acknowledgement may take.
+    pub(super) ack_seconds: Option<u32>,
     pub(super) log: Log,
     /// In no particular order; a subscription knows its place here.
     pub(super) subscribers: Vec<Subscriber>,
@@ -124,14 +126,15 @@ impl SubSocket {
     /// A sub-socket that is not in force yet.
     pub(super) fn new(
         filter: Filter,
-        policy: SlowConsumer,
+        rule: Rule,
         waiting: Vec<Waiting>,
         epoch: u32,
         count: Arc<AtomicU32>,
     ) -> Self {
         Self {
             filter,
-            policy,
+            policy: rule.slow_consumer,
+            ack_seconds: rule.ack_seconds,
             log: Log::default(),
             subscribers: Vec::new(),
             behind: 0,
@@ -176,6 +179,11 @@ impl SubSocket {
     pub(super) fn rotation(&mut self) -> usize {
         self.turns = self.turns.wrapping_add(1);
         self.turns.wrapping_mul(7919) % self.subscribers.len().max(1)
+    }
+
+    /// Whether its messages are sent again until they are acknowledged.
+    pub(super) fn is_acknowledged(&self) -> bool {
+        self.recoverable && self.ack_seconds.is_some()
     }
 
     pub(super) fn is_awaited_by(&self, connection: ConnectionId) -> bool {

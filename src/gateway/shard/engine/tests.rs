@@ -1,5 +1,6 @@
 //! The engine driven by hand: sockets that take as much as a test lets them, a control plane that is a list.
 
+mod acknowledging;
 mod history;
 mod keeping_up;
 mod lagging;
@@ -274,7 +275,10 @@ impl Bench {
                 self.engine.event(ShardEvent::InForce { filter, epoch, seq, recoverable });
             }
             let reads = if self.hold_reads { 0 } else { self.answer_reads(usize::MAX) };
-            if !self.engine.turn(4) && changes.is_empty() && reads == 0 {
+            let more = self.engine.turn(4);
+            let asks = |request: &Request| matches!(request, Request::History { .. });
+            let waits = !self.hold_reads && self.asked.0.borrow().1.iter().any(asks);
+            if !more && !waits && changes.is_empty() && reads == 0 {
                 break;
             }
         }

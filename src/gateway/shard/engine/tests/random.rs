@@ -171,13 +171,24 @@ struct Reader {
     /// Messages belong to a replay until `replayed`.
     replaying: Option<u64>,
     lines: Vec<String>,
+    /// Commands that are not answered yet.
+    outstanding: usize,
 }
 
 impl Reader {
+    fn reads(&mut self, client: &mut Client) -> Result<(), TestCaseError> {
+        let lines = client.summary();
+        let open = lines.iter().take_while(|line| !line.starts_with("close 4409"));
+        open.map(String::as_str).try_for_each(|line| self.sees(line))
+    }
+
     fn sees(&mut self, line: &str) -> Result<(), TestCaseError> {
         self.lines.push(line.into());
         let parts: Vec<_> = line.split(' ').collect();
         let number = |at: usize| parts.get(at).and_then(|part| part.parse::<u64>().ok());
+        if ["subscribed", "unsubscribed", "replayed", "error"].contains(&parts[0]) {
+            self.outstanding -= 1;
+        }
         match parts[0] {
             "subscribed" => self.last = number(2),
             "unsubscribed" => self.last = None,
@@ -203,10 +214,19 @@ impl Reader {
                 }
             }
             "replayed" => self.replaying = None,
+            // What was asked for before is still being read.
             "error" => prop_assert_eq!(parts[2], "LIMIT_EXCEEDED"),
             other => prop_assert!(other == "control" || other.is_empty(), "{line}"),
         }
         Ok(())
+    }
+}
+
+/// Sends a command, if everything before is answered: so it is known what each message belongs to.
+fn ask(bench: &mut Bench, (client, reader): &mut (Client, Reader), command: &str) {
+    if reader.outstanding == 0 {
+        reader.outstanding = 1;
+        bench.send(client, command);
     }
 }
 
@@ -232,18 +252,30 @@ fn run_past(steps: Vec<Past>) -> Result<(), TestCaseError> {
             }
             Past::From(client, back) => {
                 let from = u64::saturating_sub(head, back);
-                let text = format!(r#"{{"type":"subscribe","topic":"a","fromSeq":{from}}}"#);
-                bench.send(&clients[client].0, &text);
+                ask(
+                    &mut bench,
+                    &mut clients[client],
+                    &format!(r#"{{"type":"subscribe","topic":"a","fromSeq":{from}}}"#),
+                );
             }
             Past::Last(client, count) => {
-                let text = format!(r#"{{"type":"subscribe","topic":"a","last":{count}}}"#);
-                bench.send(&clients[client].0, &text);
+                ask(
+                    &mut bench,
+                    &mut clients[client],
+                    &format!(r#"{{"type":"subscribe","topic":"a","last":{count}}}"#),
+                );
             }
-            Past::Leave(client) => bench.send(&clients[client].0, r#"{"type":"unsubscribe","topic":"a"}"#),
+            Past::Leave(client) => {
+                clients[client].1.outstanding += 1;
+                bench.send(&clients[client].0, r#"{"type":"unsubscribe","topic":"a"}"#);
+            }
             Past::Replay(client, back) => {
                 let from = u64::saturating_sub(head, back);
-                let text = format!(r#"{{"type":"replay","topic":"a","fromSeq":{from}}}"#);
-                bench.send(&clients[client].0, &text);
+                ask(
+                    &mut bench,
+                    &mut clients[client],
+                    &format!(r#"{{"type":"replay","topic":"a","fromSeq":{from}}}"#),
+                );
             }
             Past::Answer(count) => assert!(bench.answer_reads(count) <= count),
             Past::Turn(writes) => {
@@ -256,6 +288,9 @@ fn run_past(steps: Vec<Past>) -> Result<(), TestCaseError> {
                 }
             }
         }
+        for (client, reader) in &mut clients {
+            reader.reads(client)?;
+        }
     }
     bench.hold_reads = false;
     for (client, _) in &clients {
@@ -264,15 +299,11 @@ fn run_past(steps: Vec<Past>) -> Result<(), TestCaseError> {
     }
     bench.settle();
     for (client, reader) in &mut clients {
-        for line in client.summary() {
-            if line.starts_with("close 4409") {
-                break;
-            }
-            reader.sees(&line)?;
-        }
+        reader.reads(client)?;
     }
     for (client, reader) in &clients {
         let open = bench.engine.is_reading(client.slot);
+        prop_assert!(!open || reader.outstanding == 0, "{:?}", reader.lines);
         prop_assert!(!open || reader.last.is_none_or(|last| last == head), "{head}: {:?}", reader.lines);
         bench.engine.ended(client.slot);
     }

@@ -1,0 +1,104 @@
+//! Topics that are delivered at least once: each subscriber is sent what its ledger says, out of history.
+//!
+//! What is live only wakes the subscribers; the messages themselves are read as history is. So the first attempt, the
+//! next one and what a `resume` brings are one and the same way.
+
+use super::{
+    Control, Engine, Socket,
+    connection::Turn,
+    history::{Live, Purpose},
+    ledger::Ledger,
+};
+use crate::{
+    api::{Filter, Seq},
+    gateway::{history::Start, protocol::session::Acknowledged},
+};
+
+impl<S: Socket, C: Control> Engine<S, C> {
+    /// Keeps account of a subscription from this position on.
+    pub(super) fn begin_ledger(&mut self, slot: usize, index: u32, position: Seq) {
+        if let Some(connection) = self.connections.get_mut(slot) {
+            connection.ledgers.get_or_insert_default().push(Ledger::new(index, position));
+        }
+        self.pump(slot, index);
+    }
+
+    /// Reads what is to be sent next, unless that is under way.
+    pub(super) fn pump(&mut self, slot: usize, index: u32) {
+        let Some((connection, socket)) = self.connections.get_mut(slot).zip(self.table.get(index)) else {
+            return;
+        };
+        let Filter::Topic(topic) = &socket.filter else { return };
+        let Some(ledger) = connection.ledger(index) else { return };
+        let (sent, newest) = (ledger.sent(), socket.seq);
+        if !ledger.has_room() || sent >= newest {
+            return;
+        }
+        let under_way = connection.readings.as_mut().is_some_and(|readings| readings.live(index).is_some());
+        if under_way {
+            return;
+        }
+        let live = Live { index, reached: sent, splice: newest };
+        let topic = topic.clone();
+        self.read(slot, topic, Purpose::Deliver, Some(live), Start::After(sent));
+    }
+
+    /// A client has processed something.
+    pub(super) fn acknowledge(&mut self, slot: usize, acknowledged: &Acknowledged) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let Some(ledgers) = &mut connection.ledgers else { return };
+        let mut touched = Vec::new();
+        for ledger in ledgers.iter_mut() {
+            let Some(socket) = self.table.get(ledger.index) else { continue };
+            let due = self.now.ms + ack_within(socket.ack_seconds);
+            match acknowledged {
+                Acknowledged::Message(id) => ledger.acknowledge(id, due),
+                Acknowledged::UpTo { topic, seq } if **topic == *socket.filter.as_str() => {
+                    ledger.acknowledge_up_to(*seq, due);
+                }
+                Acknowledged::UpTo { .. } => continue,
+            }
+            touched.push(ledger.index);
+        }
+        for index in touched {
+            self.go_on_sending(slot, index);
+        }
+    }
+
+    /// There may be room again for what has been read, or for more.
+    fn go_on_sending(&mut self, slot: usize, index: u32) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let ready = connection.readings.as_mut().and_then(|readings| readings.sending(index));
+        match ready {
+            Some(ticket) => {
+                connection.lag().wait_for(Turn::History(ticket));
+                self.writable(slot);
+            }
+            None => self.pump(slot, index),
+        }
+    }
+
+    /// Sends again what has not been acknowledged in time, and asks again for what could not be read.
+    pub(super) fn look_after_ledgers(&mut self, slot: usize) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let Some(ledgers) = &mut connection.ledgers else { return };
+        let mut indices = Vec::with_capacity(ledgers.len());
+        for ledger in ledgers.iter_mut() {
+            indices.push(ledger.index);
+            if let Some(again) = ledger.go_back(self.now.ms) {
+                self.counts.redelivered(again as u64);
+                if let Some(readings) = &mut connection.readings {
+                    readings.forget(ledger.index);
+                }
+            }
+        }
+        for index in indices {
+            self.pump(slot, index);
+        }
+    }
+}
+
+/// Milliseconds that an acknowledgement may take.
+pub(super) fn ack_within(seconds: Option<u32>) -> u64 {
+    u64::from(seconds.unwrap_or(0)) * 1000
+}

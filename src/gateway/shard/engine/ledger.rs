@@ -1,0 +1,200 @@
+//! At least once: what a subscriber has been sent and has not acknowledged. Pure.
+//!
+//! ```text
+//!        acknowledged      sent, some acknowledged     not sent yet
+//!   ───────────────────┬───────────────────────────┬────────────────►
+//!                    acked                        sent
+//! ```
+//!
+//! When too much time passes without an acknowledgement the cursor goes back to `acked`: what lies between is sent
+//! again, but for what was acknowledged for itself.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use crate::api::Seq;
+
+/// Messages that one subscription may be sent without acknowledging any.
+pub(super) const UNACKNOWLEDGED: usize = 256;
+
+/// One subscription's acknowledgements. Bounded by [`UNACKNOWLEDGED`].
+#[derive(Debug)]
+pub(super) struct Ledger {
+    /// The sub-socket.
+    pub(super) index: u32,
+    acked: Seq,
+    sent: Seq,
+    /// The largest number ever sent: nothing beyond it can be acknowledged.
+    highest: Seq,
+    /// Acknowledged beyond `acked`.
+    apart: BTreeSet<Seq>,
+    /// Sent and not acknowledged, in order: number and what its `messageId` hashes to.
+    flying: VecDeque<(Seq, u64)>,
+    /// Millisecond by which one of them must be acknowledged.
+    due: u64,
+}
+
+impl Ledger {
+    /// Of a subscription that begins after this position.
+    pub(super) fn new(index: u32, position: Seq) -> Self {
+        let (acked, sent, highest) = (position, position, position);
+        Self { index, acked, sent, highest, apart: BTreeSet::new(), flying: VecDeque::new(), due: 0 }
+    }
+
+    /// Position behind which the next message is to be sent.
+    pub(super) fn sent(&self) -> Seq {
+        self.sent
+    }
+
+    /// Whether another message may be sent before an acknowledgement comes.
+    pub(super) fn has_room(&self) -> bool {
+        self.flying.len() < UNACKNOWLEDGED
+    }
+
+    /// The next message; `false`: it is acknowledged already and not sent.
+    pub(super) fn send(&mut self, seq: Seq, message_id: Option<&str>, due: u64) -> bool {
+        self.sent = self.sent.max(seq);
+        self.highest = self.highest.max(seq);
+        if seq <= self.acked || self.apart.contains(&seq) {
+            return false;
+        }
+        if self.flying.is_empty() {
+            self.due = due;
+        }
+        self.flying.push_back((seq, message_id.map_or(0, hash)));
+        true
+    }
+
+    /// Everything up to this number has been processed.
+    pub(super) fn acknowledge_up_to(&mut self, seq: Seq, due: u64) {
+        let seq = seq.min(self.highest);
+        if seq > self.acked {
+            self.pass(seq);
+            self.due = due;
+        }
+    }
+
+    /// The message with this id has been processed.
+    pub(super) fn acknowledge(&mut self, message_id: &str, due: u64) {
+        let id = hash(message_id);
+        let Some(at) = self.flying.iter().position(|(_, flying)| *flying == id) else { return };
+        let (seq, _) = self.flying[at];
+        self.apart.insert(seq);
+        self.flying.remove(at);
+        self.due = due;
+        // Whatever was sent before the oldest one that is still on its way is acknowledged.
+        let oldest = self.flying.front().map_or(self.sent, |(oldest, _)| oldest - 1);
+        self.pass(oldest.min(self.sent));
+    }
+
+    /// These messages will not come: nobody waits for them.
+    pub(super) fn skip_to(&mut self, seq: Seq) {
+        self.highest = self.highest.max(seq);
+        self.pass(seq);
+    }
+
+    /// Numbers begin anew after this position.
+    pub(super) fn begin_anew(&mut self, position: Seq) {
+        *self = Self::new(self.index, position);
+    }
+
+    /// Goes back to what is not acknowledged, if that is due; returns how many messages will be sent again.
+    pub(super) fn go_back(&mut self, now: u64) -> Option<usize> {
+        if self.flying.is_empty() || now < self.due {
+            return None;
+        }
+        self.sent = self.acked;
+        let again = self.flying.len();
+        self.flying.clear();
+        Some(again)
+    }
+
+    fn pass(&mut self, seq: Seq) {
+        self.acked = self.acked.max(seq);
+        self.sent = self.sent.max(self.acked);
+        self.flying.retain(|(flying, _)| *flying > self.acked);
+        self.apart = self.apart.split_off(&(self.acked + 1));
+    }
+}
+
+fn hash(message_id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    message_id.hash(&mut hasher);
+    // 0 stands for a message without an id.
+    hasher.finish().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(numbers: &[Seq]) -> Ledger {
+        let mut ledger = Ledger::new(0, 0);
+        for n in numbers {
+            assert!(ledger.send(*n, Some(&n.to_string()), 100));
+        }
+        ledger
+    }
+
+    /// What is sent after going back, of what was sent.
+    fn again(ledger: &mut Ledger, numbers: &[Seq]) -> Vec<Seq> {
+        assert!(ledger.go_back(u64::MAX).is_some());
+        let from = ledger.sent();
+        let later = numbers.iter().copied().filter(|n| *n > from);
+        later.filter(|n| ledger.send(*n, Some(&n.to_string()), 200)).collect()
+    }
+
+    #[test]
+    fn what_is_not_acknowledged_is_sent_again() {
+        let mut ledger = sent(&[1, 3, 4, 9]);
+        ledger.acknowledge_up_to(3, 100);
+        assert_eq!(again(&mut ledger, &[1, 3, 4, 9]), [4, 9]);
+    }
+
+    #[test]
+    fn what_is_acknowledged_for_itself_is_not_sent_again() {
+        let mut ledger = sent(&[1, 3, 4, 9]);
+        ledger.acknowledge("4", 100);
+        assert_eq!(again(&mut ledger, &[1, 3, 4, 9]), [1, 3, 9]);
+        ledger.acknowledge("1", 100);
+        ledger.acknowledge("3", 100);
+        assert_eq!(again(&mut ledger, &[1, 3, 4, 9]), [9]);
+        assert!(ledger.apart.is_empty(), "4 is behind everything that is acknowledged");
+    }
+
+    #[test]
+    fn time_begins_anew_with_every_acknowledgement_and_stands_still_with_nothing_on_its_way() {
+        let mut ledger = sent(&[1, 2]);
+        assert_eq!(ledger.go_back(99), None);
+        ledger.acknowledge_up_to(1, 150);
+        assert_eq!((ledger.go_back(149), ledger.go_back(150)), (None, Some(1)));
+        ledger.acknowledge_up_to(2, 150);
+        assert_eq!(ledger.go_back(u64::MAX), None);
+    }
+
+    #[test]
+    fn nothing_that_was_not_sent_can_be_acknowledged() {
+        let mut ledger = sent(&[1, 2]);
+        ledger.acknowledge("7", 100);
+        ledger.acknowledge_up_to(99, 100);
+        assert_eq!(ledger.sent(), 2);
+        assert!(ledger.send(3, None, 100));
+    }
+
+    #[test]
+    fn a_subscription_waits_when_too_much_is_on_its_way() {
+        let mut ledger = sent(&(1..=UNACKNOWLEDGED as u64).collect::<Vec<_>>());
+        assert!(!ledger.has_room());
+        ledger.acknowledge_up_to(1, 100);
+        assert!(ledger.has_room());
+    }
+
+    #[test]
+    fn numbers_that_begin_anew_leave_nothing_of_before() {
+        let mut ledger = sent(&[500, 501]);
+        ledger.begin_anew(3);
+        assert_eq!((ledger.sent(), ledger.go_back(u64::MAX)), (3, None));
+    }
+}

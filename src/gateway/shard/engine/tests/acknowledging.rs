@@ -1,0 +1,132 @@
+//! At least once: what is not acknowledged comes again, what is does not.
+
+use super::*;
+
+const SPEC: &str = r#"{"backbone":{"memory":{}},"heartbeatSeconds":86400,
+    "limits":{"publishPerSecond":0,"subscribePerSecond":0},
+    "topics":[{"pattern":"risk.>","delivery":"AtLeastOnce","ackTimeoutSeconds":5}]}"#;
+
+impl Bench {
+    fn at_least_once() -> Self {
+        Self { recoverable: true, ..Self::new(SPEC) }
+    }
+
+    fn message(&mut self, topic: &str, patterns: &[&str], id: &str) {
+        let seq = self.seqs.entry(topic.into()).or_default();
+        *seq += 1;
+        let scan = body::scan(b"1");
+        let frame = event::message(topic, Some(*seq), Some(*seq - 1), Some(id), b"1", &scan);
+        let kept = Kept { seq: *seq, prev: *seq - 1, frame: frame.clone() };
+        self.kept.entry(topic.into()).or_default().push(kept, KEPT);
+        let keys = std::iter::once(&topic).chain(patterns);
+        let arrival = |key: &&str| Arrival {
+            key: (*key).into(),
+            topic: topic.into(),
+            frame: frame.clone(),
+            seq: Some(*seq),
+            message: true,
+        };
+        self.engine.event(ShardEvent::Deliver(keys.map(arrival).collect()));
+        self.settle();
+    }
+}
+
+/// The numbers of the messages that have come since the last look.
+fn numbers(client: &mut Client) -> Vec<u64> {
+    let frames = client.frames().into_iter();
+    frames
+        .filter_map(|frame| if let Seen::Json(json) = frame { json["seqNo"].as_u64() } else { None })
+        .collect()
+}
+
+fn up_to(seq: u64) -> String {
+    format!(r#"{{"type":"ack","topic":"risk.a","seqNo":{seq}}}"#)
+}
+
+#[test]
+fn what_is_not_acknowledged_in_time_comes_again_until_it_is() {
+    let mut bench = Bench::at_least_once();
+    let mut client = bench.subscriber(&["risk.a"]);
+    (1..=3).for_each(|n| bench.message("risk.a", &[], &n.to_string()));
+    assert_eq!(numbers(&mut client), [1, 2, 3]);
+    bench.send(&client, &up_to(1));
+    bench.pass(4_000);
+    assert_eq!(numbers(&mut client), [0; 0], "there is time");
+    bench.pass(2_000);
+    assert_eq!(numbers(&mut client), [2, 3]);
+    bench.send(&client, r#"{"type":"ack","messageId":"3"}"#);
+    bench.pass(7_000);
+    assert_eq!(numbers(&mut client), [2]);
+    bench.send(&client, r#"{"type":"ack","messageId":"2"}"#);
+    bench.pass(20_000);
+    assert_eq!(numbers(&mut client), [0; 0]);
+    bench.message("risk.a", &[], "4");
+    assert_eq!(numbers(&mut client), [4]);
+}
+
+#[test]
+fn whoever_acknowledges_nothing_is_sent_a_bounded_number() {
+    let mut bench = Bench::at_least_once();
+    let mut client = bench.subscriber(&["risk.a"]);
+    (1..=400).for_each(|n| bench.message("risk.a", &[], &n.to_string()));
+    assert_eq!(numbers(&mut client), (1..=256).collect::<Vec<_>>());
+    bench.send(&client, &up_to(200));
+    bench.settle();
+    assert_eq!(numbers(&mut client), (257..=400).collect::<Vec<_>>());
+    bench.send(&client, &up_to(400));
+    bench.pass(20_000);
+    assert_eq!(numbers(&mut client), [0; 0]);
+}
+
+#[test]
+fn a_subscription_from_the_past_is_accounted_for_too() {
+    let mut bench = Bench::at_least_once();
+    (1..=5).for_each(|n| bench.message("risk.a", &[], &n.to_string()));
+    let mut client = bench.client();
+    bench.send(&client, r#"{"type":"subscribe","topic":"risk.a","fromSeq":4}"#);
+    bench.settle();
+    assert_eq!(client.summary()[0], "subscribed risk.a 3 true");
+    client.read = 0;
+    assert_eq!(numbers(&mut client), [3, 4, 5], "of subscribed, and two messages");
+    bench.pass(6_000);
+    assert_eq!(numbers(&mut client), [4, 5]);
+    assert_eq!(bench.engine.pool.bytes(), 0, "the log keeps nothing for it");
+}
+
+#[test]
+fn other_topics_and_other_clients_are_as_before() {
+    let mut bench = Bench::at_least_once();
+    let mut client = bench.subscriber(&["risk.a", "b"]);
+    let mut other = bench.subscriber(&["risk.a"]);
+    bench.message("risk.a", &[], "1");
+    bench.message("b", &[], "1");
+    bench.send(&other, &up_to(1));
+    bench.pass(6_000);
+    assert_eq!(numbers(&mut client), [1, 1, 1]);
+    assert_eq!(numbers(&mut other), [1]);
+}
+
+#[test]
+fn a_pattern_beside_it_does_not_bring_it_twice() {
+    for order in [["risk.a", "risk.*"], ["risk.*", "risk.a"]] {
+        let mut bench = Bench::at_least_once();
+        let mut client = bench.subscriber(&order);
+        bench.message("risk.a", &["risk.*"], "1");
+        bench.message("risk.b", &["risk.*"], "2");
+        let mut lines = client.summary();
+        lines.sort();
+        assert_eq!(lines, ["message risk.a 1 1", "message risk.b 1 1"], "{order:?}");
+    }
+}
+
+#[test]
+fn whoever_leaves_leaves_nothing() {
+    let mut bench = Bench::at_least_once();
+    let client = bench.subscriber(&["risk.a"]);
+    bench.message("risk.a", &[], "1");
+    bench.send(&client, r#"{"type":"unsubscribe","topic":"risk.a"}"#);
+    bench.pass(20_000);
+    bench.engine.ended(client.slot);
+    bench.settle();
+    assert_eq!(bench.registry.totals(), (0, 0));
+}
