@@ -56,12 +56,12 @@ pub(super) struct Places {
 impl Parts {
     /// Makes them, without effect on anything that runs.
     pub(super) fn new(configuration: &Configuration, files: Shares) -> Result<Self, PartsError> {
-        let Configuration { spec, secrets, .. } = configuration;
+        let Configuration { spec, secrets, session_keys, .. } = configuration;
         Ok(Self {
             access: Access::new(spec, secrets)?,
             origins: Origins::parse(&spec.listeners.allowed_origins)?,
             limits: within(&spec.limits, files),
-            settings: Settings::new(spec),
+            settings: Settings::new(spec, session_keys),
             metrics: spec.metrics.clone(),
         })
     }
@@ -79,7 +79,13 @@ impl Places {
     /// have ended.
     pub(super) async fn put(&mut self, parts: Parts, change: Change) -> Result<(), Gone> {
         self.backbone.take_over(change).await?;
-        self.access.store(Arc::new(parts.access));
+        let before = self.access.load_full();
+        if !parts.access.judges_like(&before) {
+            let access = Arc::new(parts.access.after(&before));
+            // For newcomers before it is for those who are there: whoever comes between is judged by the new one.
+            self.access.store(access.clone());
+            self.inboxes.iter().for_each(|inbox| inbox.push(ShardEvent::Access(access.clone())));
+        }
         self.front.origins.store(Arc::new(parts.origins));
         self.front.admission.limit(parts.limits);
         self.metrics.fold(&parts.metrics);

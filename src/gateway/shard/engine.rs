@@ -19,6 +19,7 @@ mod fanout;
 mod history;
 mod lagging;
 mod lifecycle;
+mod rights;
 mod subscriptions;
 mod table;
 
@@ -39,7 +40,9 @@ use super::{
     Settings,
     inbox::{ConnectionId, Request, ShardEvent},
 };
-use crate::gateway::{backbone::InterestChange, log::Pool, metrics::ShardCounts, topics::Registry};
+use crate::gateway::{
+    access::Access, backbone::InterestChange, log::Pool, metrics::ShardCounts, topics::Registry,
+};
 
 /// The time, as the thread hands it in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,6 +103,8 @@ pub struct Engine<S, C> {
     unasked: Vec<usize>,
     /// Interest changes the backbone had no room for; bounded by [`UNTOLD`] in what makes new ones.
     untold: VecDeque<InterestChange>,
+    /// The rules, once they have changed; before, everybody was let in by those in force.
+    access: Option<Arc<Access>>,
     now: Moment,
     epoch: u32,
     generation: u32,
@@ -135,6 +140,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             unread: Vec::new(),
             unasked: Vec::new(),
             untold: VecDeque::new(),
+            access: None,
             now: Moment::default(),
             epoch: 0,
             generation: 0,
@@ -162,6 +168,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             ShardEvent::Published { connection, id, topic, message_id, answer } => {
                 self.published(connection, id.as_ref(), &topic, &message_id, answer);
             }
+            ShardEvent::Access(access) => self.change_access(access),
             ShardEvent::Settings(settings) => self.change_settings(settings),
             ShardEvent::Drain { window } => self.drain(window),
         }
