@@ -86,7 +86,7 @@ pub struct Reader {
     /// Looks since then, as far as they are counted.
     looks: u32,
     failed: bool,
-    /// For configurations that name no folder of session keys: the same at every reading.
+    /// Where there are no files of session keys: the same at every reading.
     own_keys: SessionKeys,
 }
 
@@ -202,12 +202,17 @@ fn secrets(config: &GatewayConfig) -> Result<Secrets, ConfigError> {
     Ok(secrets)
 }
 
+/// Where the session keys are; `None` where the gateway makes one of its own. So it does where topics are in memory:
+/// their numbers begin anew with the process, and no position of an earlier one means anything.
 fn session_key_files(config: &GatewayConfig) -> Option<[PathBuf; 2]> {
+    if config.spec.backbone.memory.is_some() {
+        return None;
+    }
     let directory = config.session_key_directory.as_ref()?;
     Some(SESSION_KEYS.map(|name| directory.join(name)))
 }
 
-/// The session keys; `None` where the configuration names no folder. Only the newest must be there.
+/// The session keys, as far as they are in files. Only the newest must be there.
 fn session_keys(config: &GatewayConfig) -> Result<Option<SessionKeys>, ConfigError> {
     let Some([newest, previous]) = session_key_files(config) else { return Ok(None) };
     let unfit = |path: &Path, error| ConfigError::SessionKey {

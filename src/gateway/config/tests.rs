@@ -207,6 +207,17 @@ fn a_session_key_that_is_missing_or_short_is_told_with_its_place() {
 }
 
 #[test]
+fn sessions_of_topics_in_memory_end_with_the_process() {
+    let (files, mut reader) = Files::new();
+    files.with_session_key(ONE);
+    let path = files.0.path().join("config.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(path, format!("{}spec: {{backbone: {{memory: {{}}}}}}\n", text.split("spec:").next().unwrap()))
+        .unwrap();
+    assert_ne!(reader.read().unwrap().session_keys, session_keys(ONE, None));
+}
+
+#[test]
 fn without_a_folder_the_session_key_is_one_of_this_process_and_stays() {
     let (_files, mut reader) = Files::new();
     let (first, second) = (reader.read().unwrap(), reader.read().unwrap());
