@@ -1,6 +1,6 @@
 //! Every command that cannot be carried out is answered with a code, and the connection stays.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{Gateway, Resource};
 

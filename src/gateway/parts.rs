@@ -8,6 +8,7 @@ use super::{
     access::{Access, AccessError},
     backbone::{Change, Exchange, Gone, nats::BackboneError},
     config::Configuration,
+    history::Keeping,
     http::{Front, OriginError, Origins},
     metrics::Metrics,
     shard::{Inbox, Settings, ShardEvent},
@@ -40,6 +41,8 @@ pub(super) struct Parts {
     pub(super) limits: Limits,
     pub(super) settings: Settings,
     pub(super) metrics: MetricsSpec,
+    /// Of topics in memory.
+    pub(super) keeping: Keeping,
 }
 
 /// Where the parts are used.
@@ -63,6 +66,7 @@ impl Parts {
             limits: within(&spec.limits, files),
             settings: Settings::new(spec, session_keys),
             metrics: spec.metrics.clone(),
+            keeping: Keeping::new(spec),
         })
     }
 }
@@ -89,6 +93,7 @@ impl Places {
         self.front.origins.store(Arc::new(parts.origins));
         self.front.admission.limit(parts.limits);
         self.metrics.fold(&parts.metrics);
+        self.backbone.keep(parts.keeping);
         let settings = Arc::new(parts.settings);
         for inbox in self.inboxes.iter() {
             inbox.push(ShardEvent::Settings(settings.clone()));

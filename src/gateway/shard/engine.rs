@@ -105,6 +105,8 @@ pub struct Engine<S, C> {
     untold: VecDeque<InterestChange>,
     /// The rules, once they have changed; before, everybody was let in by those in force.
     access: Option<Arc<Access>>,
+    /// Slots below this one have not been judged by them yet.
+    unjudged: usize,
     now: Moment,
     epoch: u32,
     generation: u32,
@@ -141,6 +143,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             unasked: Vec::new(),
             untold: VecDeque::new(),
             access: None,
+            unjudged: 0,
             now: Moment::default(),
             epoch: 0,
             generation: 0,
@@ -177,6 +180,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     /// Hands out frames: at most about `writes` sends, then the thread looks at events again. `true`: there is
     /// more to do at once.
     pub fn turn(&mut self, writes: usize) -> bool {
+        self.judge_some();
         self.pay_owing();
         let mut left = writes;
         while left > 0 {
@@ -188,7 +192,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         self.tell_untold();
         self.counts.set_log_bytes(i64::try_from(self.pool.bytes()).unwrap_or(i64::MAX));
-        !self.jobs.is_empty() || !self.owing.is_empty()
+        !self.jobs.is_empty() || !self.owing.is_empty() || self.unjudged > 0
     }
 
     /// Connections that are still here.

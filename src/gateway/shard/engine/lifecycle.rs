@@ -73,14 +73,16 @@ impl<S: Socket, C: Control> Engine<S, C> {
         if let Some(message) = refused {
             self.error(slot, None, ErrorCode::AuthFailed, message, None);
         }
-        match identity.map(|identity| self.judged(identity)) {
-            None => {}
-            Some(Err(error)) => self.error(slot, None, ErrorCode::AuthFailed, &error.to_string(), None),
-            Some(Ok(identity)) => {
-                if self.adopt(slot, identity) {
-                    self.subscribe_from_url(slot);
-                }
+        let known = match identity.map(|identity| self.judged(identity)) {
+            None => false,
+            Some(Ok(identity)) => self.adopt(slot, identity),
+            Some(Err(error)) => {
+                self.error(slot, None, ErrorCode::AuthFailed, &error.to_string(), None);
+                false
             }
+        };
+        if known {
+            self.subscribe_from_url(slot);
         }
     }
 
@@ -173,7 +175,6 @@ impl<S: Socket, C: Control> Engine<S, C> {
     }
 
     fn look_after(&mut self, slot: usize, second: u32) {
-        self.judge_anew(slot);
         let Some(connection) = self.connections.get_mut(slot) else { return };
         if let Phase::Closing(until) = connection.phase {
             if second >= until {

@@ -1,8 +1,8 @@
 //! Rights over time: a configuration that changes reaches those who are connected, and a token that is about to end is
 //! told of.
 //!
-//! Everybody is judged anew when the rules have changed: at the next command, so that nothing is done under rules that
-//! hold no more, and within a second in any case.
+//! Everybody is judged anew when the rules have changed: some in each turn, so that messages go on meanwhile, and whoever
+//! sends a command before that, so that nothing is done under rules that hold no more.
 
 use std::sync::Arc;
 
@@ -16,12 +16,23 @@ use crate::gateway::{
 /// Longest time before its end at which a client is told that its token ends, in seconds. A token that lives for less
 /// than ten times as long is told of in the last tenth of its life.
 const NOTICE_SECONDS: u32 = 30;
+/// Connections judged in one turn: about a millisecond.
+const JUDGED_PER_TURN: usize = 256;
 const NO_LONGER_ADMITTED: &str = "no longer admitted by the rules: connect with a new token";
 
 impl<S: Socket, C: Control> Engine<S, C> {
     /// Other rules hold for whoever was let in before.
     pub(super) fn change_access(&mut self, access: Arc<Access>) {
         self.access = Some(access);
+        self.unjudged = self.connections.capacity();
+    }
+
+    /// Judges some of those who were let in before.
+    pub(super) fn judge_some(&mut self) {
+        let rest = self.unjudged.saturating_sub(JUDGED_PER_TURN);
+        for slot in rest..std::mem::replace(&mut self.unjudged, rest) {
+            self.judge_anew(slot);
+        }
     }
 
     /// The identity under the rules in force: the same, unless it was let in before they came.
