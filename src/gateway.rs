@@ -16,6 +16,7 @@ pub mod protocol;
 pub mod publisher;
 pub mod reload;
 pub mod services;
+pub mod sessions;
 pub mod shard;
 pub mod topics;
 pub mod websocket;

@@ -158,9 +158,12 @@ async fn a_refused_token_may_be_followed_by_a_good_one() {
 async fn a_token_that_is_not_refreshed_ends_the_connection_with_4401() {
     let (gateway, [issuer, ..]) = guarded();
     let mut client = gateway.client().await;
-    client.send(json!({"type": "setup", "token": issuer.token(json!({"exp": now() + 2}))})).await;
+    client.send(json!({"type": "setup", "token": issuer.token(json!({"exp": now() + 4}))})).await;
     client.expect("ready").await;
     client.subscribe("a").await;
+    let notice = client.expect_error("AUTH_REQUIRED").await;
+    assert_eq!(notice["retryable"], true, "{notice}");
+    assert!(notice["message"].as_str().unwrap().contains("send setup with a new one"), "{notice}");
     let (code, reason) = client.closed().await;
     assert_eq!(code, 4401);
     assert!(!reason.is_empty());
@@ -170,7 +173,7 @@ async fn a_token_that_is_not_refreshed_ends_the_connection_with_4401() {
 async fn a_refreshed_token_keeps_the_connection_and_its_topics() {
     let (gateway, [issuer, ..]) = guarded();
     let mut client = gateway.client().await;
-    let end = now() + 2;
+    let end = now() + 6;
     client.send(json!({"type": "setup", "token": issuer.token(json!({"exp": end}))})).await;
     client.expect("ready").await;
     client.subscribe("a").await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Gateway, Resource};
+use crate::support::{Client, Configured, Gateway, Resource};
 
 async fn publish(gateway: &Gateway, topic: &str, numbers: std::ops::RangeInclusive<u64>) {
     let mut publisher = gateway.client().await;
@@ -97,6 +97,26 @@ async fn what_no_longer_exists_is_told_with_its_numbers() {
     for n in 6..=1_005_u64 {
         assert_eq!(client.expect("message").await["seqNo"], n);
     }
+}
+
+#[tokio::test]
+async fn a_rule_says_how_much_is_kept_of_a_topic_and_may_change() {
+    let keeping = |count: u32| open().set("topics", json!([{"pattern": "a", "historyMessages": count}]));
+    let mut gateway = Configured::start(&keeping(2));
+    publish(&gateway, "a", 1..=5).await;
+    publish(&gateway, "b", 1..=5).await;
+    for (topic, first) in [("a", 4), ("b", 1)] {
+        let mut client = gateway.client().await;
+        client.send(json!({"type": "subscribe", "topic": topic, "last": 10})).await;
+        client.expect("subscribed").await;
+        expect_numbers(&mut client, topic, first..=5).await;
+    }
+    gateway.change(&keeping(3));
+    publish(&gateway, "a", 6..=8).await;
+    let mut client = gateway.client().await;
+    client.send(json!({"type": "subscribe", "topic": "a", "last": 10})).await;
+    client.expect("subscribed").await;
+    expect_numbers(&mut client, "a", 6..=8).await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod messages;
 mod outage;
 mod reloading;
 mod scope;
+mod sessions;
 
 use crate::support::NatsServer;
 

@@ -74,7 +74,7 @@ async fn rates_of_open_connections_change() {
 }
 
 #[tokio::test]
-async fn a_rotated_key_refuses_old_tokens_and_admits_new_ones_and_connections_stay() {
+async fn a_rotated_key_ends_what_the_old_one_let_in_and_admits_new_tokens() {
     let issuer = |secret: &str| {
         Issuer::keyed("https://id.example", format!("{secret}-with-32-bytes-and-more-for-tests"))
     };
@@ -101,33 +101,76 @@ async fn a_rotated_key_refuses_old_tokens_and_admits_new_ones_and_connections_st
     waiting.send(json!({"type": "setup", "token": old.token(json!({}))})).await;
     waiting.expect_error("AUTH_FAILED").await;
     waiting.publish("a", "m", json!("still here")).await;
-    assert_eq!(ann.expect_data("a").await, "still here");
-    ann.subscribe("b").await;
+    let error = ann.expect_error("AUTH_FAILED").await;
+    assert!(error["message"].as_str().unwrap().contains("no longer trusted"), "{error}");
+    assert_eq!(ann.closed().await.0, 4401);
 }
 
 #[tokio::test]
-async fn rules_anonymity_and_origins_hold_for_whoever_comes_next() {
-    let mut gateway = Configured::start(&Resource::open());
-    let mut before = gateway.subscriber(&["a"]).await;
+async fn rules_and_anonymity_hold_for_those_who_are_connected_and_origins_for_whoever_comes_next() {
+    let issuer = Issuer::shared();
+    let mut gateway = Configured::start(&issuer.admitted(Resource::open()));
+    let mut before = gateway.subscriber(&["a", "b"]).await;
+    let mut ann = gateway.client().await;
+    ann.send(json!({"type": "setup", "token": issuer.token(json!({})), "topics": ["a"]})).await;
+    ann.expect("ready").await;
+    ann.expect("subscribed").await;
     let origin = [("origin", "https://app.test")];
     let mut page = Client::connect_with(&gateway.url("/ws"), &origin).await;
     assert_eq!(page.closed().await.0, 4403);
-    gateway.change(
-        &Resource::closed()
-            .set("authentication.anonymous", json!("Allow"))
-            .set("authorization", json!([{"subscribe": ["b"]}]))
-            .set("listeners.allowedOrigins", json!(["https://app.test"])),
-    );
+    let narrow = issuer
+        .admitted(Resource::closed())
+        .set(
+            "authorization",
+            json!([{"subscribe": ["b"]}, {"users": ["ann"], "subscribe": ["a"], "publish": ["b"]}]),
+        )
+        .set("listeners.allowedOrigins", json!(["https://app.test"]));
+    gateway.change(&narrow.clone().set("authentication.anonymous", json!("Allow")));
+    // Who is connected is told what it has lost, and keeps the rest.
+    assert_eq!(before.expect_error("ACL_DENIED").await["topic"], "a");
+    before.send(json!({"type": "publish", "topic": "b", "messageId": "m", "payload": 1})).await;
+    before.expect_error("ACL_DENIED").await;
+    ann.send(json!({"type": "publish", "topic": "a", "messageId": "m", "payload": 1})).await;
+    ann.expect_error("ACL_DENIED").await;
+    ann.publish("b", "m", json!(1)).await;
+    assert_eq!(before.expect_data("b").await, 1);
     let mut page = Client::connect_with(&gateway.url("/ws"), &origin).await;
     page.subscribe("b").await;
     page.send(json!({"type": "subscribe", "topic": "a"})).await;
     page.expect_error("ACL_DENIED").await;
-    gateway.change(&Resource::closed());
+    gateway.change(&narrow);
+    for client in [&mut before, &mut page] {
+        let error = client.expect_error("AUTH_FAILED").await;
+        assert!(error["message"].as_str().unwrap().contains("without a token"), "{error}");
+        assert_eq!(client.closed().await.0, 4401);
+    }
     let mut nobody = gateway.client().await;
     nobody.send(json!({"type": "subscribe", "topic": "b"})).await;
     nobody.expect_error("AUTH_REQUIRED").await;
-    // What was granted to a connection stays with it.
-    before.publish_to_itself("a", "m", json!(1)).await;
+    ann.publish("b", "n", json!(2)).await;
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_taken_out_takes_its_clients_with_it_and_leaves_the_others() {
+    let (kept, gone) = (Issuer::shared(), Issuer::ed25519());
+    let with_one = Resource::with_tokens(&kept);
+    let mut gateway = Configured::start(&gone.admitted(with_one.clone()));
+    let mut clients = Vec::new();
+    for (user, issuer) in [("ann", &kept), ("bob", &gone)] {
+        let mut client = gateway.client().await;
+        client
+            .send(json!({"type": "setup", "token": issuer.token(json!({"sub": user})), "topics": ["a"]}))
+            .await;
+        client.expect("ready").await;
+        client.expect("subscribed").await;
+        clients.push(client);
+    }
+    gateway.change(&with_one);
+    let [ann, bob] = &mut clients[..] else { unreachable!() };
+    let error = bob.expect_error("AUTH_FAILED").await;
+    assert!(error["message"].as_str().unwrap().contains("issuer is not known"), "{error}");
+    assert_eq!(bob.closed().await.0, 4401);
+    ann.publish_to_itself("a", "m", json!(1)).await;
 }
 
 #[tokio::test]

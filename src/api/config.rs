@@ -23,6 +23,11 @@ pub struct GatewayConfig {
     /// Folder with the Secrets the spec refers to, each value in the file
     /// [`SecretKeyRef::file_name`](super::SecretKeyRef::file_name).
     pub secrets_directory: PathBuf,
+    /// Folder with the session key in the file `key` and, while it is being replaced, the one before in `previous`.
+    /// Without a folder, and where topics are in memory, each gateway makes a key of its own, and no other one honours its
+    /// sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_key_directory: Option<PathBuf>,
     /// The spec, as [`TopicGatewaySpec::for_gateway`] leaves it.
     pub spec: TopicGatewaySpec,
 }

@@ -45,6 +45,7 @@ pub(super) fn config_schema() -> Value {
             "namespace": text("Namespace of the TopicGateway.", 63),
             "generation": { "type": "integer", "minimum": 0, "description": "Generation of the TopicGateway." },
             "secretsDirectory": text("Folder with a file for each key of each Secret, as <secret>_<key>.", 4096),
+            "sessionKeyDirectory": text("Folder with the session key, as key and previous.", 4096),
             "spec": spec_schema(),
         },
         "required": ["apiVersion", "kind", "name", "namespace", "generation", "secretsDirectory", "spec"],

@@ -6,7 +6,10 @@ use super::{
     Failure, manifest, print,
     serve::{Serving, serve},
 };
-use crate::{api, gateway::config::Configuration};
+use crate::{
+    api,
+    gateway::{config::Configuration, sessions::SessionKeys},
+};
 
 /// Serve a gateway on this machine, from the very file a cluster would be given
 #[derive(Debug, clap::Args)]
@@ -49,5 +52,5 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     };
     let generation = manifests.gateway.metadata.generation.unwrap_or(1);
     let (spec, secrets) = (manifests.gateway.spec, manifests.secrets);
-    serve(Configuration { generation, spec, secrets }, serving)
+    serve(Configuration { generation, spec, secrets, session_keys: SessionKeys::random() }, serving)
 }

@@ -15,9 +15,10 @@ use crate::gateway::config::Reader;
 /// Serve a gateway from a `GatewayConfig`, as a pod does
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The file holds the name, namespace and generation of a TopicGateway, its spec, and the folder its Secrets are
-mounted in, each value as <secretsDirectory>/<secret name>_<key>. Both are looked at every second: what changes is
-taken over without closing a connection, but for the port. What is wrong is not taken over, and told in the log and by
+The file holds the name, namespace and generation of a TopicGateway, its spec, and the folders its Secrets and its
+session key are mounted in: each value as <secretsDirectory>/<secret name>_<key>, and <sessionKeyDirectory>/key and
+previous. All are looked at every second: what changes is taken over without closing a connection whose client would
+still be let in, but for the port. What is wrong is not taken over, and told in the log and by
 /status on the admin port.
 
 Examples:

@@ -7,12 +7,16 @@
 //! token ─► jws (apart) ─► issuer (signature, then exp, nbf, aud, user) ─► policy (rules + `topics` claim) ─► Identity
 //! ```
 //!
+//! When the configuration changes, who is connected is judged anew ([`Access::judge_again`]) by what is remembered of
+//! the token.
+//!
 //! Verification is `ring`'s. The clock is the caller's: `now` is passed in.
 
 use std::sync::Arc;
 
 use crate::api::{Anonymous, Filter, Pattern, Secrets, Topic, TopicGatewaySpec};
 
+mod credential;
 mod error;
 mod issuer;
 mod jwks;
@@ -24,10 +28,11 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-use issuer::Issuer;
+use issuer::{Issuer, Verified};
 use jws::Jws;
 use policy::Policy;
 
+pub use credential::Credential;
 pub use error::{AccessError, AuthError, KeyError};
 pub use jws::{sign, unverified_claims};
 
@@ -44,6 +49,8 @@ pub struct Access {
     issuers: Vec<Issuer>,
     policy: Policy,
     anonymous: Option<Arc<Identity>>,
+    /// Which of those that took each other's place it is.
+    version: u64,
 }
 
 impl Access {
@@ -62,9 +69,31 @@ impl Access {
         let policy = Policy::new(spec);
         let anonymous = (spec.authentication.anonymous == Anonymous::Allow).then(|| {
             let grants = policy.grants(ANONYMOUS, &object::Object::default());
-            Arc::new(Identity { user: ANONYMOUS.into(), grants, expires_at: None })
+            Arc::new(Identity { user: ANONYMOUS.into(), grants, expires_at: None, basis: Basis::default() })
         });
-        Ok(Self { issuers, policy, anonymous })
+        Ok(Self { issuers, policy, anonymous, version: 0 })
+    }
+
+    /// The same, to take the place of another one: whom that one has let in is to be judged anew.
+    #[must_use]
+    pub fn after(self, before: &Self) -> Self {
+        let version = before.version + 1;
+        let anonymous = self.anonymous.map(|anonymous| {
+            let basis = Basis { credential: None, version };
+            Arc::new(Identity { basis, ..Arc::unwrap_or_clone(anonymous) })
+        });
+        Self { anonymous, version, ..self }
+    }
+
+    /// Whether both let in the same clients and grant them the same.
+    pub fn judges_like(&self, other: &Self) -> bool {
+        (&self.issuers, &self.policy, self.anonymous.is_some())
+            == (&other.issuers, &other.policy, other.anonymous.is_some())
+    }
+
+    /// Whether the client was let in before this took its place.
+    pub fn is_newer_than(&self, identity: &Identity) -> bool {
+        identity.basis.version < self.version
     }
 
     /// Who a client without a token is, where such clients are admitted.
@@ -79,11 +108,31 @@ impl Access {
     pub fn authenticate(&self, token: &str, now: u64) -> Result<Arc<Identity>, AuthError> {
         let token = Jws::parse(token)?;
         let name = token.claims.text("iss").ok_or(AuthError::NoIssuer)?;
-        let issuer =
-            self.issuers.iter().find(|issuer| issuer.name == name).ok_or(AuthError::UnknownIssuer)?;
-        let verified = issuer.verify(token, now)?;
-        let grants = self.policy.grants(&verified.user, &verified.claims);
-        Ok(Arc::new(Identity { user: verified.user.into(), grants, expires_at: Some(verified.expires_at) }))
+        let verified = self.issuer(name)?.verify(token, now)?;
+        Ok(self.identity(verified))
+    }
+
+    /// Judges a client anew that another configuration has let in: as if it came now, with the token it showed then.
+    /// Takes some microseconds, for no signature is verified.
+    pub fn judge_again(&self, identity: &Identity, now: u64) -> Result<Arc<Identity>, AuthError> {
+        let Some(credential) = &identity.basis.credential else {
+            return self.anonymous().ok_or(AuthError::NoToken);
+        };
+        let claims = credential.claims()?;
+        let name = claims.text("iss").ok_or(AuthError::NoIssuer)?;
+        let verified = self.issuer(name)?.verify_again(credential, claims, now)?;
+        Ok(self.identity(verified))
+    }
+
+    fn issuer(&self, name: &str) -> Result<&Issuer, AuthError> {
+        self.issuers.iter().find(|issuer| issuer.name == name).ok_or(AuthError::UnknownIssuer)
+    }
+
+    fn identity(&self, verified: Verified) -> Arc<Identity> {
+        let Verified { user, claims, expires_at, credential } = verified;
+        let grants = self.policy.grants(&user, &claims);
+        let basis = Basis { credential: Some(credential), version: self.version };
+        Arc::new(Identity { user: user.into(), grants, expires_at: Some(expires_at), basis })
     }
 }
 
@@ -96,6 +145,15 @@ pub struct Identity {
     pub grants: Grants,
     /// When the token ends, in seconds since 1970; `None` for anonymous clients.
     pub expires_at: Option<u64>,
+    /// What it was let in for.
+    pub basis: Basis,
+}
+
+/// What a client was let in for, and by which [`Access`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Basis {
+    credential: Option<Arc<Credential>>,
+    version: u64,
 }
 
 /// Topics a client may subscribe to and publish to.

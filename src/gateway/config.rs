@@ -9,12 +9,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::sessions::SessionKeys;
 use crate::api::{Findings, GatewayConfig, SecretReference, Secrets, TopicGatewaySpec};
 
 /// Most bytes of the file; the parser refuses a little less than this with a better message.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Most bytes of one file with a Secret's value; Kubernetes allows a Secret 1 MiB in all.
 const MAX_SECRET_BYTES: u64 = 1024 * 1024;
+/// Files of the session keys in their folder.
+const SESSION_KEYS: [&str; 2] = ["key", "previous"];
 /// Files that change while they are read are read again, at most so often in a row.
 const ATTEMPTS: usize = 3;
 /// Looks between two attempts at a configuration that could not be read.
@@ -29,6 +32,8 @@ pub struct Configuration {
     pub spec: TopicGatewaySpec,
     /// The Secrets it refers to.
     pub secrets: Secrets,
+    /// What session tokens are authenticated with.
+    pub session_keys: SessionKeys,
 }
 
 /// Why a configuration cannot be had; names the file or field and what to do.
@@ -59,6 +64,16 @@ pub enum ConfigError {
         /// Name of the Secret.
         secret: String,
     },
+    /// The session key is not there or unfit.
+    #[error("sessionKeyDirectory: cannot use {path}: {error}; mount a Secret with 32 random bytes there")]
+    SessionKey {
+        /// Its generation.
+        generation: i64,
+        /// Where the key is looked for.
+        path: String,
+        /// What is wrong with it.
+        error: io::Error,
+    },
 }
 
 /// Reads a configuration, and tells cheaply whether it may have changed since.
@@ -71,6 +86,8 @@ pub struct Reader {
     /// Looks since then, as far as they are counted.
     looks: u32,
     failed: bool,
+    /// Where there are no files of session keys: the same at every reading.
+    own_keys: SessionKeys,
 }
 
 /// What tells one content of a file from another without reading it; `None` where there is no file. Symbolic links are
@@ -80,7 +97,7 @@ type Stamp = Option<(u64, u64, i64, i64, u64)>;
 impl Configuration {
     /// Whether a gateway with the other one is the same, whatever their generations.
     pub fn asks_for_the_same(&self, other: &Self) -> bool {
-        self.spec == other.spec && self.secrets == other.secrets
+        self.spec == other.spec && self.secrets == other.secrets && self.session_keys == other.session_keys
     }
 }
 
@@ -90,7 +107,7 @@ impl ConfigError {
         match self {
             Self::File(..) => None,
             Self::Invalid { generation, .. } => *generation,
-            Self::Secret { generation, .. } => Some(*generation),
+            Self::Secret { generation, .. } | Self::SessionKey { generation, .. } => Some(*generation),
         }
     }
 }
@@ -98,7 +115,7 @@ impl ConfigError {
 impl Reader {
     /// A reader of this file.
     pub fn new(file: PathBuf) -> Self {
-        Self { paths: vec![file], seen: None, looks: 0, failed: false }
+        Self { paths: vec![file], seen: None, looks: 0, failed: false, own_keys: SessionKeys::random() }
     }
 
     /// Reads the configuration. Blocks.
@@ -109,8 +126,10 @@ impl Reader {
             let result = load(&self.paths[0]).and_then(|config| {
                 self.paths.truncate(1);
                 self.paths.extend(references(&config).map(|(_, path)| path));
+                self.paths.extend(session_key_files(&config).into_iter().flatten());
                 let secrets = secrets(&config)?;
-                Ok(Configuration { generation: config.generation, spec: config.spec, secrets })
+                let session_keys = session_keys(&config)?.unwrap_or_else(|| self.own_keys.clone());
+                Ok(Configuration { generation: config.generation, spec: config.spec, secrets, session_keys })
             });
             let whole = stamps(&self.paths) == before;
             if whole || attempt == ATTEMPTS {
@@ -181,6 +200,33 @@ fn secrets(config: &GatewayConfig) -> Result<Secrets, ConfigError> {
         }
     }
     Ok(secrets)
+}
+
+/// Where the session keys are; `None` where the gateway makes one of its own. So it does where topics are in memory:
+/// their numbers begin anew with the process, and no position of an earlier one means anything.
+fn session_key_files(config: &GatewayConfig) -> Option<[PathBuf; 2]> {
+    if config.spec.backbone.memory.is_some() {
+        return None;
+    }
+    let directory = config.session_key_directory.as_ref()?;
+    Some(SESSION_KEYS.map(|name| directory.join(name)))
+}
+
+/// The session keys, as far as they are in files. Only the newest must be there.
+fn session_keys(config: &GatewayConfig) -> Result<Option<SessionKeys>, ConfigError> {
+    let Some([newest, previous]) = session_key_files(config) else { return Ok(None) };
+    let unfit = |path: &Path, error| ConfigError::SessionKey {
+        generation: config.generation,
+        path: path.display().to_string(),
+        error,
+    };
+    let key = read(&newest, MAX_SECRET_BYTES).map_err(|error| unfit(&newest, error))?;
+    let before = match read(&previous, MAX_SECRET_BYTES) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        before => Some(before.map_err(|error| unfit(&previous, error))?),
+    };
+    let keys = SessionKeys::new(key, before);
+    keys.map(Some).map_err(|error| unfit(newest.parent().unwrap_or(&newest), io::Error::other(error)))
 }
 
 fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {

@@ -3,10 +3,12 @@
 //! A position is the number of the last message that one has: what follows it is what is missing. Messages are kept
 //! as the very frames that were sent live, so that a message read again is the same to the byte.
 
+mod keeping;
 mod tail;
 
 use bytes::Bytes;
 
+pub use keeping::Keeping;
 pub use tail::{Tail, Window};
 
 use crate::api::Seq;

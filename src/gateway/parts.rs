@@ -8,6 +8,7 @@ use super::{
     access::{Access, AccessError},
     backbone::{Change, Exchange, Gone, nats::BackboneError},
     config::Configuration,
+    history::Keeping,
     http::{Front, OriginError, Origins},
     metrics::Metrics,
     shard::{Inbox, Settings, ShardEvent},
@@ -40,6 +41,8 @@ pub(super) struct Parts {
     pub(super) limits: Limits,
     pub(super) settings: Settings,
     pub(super) metrics: MetricsSpec,
+    /// Of topics in memory.
+    pub(super) keeping: Keeping,
 }
 
 /// Where the parts are used.
@@ -56,13 +59,14 @@ pub(super) struct Places {
 impl Parts {
     /// Makes them, without effect on anything that runs.
     pub(super) fn new(configuration: &Configuration, files: Shares) -> Result<Self, PartsError> {
-        let Configuration { spec, secrets, .. } = configuration;
+        let Configuration { spec, secrets, session_keys, .. } = configuration;
         Ok(Self {
             access: Access::new(spec, secrets)?,
             origins: Origins::parse(&spec.listeners.allowed_origins)?,
             limits: within(&spec.limits, files),
-            settings: Settings::new(spec),
+            settings: Settings::new(spec, session_keys),
             metrics: spec.metrics.clone(),
+            keeping: Keeping::new(spec),
         })
     }
 }
@@ -79,10 +83,17 @@ impl Places {
     /// have ended.
     pub(super) async fn put(&mut self, parts: Parts, change: Change) -> Result<(), Gone> {
         self.backbone.take_over(change).await?;
-        self.access.store(Arc::new(parts.access));
+        let before = self.access.load_full();
+        if !parts.access.judges_like(&before) {
+            let access = Arc::new(parts.access.after(&before));
+            // For newcomers before it is for those who are there: whoever comes between is judged by the new one.
+            self.access.store(access.clone());
+            self.inboxes.iter().for_each(|inbox| inbox.push(ShardEvent::Access(access.clone())));
+        }
         self.front.origins.store(Arc::new(parts.origins));
         self.front.admission.limit(parts.limits);
         self.metrics.fold(&parts.metrics);
+        self.backbone.keep(parts.keeping);
         let settings = Arc::new(parts.settings);
         for inbox in self.inboxes.iter() {
             inbox.push(ShardEvent::Settings(settings.clone()));

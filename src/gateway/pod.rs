@@ -92,7 +92,8 @@ impl Pod {
     /// Starts everything. The gateway serves from here on, though it may not be ready yet.
     pub async fn start(configuration: Configuration, options: Options) -> Result<Self, StartError> {
         let Options { public, admin, demo, files, source } = options;
-        let Parts { access, origins, limits, settings, metrics } = Parts::new(&configuration, files)?;
+        let Parts { access, origins, limits, settings, metrics, keeping } =
+            Parts::new(&configuration, files)?;
         let access = Arc::new(ArcSwap::from_pointee(access));
         let (tasks, control, accept) =
             (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
@@ -106,6 +107,7 @@ impl Pod {
             counts: counts.clone(),
             tasks: tasks.clone(),
             cancel: control.clone(),
+            keeping: Arc::new(ArcSwap::from_pointee(keeping)),
         };
         let Configuration { spec, secrets, .. } = &configuration;
         let (backbone, exchange) =

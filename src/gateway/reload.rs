@@ -6,7 +6,8 @@
 //! | changed | from when on |
 //! |---|---|
 //! | limits, topic rules, heartbeat | at once, for open connections too |
-//! | issuers, keys, rules, `anonymous` | for every token that is checked from now on; who is known keeps what was granted |
+//! | issuers, keys, rules, `anonymous` | at the next command of an open connection, for its subscriptions within a second; who would not be let in any more is closed |
+//! | session keys | for every session that begins or is resumed from now on |
 //! | `allowedOrigins` | for connections that begin from now on |
 //! | metrics, drain | at the next scrape, at the drain |
 //! | credentials and certificates towards NATS | at the next connection to NATS |

@@ -11,6 +11,8 @@ use super::{Issuer, NatsServer};
 pub(crate) struct Resource {
     spec: Value,
     secrets: Vec<Value>,
+    /// Files of the session keys.
+    session_keys: Vec<(String, String)>,
 }
 
 impl Resource {
@@ -23,7 +25,7 @@ impl Resource {
 
     /// Memory backbone; nobody may do anything.
     pub(crate) fn closed() -> Self {
-        Self { spec: json!({"backbone": {"memory": {}}}), secrets: Vec::new() }
+        Self { spec: json!({"backbone": {"memory": {}}}), secrets: Vec::new(), session_keys: Vec::new() }
     }
 
     /// Memory backbone; a token of this issuer is needed, its bearer may do everything.
@@ -63,9 +65,17 @@ impl Resource {
         self
     }
 
+    /// Authenticates sessions with these keys instead of one that the gateway makes for itself.
+    pub(crate) fn session_keys(mut self, newest: &str, previous: Option<&str>) -> Self {
+        let files = [("key", Some(newest)), ("previous", previous)];
+        self.session_keys =
+            files.into_iter().filter_map(|(name, key)| Some((name.into(), key?.into()))).collect();
+        self
+    }
+
     /// What the controller makes of it for a pod, with the Secrets in this folder.
     pub(crate) fn gateway_config(&self, generation: i64, secrets: &Path) -> String {
-        json!({
+        let mut config = json!({
             "apiVersion": "topicgateway.io/v1alpha1",
             "kind": "GatewayConfig",
             "name": "test",
@@ -73,18 +83,21 @@ impl Resource {
             "generation": generation,
             "secretsDirectory": secrets,
             "spec": self.spec,
-        })
-        .to_string()
+        });
+        if !self.session_keys.is_empty() {
+            config["sessionKeyDirectory"] = json!(secrets);
+        }
+        config.to_string()
     }
 
-    /// The values of the Secrets, by the names that their files have in a pod.
+    /// The values of the Secrets and the session keys, by the names that their files have in a pod.
     pub(crate) fn secret_files(&self) -> Vec<(String, String)> {
         let files = self.secrets.iter().flat_map(|secret| {
             let name = secret["metadata"]["name"].as_str().unwrap();
             let values = secret["stringData"].as_object().unwrap();
             values.iter().map(move |(key, value)| (format!("{name}_{key}"), value.as_str().unwrap().into()))
         });
-        files.collect()
+        files.chain(self.session_keys.iter().cloned()).collect()
     }
 
     /// The file: the resource, then the Secrets.

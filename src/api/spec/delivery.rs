@@ -22,7 +22,8 @@ pub struct TopicRule {
     #[serde(default = "default_ack_timeout")]
     #[schemars(range(min = 1, max = 3600))]
     pub ack_timeout_seconds: i32,
-    /// Messages of each topic that a backbone in memory keeps; on NATS the stream has its own limits.
+    /// Messages of each topic that a backbone in memory keeps, as far as 1 KiB for each (at least 1 MiB) and 64 MiB for
+    /// all topics suffice. On NATS the stream has limits of its own.
     #[serde(default = "default_history")]
     #[schemars(range(min = 1, max = 100_000))]
     pub history_messages: i32,
@@ -42,7 +43,6 @@ fn default_ack_timeout() -> i32 {
     10
 }
 
-/// Messages a topic in memory keeps where no rule says otherwise.
 fn default_history() -> i32 {
     1000
 }

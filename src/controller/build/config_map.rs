@@ -15,6 +15,7 @@ pub(super) fn build(parent: &Parent<'_>) -> Result<Child, Problem> {
         namespace: parent.namespace.to_owned(),
         generation: parent.inputs.gateway.metadata.generation.unwrap_or_default(),
         secrets_directory: names::SECRETS_DIRECTORY.into(),
+        session_key_directory: Some(names::SESSION_KEY_DIRECTORY.into()),
         spec: parent.spec.for_gateway(),
     };
     let name = names::config_map(parent.name);

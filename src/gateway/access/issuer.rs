@@ -1,11 +1,12 @@
 //! One entry of `authentication.jwt`: whose tokens are accepted and when.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
 use super::{
     ANONYMOUS, AccessError, AuthError, MAX_USER_BYTES,
+    credential::Credential,
     error::KeyError,
     jwks,
     jws::Jws,
@@ -26,7 +27,7 @@ const MAX_TRIES: usize = 8;
 type Reader = fn(&[u8]) -> Result<Vec<Key>, KeyError>;
 
 /// An issuer with its keys.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Issuer {
     /// The `iss` claim.
     pub(super) name: String,
@@ -34,7 +35,7 @@ pub(super) struct Issuer {
     /// Empty: whatever the kind of the key allows.
     algorithms: Vec<JwtAlgorithm>,
     user_claim: String,
-    keys: Vec<Key>,
+    keys: Vec<Arc<Key>>,
 }
 
 /// What a token that is accepted says.
@@ -42,6 +43,7 @@ pub(super) struct Verified {
     pub(super) user: String,
     pub(super) claims: Object,
     pub(super) expires_at: u64,
+    pub(super) credential: Arc<Credential>,
 }
 
 impl Issuer {
@@ -72,7 +74,7 @@ impl Issuer {
             audiences: spec.audiences.clone(),
             algorithms: spec.algorithms.clone(),
             user_claim: spec.user_claim.clone(),
-            keys,
+            keys: keys.into_iter().map(Arc::new).collect(),
         })
     }
 
@@ -84,10 +86,32 @@ impl Issuer {
         }
         let mut fitting =
             self.keys.iter().filter(|key| key.fits(token.algorithm, token.kid.as_deref())).take(MAX_TRIES);
-        if !fitting.any(|key| key.material.verifies(token.algorithm, token.signed, &token.signature)) {
-            return Err(AuthError::Signature);
+        let signer =
+            fitting.find(|key| key.material.verifies(token.algorithm, token.signed, &token.signature));
+        let signer = signer.ok_or(AuthError::Signature)?.clone();
+        let credential = Credential::new(token.claims_text, token.algorithm, token.kid, signer);
+        self.accept(token.claims, Arc::new(credential), now)
+    }
+
+    /// Accepts a token that was accepted before, maybe under another configuration, or says why not. Its signature held
+    /// then: what counts now is whether the key may still sign.
+    pub(super) fn verify_again(
+        &self,
+        credential: &Arc<Credential>,
+        claims: Object,
+        now: u64,
+    ) -> Result<Verified, AuthError> {
+        if !self.algorithms.is_empty() && !self.algorithms.contains(&credential.algorithm) {
+            return Err(AuthError::Algorithm);
         }
-        let claims = token.claims;
+        if !self.keys.iter().any(|key| credential.is_signed_by(key)) {
+            return Err(AuthError::Untrusted);
+        }
+        self.accept(claims, credential.clone(), now)
+    }
+
+    /// Judges the claims of a token whose signature holds.
+    fn accept(&self, claims: Object, credential: Arc<Credential>, now: u64) -> Result<Verified, AuthError> {
         let expires_at = time(&claims, "exp")?.ok_or(AuthError::NoExpiry)?;
         if now >= expires_at {
             return Err(AuthError::Expired);
@@ -105,7 +129,7 @@ impl Issuer {
         if user == ANONYMOUS {
             return Err(AuthError::Anonymous);
         }
-        Ok(Verified { user, claims, expires_at })
+        Ok(Verified { user, claims, expires_at, credential })
     }
 
     /// RFC 7519 §4.1.3: one text, or a list of them.

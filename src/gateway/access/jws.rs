@@ -15,6 +15,8 @@ pub(super) struct Jws<'a> {
     pub(super) kid: Option<String>,
     /// The claims.
     pub(super) claims: Object,
+    /// The claims as they stand in the token, in JSON.
+    pub(super) claims_text: Box<[u8]>,
     /// What was signed: header and claims as they stand in the token.
     pub(super) signed: &'a [u8],
     /// The signature's bytes.
@@ -30,7 +32,8 @@ impl<'a> Jws<'a> {
         let (signed, signature) = token.rsplit_once('.').ok_or(AuthError::Malformed)?;
         let (header, claims) = signed.split_once('.').ok_or(AuthError::Malformed)?;
         // Should there be more dots, they are among the claims and no base64url.
-        let (header, claims) = (object(header)?, object(claims)?);
+        let claims_text: Box<[u8]> = decoded(claims)?.into();
+        let (header, claims) = (object(&decoded(header)?)?, object(&claims_text)?);
         if header.get("crit").is_some() {
             return Err(AuthError::Critical);
         }
@@ -41,14 +44,17 @@ impl<'a> Jws<'a> {
         };
         let algorithm = header.get("alg").ok_or(AuthError::Malformed)?;
         let algorithm = JwtAlgorithm::deserialize(algorithm).map_err(|_| AuthError::Algorithm)?;
-        let signature = BASE64URL.decode(signature).map_err(|_| AuthError::Malformed)?;
-        Ok(Self { algorithm, kid, claims, signed: signed.as_bytes(), signature })
+        let signature = decoded(signature)?;
+        Ok(Self { algorithm, kid, claims, claims_text, signed: signed.as_bytes(), signature })
     }
 }
 
-fn object(part: &str) -> Result<Object, AuthError> {
-    let json = BASE64URL.decode(part).map_err(|_| AuthError::Malformed)?;
-    serde_json::from_slice(&json).map_err(|_| AuthError::Malformed)
+fn decoded(part: &str) -> Result<Vec<u8>, AuthError> {
+    BASE64URL.decode(part).map_err(|_| AuthError::Malformed)
+}
+
+fn object(json: &[u8]) -> Result<Object, AuthError> {
+    serde_json::from_slice(json).map_err(|_| AuthError::Malformed)
 }
 
 /// A token's claims as they stand there, whoever signed them: to show them to the one who holds the token, never to

@@ -12,7 +12,7 @@ use super::error::KeyError;
 use crate::api::JwtAlgorithm;
 
 /// A key and what the document it comes from says about it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Key {
     /// Its name; a key without one may have signed any token.
     pub(super) kid: Option<String>,
@@ -23,6 +23,7 @@ pub(super) struct Key {
 }
 
 /// What verifies.
+#[derive(PartialEq, Eq)]
 pub(super) enum Material {
     /// A shared secret.
     Secret(Vec<u8>),

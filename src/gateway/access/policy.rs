@@ -11,7 +11,7 @@ use crate::api::{AuthorizationRule, Backbone, Pattern, TopicGatewaySpec};
 const MAX_TOKEN_PATTERNS: usize = 1024;
 
 /// The rules, and what the gateway offers at all.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Policy {
     rules: Vec<AuthorizationRule>,
     scope: Arc<[Pattern]>,

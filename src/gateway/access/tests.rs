@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::api::{JwtAlgorithm, SecretKeyRef};
 
+mod again;
 mod algorithms;
 mod configuration;
 mod policy;

@@ -14,6 +14,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -25,7 +26,7 @@ use super::{
 };
 use crate::{
     api::{Backbone, Filter, NatsBackbone, NatsTls, Secrets, SubscriptionMode},
-    gateway::shard::Inbox,
+    gateway::{history::Keeping, shard::Inbox},
 };
 
 /// Changes of interest, publishes and reads that wait for the backbone's task, each.
@@ -61,6 +62,8 @@ pub(crate) struct Surroundings {
     pub(crate) tasks: TaskTracker,
     /// Ends them.
     pub(crate) cancel: CancellationToken,
+    /// How much is kept of topics in memory.
+    pub(crate) keeping: Arc<ArcSwap<Keeping>>,
 }
 
 /// The backbone in use.
@@ -113,6 +116,11 @@ impl Exchange {
         next.run(Post { changes, requests, reads, status: sender, wanted, unanswered, asked }, &around);
         let handle = Handle { interests, publishes, reads: read, status };
         Ok((handle, Self { spec: spec.clone(), keys, ask, around }))
+    }
+
+    /// Keeps so much of topics in memory from their next message on.
+    pub(crate) fn keep(&self, keeping: Keeping) {
+        self.around.keeping.store(Arc::new(keeping));
     }
 
     /// Makes what this resource asks for. Nothing changes before [`Exchange::take_over`].

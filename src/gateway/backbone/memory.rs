@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     api::{Filter, Seq, Topic},
     gateway::{
-        history::{Kept, Tail, Window},
+        history::{Keeping, Kept, Tail},
         protocol::{body, event},
         shard::{Arrival, ShardEvent},
     },
@@ -28,8 +29,6 @@ use crate::{
 /// Topics whose number is remembered; it must not be forgotten, so that one more is refused.
 pub const MAX_TOPICS: usize = 100_000;
 
-/// What is kept of each topic.
-const KEPT: Window = Window { messages: 1_000, bytes: 1024 * 1024 };
 /// What is kept of all topics together, in bytes of frames; beyond it the message that came first goes first.
 const KEPT_BYTES: usize = 64 * 1024 * 1024;
 
@@ -38,13 +37,14 @@ const BATCH: usize = 256;
 
 /// Starts the task of a backbone that is always connected and numbers each topic from 1.
 pub(crate) fn run(post: Post, around: &Surroundings) {
-    let Surroundings { inboxes, counts, tasks, cancel } = around.clone();
+    let Surroundings { inboxes, counts, tasks, cancel, keeping } = around.clone();
     let memory = Memory {
         interests: Interests::default(),
         topics: HashMap::new(),
         order: VecDeque::new(),
         kept: 0,
         bytes: 0,
+        keeping,
         deliveries: Deliveries::new(inboxes, cancel.clone()),
         counts,
     };
@@ -63,6 +63,8 @@ struct Memory {
     kept: usize,
     /// Bytes of their frames, at most [`KEPT_BYTES`].
     bytes: usize,
+    /// How much of each topic.
+    keeping: Arc<ArcSwap<Keeping>>,
     deliveries: Deliveries,
     counts: Arc<Counts>,
 }
@@ -180,7 +182,7 @@ impl Memory {
         self.order.push_back((topic.shared().clone(), message.seq));
         let tail = self.topics.entry(topic.shared().clone()).or_default();
         let (kept, bytes) = (tail.len(), tail.bytes());
-        tail.push(message, KEPT);
+        tail.push(message, self.keeping.load().window(topic.as_str()));
         self.kept = self.kept + tail.len() - kept;
         self.bytes = self.bytes + tail.bytes() - bytes;
         while self.bytes > KEPT_BYTES {

@@ -152,3 +152,76 @@ fn the_swap_of_a_volume_is_seen() {
     fs::remove_dir_all(at("..1")).unwrap();
     assert_eq!(seen(reader.look()), Some((2, "two".into())));
 }
+
+impl Files {
+    /// Names the folder of session keys, which is this one.
+    fn with_session_key(&self, key: &str) {
+        let directory = format!("sessionKeyDirectory: {}\nspec:", self.0.path().display());
+        self.write("config.yaml", &text(1, self.0.path()).replace("spec:", &directory));
+        self.write("key", key);
+    }
+}
+
+fn session_keys(newest: &str, previous: Option<&str>) -> SessionKeys {
+    SessionKeys::new(newest.into(), previous.map(Into::into)).unwrap()
+}
+
+const ONE: &str = "0123456789abcdef";
+const TWO: &str = "fedcba9876543210";
+
+#[test]
+fn session_keys_are_read_and_followed_as_they_rotate() {
+    let (files, mut reader) = Files::new();
+    files.with_session_key(ONE);
+    let first = reader.read().unwrap();
+    assert_eq!(first.session_keys, session_keys(ONE, None));
+    reader.look();
+    assert!(reader.look().is_none());
+    files.write("previous", TWO);
+    let second = reader.look().unwrap().unwrap();
+    assert_eq!(second.session_keys, session_keys(ONE, Some(TWO)));
+    assert!(!second.asks_for_the_same(&first));
+    files.remove("previous");
+    files.write("key", TWO);
+    assert_eq!(reader.look().unwrap().unwrap().session_keys, session_keys(TWO, None));
+}
+
+#[test]
+fn a_session_key_that_is_missing_or_short_is_told_with_its_place() {
+    let (files, mut reader) = Files::new();
+    files.with_session_key("short");
+    let error = reader.read().unwrap_err();
+    assert_eq!(error.generation(), Some(1));
+    let told = error.to_string();
+    assert!(
+        told.starts_with("sessionKeyDirectory: cannot use ") && told.contains("it has 5 bytes"),
+        "{told}"
+    );
+    assert!(!told.contains("short"), "{told}");
+    files.remove("key");
+    let told = reader.read().unwrap_err().to_string();
+    assert!(
+        told.contains("/key: No such file") && told.contains("mount a Secret with 32 random bytes"),
+        "{told}"
+    );
+}
+
+#[test]
+fn sessions_of_topics_in_memory_end_with_the_process() {
+    let (files, mut reader) = Files::new();
+    files.with_session_key(ONE);
+    let path = files.0.path().join("config.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(path, format!("{}spec: {{backbone: {{memory: {{}}}}}}\n", text.split("spec:").next().unwrap()))
+        .unwrap();
+    assert_ne!(reader.read().unwrap().session_keys, session_keys(ONE, None));
+}
+
+#[test]
+fn without_a_folder_the_session_key_is_one_of_this_process_and_stays() {
+    let (_files, mut reader) = Files::new();
+    let (first, second) = (reader.read().unwrap(), reader.read().unwrap());
+    assert!(first.asks_for_the_same(&second));
+    let (_files, mut other) = Files::new();
+    assert_ne!(other.read().unwrap().session_keys, first.session_keys);
+}

@@ -21,6 +21,7 @@ mod history;
 mod lagging;
 mod ledger;
 mod lifecycle;
+mod rights;
 mod subscriptions;
 mod table;
 
@@ -41,7 +42,9 @@ use super::{
     Settings,
     inbox::{ConnectionId, Request, ShardEvent},
 };
-use crate::gateway::{backbone::InterestChange, log::Pool, metrics::ShardCounts, topics::Registry};
+use crate::gateway::{
+    access::Access, backbone::InterestChange, log::Pool, metrics::ShardCounts, topics::Registry,
+};
 
 /// The time, as the thread hands it in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,6 +105,10 @@ pub struct Engine<S, C> {
     unasked: Vec<usize>,
     /// Interest changes the backbone had no room for; bounded by [`UNTOLD`] in what makes new ones.
     untold: VecDeque<InterestChange>,
+    /// The rules, once they have changed; before, everybody was let in by those in force.
+    access: Option<Arc<Access>>,
+    /// Slots below this one have not been judged by them yet.
+    unjudged: usize,
     now: Moment,
     epoch: u32,
     generation: u32,
@@ -137,6 +144,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
             unread: Vec::new(),
             unasked: Vec::new(),
             untold: VecDeque::new(),
+            access: None,
+            unjudged: 0,
             now: Moment::default(),
             epoch: 0,
             generation: 0,
@@ -164,6 +173,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             ShardEvent::Published { connection, id, topic, message_id, answer } => {
                 self.published(connection, id.as_ref(), &topic, &message_id, answer);
             }
+            ShardEvent::Access(access) => self.change_access(access),
             ShardEvent::Settings(settings) => self.change_settings(settings),
             ShardEvent::Drain { window } => self.drain(window),
         }
@@ -172,6 +182,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     /// Hands out frames: at most about `writes` sends, then the thread looks at events again. `true`: there is
     /// more to do at once.
     pub fn turn(&mut self, writes: usize) -> bool {
+        self.judge_some();
         self.pay_owing();
         let mut left = writes;
         while left > 0 {
@@ -183,7 +194,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         self.tell_untold();
         self.counts.set_log_bytes(i64::try_from(self.pool.bytes()).unwrap_or(i64::MAX));
-        !self.jobs.is_empty() || !self.owing.is_empty()
+        !self.jobs.is_empty() || !self.owing.is_empty() || self.unjudged > 0
     }
 
     /// Connections that are still here.

@@ -13,7 +13,7 @@ use super::Settings;
 use crate::{
     api::{Filter, Seq, Topic},
     gateway::{
-        access::Identity,
+        access::{Access, Identity},
         history::{HistoryError, Page, Start},
         limits::Seat,
         websocket::CloseCode,
@@ -141,6 +141,8 @@ pub enum ShardEvent {
         /// What became of it.
         answer: PublishAnswer,
     },
+    /// Judge everybody who was let in before by these rules.
+    Access(Arc<Access>),
     /// Go on under these settings, with everybody who is connected.
     Settings(Arc<Settings>),
     /// Tell everybody to go elsewhere and close them evenly over this time; the thread ends when all are gone.

@@ -1,8 +1,14 @@
 //! What the shards need of the resource.
 
+use std::sync::Arc;
+
 use crate::{
     api::{Delivery, Filter, Pattern, SlowConsumer, TopicGatewaySpec, TopicRule},
-    gateway::{log::Window, protocol::session::Policy},
+    gateway::{
+        log::Window,
+        protocol::session::Policy,
+        sessions::{SessionKeys, Sessions},
+    },
 };
 
 /// The part of the resource that decides how a shard treats its connections.
@@ -17,7 +23,7 @@ pub struct Settings {
     /// Limits of one connection.
     pub session: Policy,
     /// Issues and verifies session tokens.
-    pub sessions: Sessions,
+    pub sessions: Arc<Sessions>,
     /// How topics behave; the first match wins.
     pub rules: Vec<(Pattern, Rule)>,
 }
@@ -33,7 +39,7 @@ pub struct Rule {
 
 impl Settings {
     /// The settings a resource asks for. Values are those its schema lets through.
-    pub fn new(spec: &TopicGatewaySpec) -> Self {
+    pub fn new(spec: &TopicGatewaySpec, keys: &SessionKeys) -> Self {
         let limits = &spec.limits;
         let natural = |value: i32| u32::try_from(value).unwrap_or(0);
         Self {
@@ -49,7 +55,7 @@ impl Settings {
                 subscribe_per_second: natural(limits.subscribe_per_second),
                 message_bytes: natural(limits.message_bytes) as usize,
             },
-            sessions: Sessions,
+            sessions: Arc::new(Sessions::new(keys, natural(spec.session_seconds).into())),
             rules: spec.topics.iter().map(|rule| (rule.pattern.clone(), Rule::from(rule))).collect(),
         }
     }
@@ -66,21 +72,5 @@ impl From<&TopicRule> for Rule {
         let seconds = u32::try_from(rule.ack_timeout_seconds).unwrap_or(1);
         let ack_seconds = (rule.delivery == Delivery::AtLeastOnce).then_some(seconds);
         Self { slow_consumer: rule.slow_consumer, ack_seconds }
-    }
-}
-
-/// Stands in until session tokens are merged.
-#[derive(Debug, Clone, Default)]
-pub struct Sessions;
-
-impl Sessions {
-    /// Issues.
-    pub fn issue(&self, user: &str, _: u64) -> String {
-        format!("provisional:{user}")
-    }
-
-    /// Verifies.
-    pub fn verify(&self, token: &str, user: &str, _: u64) -> Result<(), ()> {
-        if token == format!("provisional:{user}") { Ok(()) } else { Err(()) }
     }
 }

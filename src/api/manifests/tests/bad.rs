@@ -225,9 +225,9 @@ fn delivery_and_sessions() {
         let wrong = format!(
             "6: spec.slo.objective: {objective:?} is not allowed; write a share in percent from 50 to 99.999, as \"99.9\""
         );
-        let shorter = format!("6: spec.slo.objective: must have at most 6 characters, has 7; shorten it");
-        let expected = if objective.len() > 6 { shorter } else { wrong };
-        spec(&format!("{MEMORY}  slo: {{objective: '{objective}'}}\n"), &[&expected]);
+        let longer = "6: spec.slo.objective: must have at most 6 characters, has 7; shorten it";
+        let expected = if objective.len() > 6 { longer } else { &wrong };
+        spec(&format!("{MEMORY}  slo: {{objective: '{objective}'}}\n"), &[expected]);
     }
     spec(
         &format!("{MEMORY}  slo: {{objective: 99.9}}\n"),

@@ -18,6 +18,7 @@ async fn start(shards: &Shards) -> (Handle, Arc<Counts>, TaskTracker, Cancellati
         counts: counts.clone(),
         tasks: tasks.clone(),
         cancel: cancel.clone(),
+        keeping: Arc::default(),
     };
     let (handle, _) = Exchange::start(&Backbone::default(), &Secrets::default(), around).await.unwrap();
     (handle, counts, tasks, cancel)

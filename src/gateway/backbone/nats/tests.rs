@@ -55,6 +55,7 @@ impl Rig {
             counts: counts.clone(),
             tasks: tasks.clone(),
             cancel: cancel.clone(),
+            keeping: Arc::default(),
         };
         let (handle, exchange) = Exchange::start(spec, secrets, around).await?;
         Ok(Self { shards, handle, exchange, counts, tasks, cancel })

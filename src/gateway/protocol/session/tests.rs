@@ -5,7 +5,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     api::{Filter, Limits, Pattern},
-    gateway::{access::Grants, history::Start, protocol::command::Token},
+    gateway::{
+        access::{Basis, Grants},
+        history::Start,
+        protocol::command::Token,
+    },
 };
 
 struct Topics(&'static [&'static str]);
@@ -44,7 +48,7 @@ fn patterns(list: &[&str]) -> Vec<Pattern> {
 fn ann() -> Arc<Identity> {
     let scope = patterns(&["prices.>", "chat.>"]).into();
     let grants = Grants { subscribe: patterns(&["prices.>"]), publish: patterns(&["chat.*"]), scope };
-    Arc::new(Identity { user: "ann".into(), grants, expires_at: None })
+    Arc::new(Identity { user: "ann".into(), grants, expires_at: None, basis: Basis::default() })
 }
 
 fn known() -> Session {

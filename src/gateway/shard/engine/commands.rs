@@ -64,6 +64,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     /// Takes in what a client sent. Stops where the connection has to wait for an answer; the rest is kept and
     /// the connection is not [`Engine::is_reading`] until then.
     pub fn received(&mut self, slot: usize, mut input: &mut [u8]) {
+        self.judge_anew(slot);
         while self.is_reading(slot) {
             match self.step(slot, input) {
                 Ok((used, step)) => {
@@ -183,7 +184,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let Some(slot) = self.slot(id) else { return };
         let pause = self.connections.get_mut(slot).and_then(|connection| connection.pause.as_mut());
         let Some(setup) = pause.and_then(|pause| pause.setup.take()) else { return };
-        match result {
+        match result.and_then(|identity| self.judged(identity).map_err(|error| error.to_string())) {
             Err(message) => self.error(slot, setup.id.as_ref(), ErrorCode::AuthFailed, &message, None),
             Ok(identity) => {
                 if self.adopt(slot, identity) {
@@ -204,10 +205,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             self.close(slot, CloseCode::Capacity, "the user is at its limit of connections");
             return false;
         }
-        connection.ends_at = identity.expires_at.map_or(0, |end| {
-            let left = end.saturating_sub(self.now.unix);
-            self.now.second().saturating_add(u32::try_from(left).unwrap_or(u32::MAX)).max(1)
-        });
+        connection.ends(identity.expires_at, self.now.second(), self.now.unix);
         connection.session.authenticated(identity);
         true
     }

@@ -54,6 +54,8 @@ pub(super) struct Connection<S> {
     pub(super) pong_by: u32,
     /// Second by which the client must be authenticated, or its token renewed; 0: no end.
     pub(super) ends_at: u32,
+    /// Second at which the client is told that its token ends; 0: not to be told, or told already.
+    pub(super) notice_at: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -57,6 +57,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             ping_at: second + 1 + spread(slot, self.settings.heartbeat_seconds),
             pong_by: 0,
             ends_at: second + SETUP_SECONDS,
+            notice_at: 0,
         });
         self.counts.connection_opened();
         if let Some((code, reason)) = close {
@@ -73,9 +74,15 @@ impl<S: Socket, C: Control> Engine<S, C> {
         if let Some(message) = refused {
             self.error(slot, None, ErrorCode::AuthFailed, message, None);
         }
-        if let Some(identity) = identity
-            && self.adopt(slot, identity)
-        {
+        let known = match identity.map(|identity| self.judged(identity)) {
+            None => false,
+            Some(Ok(identity)) => self.adopt(slot, identity),
+            Some(Err(error)) => {
+                self.error(slot, None, ErrorCode::AuthFailed, &error.to_string(), None);
+                false
+            }
+        };
+        if known {
             self.subscribe_from_url(slot);
         }
     }
@@ -184,6 +191,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 "not authenticated in time: send setup within 10 seconds"
             };
             self.close(slot, CloseCode::Unauthenticated, reason);
+        } else if connection.notice_at != 0 && second >= connection.notice_at {
+            self.give_notice(slot, second);
         } else if connection.pong_by != 0 && second >= connection.pong_by {
             // A slow reader that does read is alive: its pong is behind what it has not read yet.
             if connection.lag.as_mut().is_some_and(|lag| std::mem::take(&mut lag.moved)) {

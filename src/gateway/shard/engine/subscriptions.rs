@@ -87,6 +87,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         for Waiting { connection, id, catch_up } in waiting {
             if let Some(slot) = self.slot(connection) {
+                self.judge_anew(slot);
                 self.attach(slot, index, id, catch_up);
             }
         }
@@ -130,6 +131,11 @@ impl<S: Socket, C: Control> Engine<S, C> {
         };
         if !connection.is_open() {
             return;
+        }
+        if !may_subscribe(&connection.session, &socket.filter) {
+            // The rules or the token have changed since it was asked for.
+            let filter = socket.filter.clone();
+            return self.error(slot, id.as_ref(), ErrorCode::AclDenied, RIGHT_ENDED, Some(filter.as_str()));
         }
         let held = connection.held.iter().any(|held| held.socket == index);
         let catch_up = catch_up.filter(|_| !held);

@@ -6,6 +6,7 @@ mod keeping_up;
 mod lagging;
 mod life;
 mod random;
+mod rights;
 mod settings;
 
 use std::{
@@ -20,12 +21,13 @@ use super::{Control, Engine, Moment, Socket};
 use crate::{
     api::{Filter, Limits, Pattern, TopicGatewaySpec},
     gateway::{
-        access::{Grants, Identity},
+        access::{Basis, Grants, Identity},
         backbone::InterestChange,
         history::{Kept, Page, Tail, Window},
         limits::Admission,
         metrics::ShardCounts,
         protocol::{body, event},
+        sessions::SessionKeys,
         shard::{Arrival, ConnectionId, Greeting, Request, Settings, ShardEvent},
         topics::Registry,
     },
@@ -201,14 +203,14 @@ fn identity(user: &str, patterns: &[&str]) -> Arc<Identity> {
     let patterns: Vec<Pattern> = patterns.iter().map(|text| text.parse().unwrap()).collect();
     let grants =
         Grants { subscribe: patterns.clone(), publish: patterns, scope: vec![">".parse().unwrap()].into() };
-    Arc::new(Identity { user: user.into(), grants, expires_at: None })
+    Arc::new(Identity { user: user.into(), grants, expires_at: None, basis: Basis::default() })
 }
 
 impl Bench {
     fn new(spec: &str) -> Self {
         let spec: TopicGatewaySpec = serde_json::from_str(spec).unwrap();
         let (asked, registry, counts) = (Asked::default(), Registry::new(), Arc::new(ShardCounts::default()));
-        let settings = Arc::new(Settings::new(&spec));
+        let settings = Arc::new(Settings::new(&spec, &SessionKeys::random()));
         let engine = Engine::new(0, settings, asked.clone(), counts, registry.clone());
         let admission = Admission::new(&Limits { connections_per_user: 2, ..Limits::default() });
         let moment = Moment { ms: 0, unix: 1_000_000 };

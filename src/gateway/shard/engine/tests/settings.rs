@@ -5,7 +5,7 @@ use super::*;
 impl Bench {
     fn change(&mut self, spec: &str) {
         let spec: TopicGatewaySpec = serde_json::from_str(spec).unwrap();
-        self.engine.event(ShardEvent::Settings(Arc::new(Settings::new(&spec))));
+        self.engine.event(ShardEvent::Settings(Arc::new(Settings::new(&spec, &SessionKeys::random()))));
     }
 }
 
