@@ -1,0 +1,228 @@
+//! Where a client is on one topic: order, the chain of `prevSeqNo`, and what it is owed.
+
+use std::collections::HashSet;
+
+use super::{
+    answers::Wrong,
+    gaps::Gap,
+    history::{Nanos, Seq},
+    report::Rule,
+    truth::Key,
+};
+
+/// A stretch, over any number of connections, within which nothing may be missing.
+#[derive(Debug)]
+pub(super) struct Span {
+    /// What follows this position is owed.
+    pub(super) start: Seq,
+    /// What was published later than this is owed in any case.
+    pub(super) began: Nanos,
+    /// The life of the stream at the start, as far as known.
+    pub(super) epoch: Option<u32>,
+    /// Whether the topic can be recovered at all.
+    pub(super) recoverable: bool,
+    /// What came, in the order in which it did.
+    pub(super) seen: Vec<Key>,
+    /// It lasted until the end of the run.
+    pub(super) to_end: bool,
+    /// The largest position that the client could name.
+    position: Seq,
+    open: bool,
+}
+
+/// A `subscribed` frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subscribed {
+    pub(super) seq: Seq,
+    pub(super) recoverable: bool,
+    pub(super) recovered: Option<bool>,
+    pub(super) at: Nanos,
+}
+
+/// One client on one topic.
+#[derive(Debug, Default)]
+pub(super) struct Position {
+    /// The last number of this connection, once there is one.
+    last: Option<Seq>,
+    /// `last` is a message's, not only a position.
+    last_is_message: bool,
+    epoch: Option<u32>,
+    top: Key,
+    /// Something is gone, and a gap has to say so before the next message.
+    gap_due: Option<&'static str>,
+    told: bool,
+    /// Numbers of which a second copy may come: they were live and replayed at once.
+    twice: HashSet<Seq>,
+    pub(super) gaps: Vec<Gap>,
+    pub(super) spans: Vec<Span>,
+}
+
+impl Position {
+    /// A new connection: nothing is subscribed.
+    pub(super) fn disconnected(&mut self) {
+        (self.last, self.told) = (None, false);
+        self.twice.clear();
+    }
+
+    /// No longer subscribed; `others` still hold it through a pattern.
+    pub(super) fn unsubscribed(&mut self, others: bool) {
+        self.end_span();
+        if !others {
+            self.last = None;
+        }
+    }
+
+    /// Whether a live message may have this number.
+    pub(super) fn is_new(&self, seq: Seq) -> bool {
+        self.last.is_none_or(|last| seq > last)
+    }
+
+    pub(super) fn last(&self) -> Option<Seq> {
+        self.last
+    }
+
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch.unwrap_or(self.top.0)
+    }
+
+    /// `subscribed` again, for what is held.
+    pub(super) fn confirmed(&mut self, subscribed: Subscribed) {
+        if self.last.is_some_and(|last| subscribed.seq < last) {
+            self.begin_again(subscribed.seq);
+        }
+    }
+
+    /// `subscribed` without a wish for what was before; `others` hold the topic through a pattern.
+    pub(super) fn fresh(&mut self, subscribed: Subscribed, others: bool) {
+        self.end_span();
+        if !(others && self.last.is_some()) {
+            self.last = (subscribed.recoverable || subscribed.seq > 0).then_some(subscribed.seq);
+            self.last_is_message = false;
+        }
+        (self.epoch, self.gap_due) = (None, None);
+        self.begin_span(subscribed.seq, subscribed);
+    }
+
+    /// `subscribed` for one who has everything up to `asked`.
+    pub(super) fn resumed(&mut self, asked: Seq, subscribed: Subscribed) {
+        let goes_on = self.span().is_some_and(|span| asked <= span.position);
+        if !goes_on {
+            self.end_span();
+            self.epoch = None;
+            self.begin_span(asked.min(subscribed.seq), subscribed);
+        }
+        (self.last, self.last_is_message) = (Some(subscribed.seq), false);
+        if subscribed.seq < asked {
+            self.begin_again(subscribed.seq);
+        } else if subscribed.recovered == Some(false) {
+            self.gap_due = Some("`recovered` is false");
+        }
+    }
+
+    fn begin_again(&mut self, seq: Seq) {
+        (self.last, self.last_is_message, self.epoch) = (Some(seq), false, None);
+        self.gap_due = Some("numbers begin again");
+        if let Some(span) = self.span() {
+            span.position = seq;
+        }
+    }
+
+    fn begin_span(&mut self, start: Seq, subscribed: Subscribed) {
+        self.top = (self.top.0, start);
+        self.spans.push(Span {
+            start,
+            began: subscribed.at,
+            epoch: None,
+            recoverable: subscribed.recoverable,
+            seen: Vec::new(),
+            to_end: false,
+            position: start.max(subscribed.seq),
+            open: true,
+        });
+    }
+
+    fn end_span(&mut self) {
+        if let Some(span) = self.spans.last_mut() {
+            span.open = false;
+        }
+    }
+
+    fn span(&mut self) -> Option<&mut Span> {
+        self.spans.last_mut().filter(|span| span.open)
+    }
+
+    /// The run is over and the topic is held: what was published last is owed too.
+    pub(super) fn lasts_to_the_end(&mut self, held: bool) -> Option<Wrong> {
+        if held && let Some(span) = self.span() {
+            span.to_end = true;
+        }
+        self.untold().filter(|_| held)
+    }
+
+    /// A gap came.
+    pub(super) fn gap(&mut self, from: Option<Seq>, to: Option<Seq>, at: Nanos) {
+        let after = (self.top.0, self.last.map_or(self.top.1, |last| last.min(self.top.1)));
+        self.gaps.push(Gap { from, to, at, after, before: None });
+        (self.told, self.gap_due) = (true, None);
+        if let (Some(to), Some(span)) = (to, self.span()) {
+            span.position = span.position.max(to);
+        }
+    }
+
+    /// A live message with a new number.
+    pub(super) fn live(&mut self, key: Key, prev: Option<Seq>) -> Vec<Wrong> {
+        let (epoch, seq) = key;
+        let mut wrong: Vec<_> = self.untold().into_iter().collect();
+        if self.epoch.is_some_and(|own| own < epoch) && !self.told {
+            let what = "it is of a later life of the stream, and no gap says so";
+            wrong.push((Rule::NotTold, Some(seq), what.into()));
+        }
+        wrong.extend(self.chain(seq, prev));
+        for gap in self.gaps.iter_mut().rev().take_while(|gap| gap.before.is_none()) {
+            gap.before = Some(key);
+        }
+        self.saw(key);
+        (self.last, self.last_is_message, self.epoch) = (Some(seq), true, Some(epoch));
+        (self.told, self.gap_due, self.top) = (false, None, self.top.max(key));
+        wrong
+    }
+
+    /// A message that came for a `replay`; `live` as well if it may be the live one.
+    pub(super) fn replayed(&mut self, key: Key, live: bool) {
+        if live {
+            self.twice.insert(key.1);
+        }
+        self.saw(key);
+    }
+
+    /// Whether a second copy was to be expected.
+    pub(super) fn expected_twice(&mut self, seq: Seq) -> bool {
+        self.twice.remove(&seq)
+    }
+
+    fn saw(&mut self, key: Key) {
+        if let Some(span) = self.span() {
+            span.epoch.get_or_insert(key.0);
+            span.position = span.position.max(key.1);
+            span.seen.push(key);
+        }
+    }
+
+    fn untold(&self) -> Option<Wrong> {
+        self.gap_due.map(|why| (Rule::NotTold, self.last, format!("{why}, and no gap says what is gone")))
+    }
+
+    /// `prevSeqNo` is the number before, or a gap names it.
+    fn chain(&self, seq: Seq, prev: Option<Seq>) -> Option<Wrong> {
+        let (prev, last) = (prev?, self.last?);
+        let mut open = self.gaps.iter().rev().take_while(|gap| gap.before.is_none());
+        let what = if prev > last && !open.any(|gap| gap.includes(prev)) {
+            format!("prevSeqNo is {prev}, the number before was {last}, and no gap names {prev}")
+        } else if prev < last && self.last_is_message {
+            format!("prevSeqNo is {prev}, but the number before was {last}")
+        } else {
+            return None;
+        };
+        Some((Rule::Chain, Some(seq), what))
+    }
+}
