@@ -13,6 +13,7 @@ mod authorization;
 mod bad_frames;
 mod bad_resources;
 mod chart;
+mod checking;
 mod closing;
 mod command_line;
 mod documents;

@@ -81,7 +81,8 @@ fn step(log: &mut ClientLog, now: u64, words: &[&str], line: &str) {
             log.received(now, &text);
         }
         ["pub", topic, id] => {
-            let command = json!({"type": "publish", "id": id, "topic": topic, "messageId": id, "payload": {"of": id}});
+            let command =
+                json!({"type": "publish", "id": id, "topic": topic, "messageId": id, "payload": {"of": id}});
             log.sent(now, &command.to_string());
         }
         [answer @ ("ok" | "duplicate"), id, seq] => {

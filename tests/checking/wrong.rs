@@ -221,7 +221,10 @@ fn a_command_has_no_answer() {
 #[test]
 fn a_command_is_answered_twice_or_wrongly() {
     let ping = "a connect pod-1\n a > {\"type\":\"ping\",\"id\":1}\n";
-    breaks(Rule::WrongAnswer, &format!("{ping} a < {{\"type\":\"pong\",\"id\":1}}\n a < {{\"type\":\"pong\",\"id\":1}}"));
+    breaks(
+        Rule::WrongAnswer,
+        &format!("{ping} a < {{\"type\":\"pong\",\"id\":1}}\n a < {{\"type\":\"pong\",\"id\":1}}"),
+    );
     breaks(Rule::WrongAnswer, &format!("{ping} a < {{\"type\":\"ready\",\"id\":1}}"));
     breaks(Rule::WrongAnswer, "a connect pod-1\n a < {\"type\":\"pong\",\"id\":1}");
 }

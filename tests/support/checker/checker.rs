@@ -31,7 +31,8 @@ mod truth;
 mod walk;
 
 pub(crate) use history::{
-    Body, ClientLog, History, Limits, Mark, May, Nanos, Outcome, Publish, Record, Recorder, Seq, What,
+    Body, ClientLog, Content, History, Limits, Mark, May, Message, Nanos, Outcome, Publish, Record, Recorder,
+    Seq, What,
 };
 pub(crate) use report::{Report, Rule, Violation};
 

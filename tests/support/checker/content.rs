@@ -77,7 +77,10 @@ impl<'a> Publishers<'a> {
         let equal: Vec<_> = candidates.iter().copied().filter(equal).collect();
         if equal.is_empty() {
             let published = shortened(&self.attempts[*first].data);
-            return Err((Rule::Content, format!("published was {published}, received {}", shortened(&content.data))));
+            return Err((
+                Rule::Content,
+                format!("published was {published}, received {}", shortened(&content.data)),
+            ));
         }
         let accepted: Vec<_> = equal.into_iter().filter(|n| !self.attempts[*n].refused()).collect();
         if accepted.is_empty() {
@@ -94,7 +97,11 @@ pub(super) fn number_is_the_confirmed<'a>(
 ) -> Result<(), (Rule, String)> {
     let Some(seq) = seq else { return Ok(()) };
     let mut told = publishers.clone().filter_map(Attempt::seq);
-    if publishers.count() > told.clone().count() || told.clone().any(|told| told == seq) {
+    // A retry that was told a number speaks for the attempts before it.
+    let spoken_for =
+        |attempt: &Attempt| publishers.clone().any(|other| other.same_key(attempt) && other.seq().is_some());
+    let left_open = publishers.clone().any(|attempt| attempt.seq().is_none() && !spoken_for(attempt));
+    if left_open || told.clone().any(|told| told == seq) {
         return Ok(());
     }
     let told = told.next().unwrap_or(0);

@@ -51,6 +51,8 @@ pub(super) struct Position {
     /// Something is gone, and a gap has to say so before the next message.
     gap_due: Option<&'static str>,
     told: bool,
+    /// Numbers have begun again, and no message has come since.
+    begun_again: bool,
     /// Numbers of which a second copy may come: they were live and replayed at once.
     twice: HashSet<Seq>,
     pub(super) gaps: Vec<Gap>,
@@ -77,6 +79,15 @@ impl Position {
         self.last.is_none_or(|last| seq > last)
     }
 
+    /// Whether a gap since the last message says that this number will not come by itself.
+    pub(super) fn given_up(&self, seq: Seq) -> bool {
+        self.open_gaps().any(|gap| gap.includes(seq))
+    }
+
+    fn open_gaps(&self) -> impl Iterator<Item = &Gap> {
+        self.gaps.iter().rev().take_while(|gap| gap.before.is_none())
+    }
+
     pub(super) fn last(&self) -> Option<Seq> {
         self.last
     }
@@ -85,11 +96,13 @@ impl Position {
         self.epoch.unwrap_or(self.top.0)
     }
 
-    /// `subscribed` again, for what is held.
-    pub(super) fn confirmed(&mut self, subscribed: Subscribed) {
-        if self.last.is_some_and(|last| subscribed.seq < last) {
+    /// `subscribed` again, for what is held; `true` if numbers begin again.
+    pub(super) fn confirmed(&mut self, subscribed: Subscribed) -> bool {
+        let again = self.last.is_some_and(|last| subscribed.seq < last);
+        if again {
             self.begin_again(subscribed.seq);
         }
+        again
     }
 
     /// `subscribed` without a wish for what was before; `others` hold the topic through a pattern.
@@ -99,7 +112,7 @@ impl Position {
             self.last = (subscribed.recoverable || subscribed.seq > 0).then_some(subscribed.seq);
             self.last_is_message = false;
         }
-        (self.epoch, self.gap_due) = (None, None);
+        (self.epoch, self.gap_due, self.begun_again) = (None, None, false);
         self.begin_span(subscribed.seq, subscribed);
     }
 
@@ -121,7 +134,7 @@ impl Position {
 
     fn begin_again(&mut self, seq: Seq) {
         (self.last, self.last_is_message, self.epoch) = (Some(seq), false, None);
-        self.gap_due = Some("numbers begin again");
+        (self.gap_due, self.begun_again) = (Some("numbers begin again"), true);
         if let Some(span) = self.span() {
             span.position = seq;
         }
@@ -161,7 +174,9 @@ impl Position {
 
     /// A gap came.
     pub(super) fn gap(&mut self, from: Option<Seq>, to: Option<Seq>, at: Nanos) {
-        let after = (self.top.0, self.last.map_or(self.top.1, |last| last.min(self.top.1)));
+        // A resume may have gone back to an earlier position, and what followed it comes again.
+        let back = self.last.filter(|_| !self.begun_again).map_or(self.top.1, |last| last.min(self.top.1));
+        let after = (self.top.0, back);
         self.gaps.push(Gap { from, to, at, after, before: None });
         (self.told, self.gap_due) = (true, None);
         if let (Some(to), Some(span)) = (to, self.span()) {
@@ -183,7 +198,8 @@ impl Position {
         }
         self.saw(key);
         (self.last, self.last_is_message, self.epoch) = (Some(seq), true, Some(epoch));
-        (self.told, self.gap_due, self.top) = (false, None, self.top.max(key));
+        (self.told, self.begun_again) = (false, false);
+        (self.gap_due, self.top) = (None, self.top.max(key));
         wrong
     }
 
@@ -215,8 +231,7 @@ impl Position {
     /// `prevSeqNo` is the number before, or a gap names it.
     fn chain(&self, seq: Seq, prev: Option<Seq>) -> Option<Wrong> {
         let (prev, last) = (prev?, self.last?);
-        let mut open = self.gaps.iter().rev().take_while(|gap| gap.before.is_none());
-        let what = if prev > last && !open.any(|gap| gap.includes(prev)) {
+        let what = if prev > last && !self.given_up(prev) {
             format!("prevSeqNo is {prev}, the number before was {last}, and no gap names {prev}")
         } else if prev < last && self.last_is_message {
             format!("prevSeqNo is {prev}, but the number before was {last}")

@@ -53,7 +53,11 @@ fn recoverable_topics(history: &History) -> HashSet<String> {
 
 fn has_a_number(attempt: &Attempt, report: &mut Report) {
     if attempt.outcome == Outcome::Ok(None) {
-        report.add(about(attempt, Rule::WrongNumber, "confirmed without a number on a recoverable topic".into()));
+        report.add(about(
+            attempt,
+            Rule::WrongNumber,
+            "confirmed without a number on a recoverable topic".into(),
+        ));
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::{
     answers::Wrong,
-    gaps::Gap,
     history::{Nanos, Seq},
     report::Rule,
     truth::Fact,
@@ -49,22 +48,20 @@ impl Replay {
     }
 
     /// Judges it once `replayed` has come. What was confirmed before it was asked for must be there, unless the
-    /// answer says that it is not complete or a gap names it.
-    pub(super) fn judge(&self, from: Option<Seq>, complete: bool, facts: &[Fact], gaps: &[Gap]) -> Vec<Wrong> {
+    /// answer says that it is not complete. A gap told before is no excuse: it may be why this is asked for.
+    pub(super) fn judge(&self, from: Option<Seq>, complete: bool, facts: &[Fact]) -> Vec<Wrong> {
         let mut wrong = Vec::new();
         if from.is_some_and(|from| from < self.from) {
             wrong.push((Rule::Replay, from, format!("replayed from there, asked for from {}", self.from)));
         }
-        let newest = facts.iter().map(|fact| fact.key.0).max().unwrap_or(0);
+        let known = facts.iter().filter(|fact| fact.confirmed < self.sent);
+        let newest = known.clone().map(|fact| fact.key.0).max().unwrap_or(0);
         let epoch = self.epoch.unwrap_or(newest);
         let asked = |fact: &&Fact| {
-            fact.key.0 == epoch
-                && fact.confirmed < self.sent
-                && fact.key.1 >= self.from
-                && self.to.is_none_or(|to| fact.key.1 <= to)
+            fact.key.0 == epoch && fact.key.1 >= self.from && self.to.is_none_or(|to| fact.key.1 <= to)
         };
-        for fact in facts.iter().filter(asked).filter(|_| complete) {
-            if self.seen.binary_search(&fact.key.1).is_err() && !gaps.iter().any(|gap| gap.names(fact)) {
+        for fact in known.filter(asked).filter(|_| complete) {
+            if self.seen.binary_search(&fact.key.1).is_err() {
                 let what = format!("not in the replay from {}, which says it is complete", self.from);
                 wrong.push((Rule::Replay, Some(fact.key.1), what));
             }

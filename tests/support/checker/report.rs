@@ -129,7 +129,10 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { clients, connections, received, published, owed, told, .. } = self;
-        write!(f, "{clients} clients, {connections} connections, {published} publishes, {received} messages; ")?;
+        write!(
+            f,
+            "{clients} clients, {connections} connections, {published} publishes, {received} messages; "
+        )?;
         write!(f, "{owed} owed, {told} of them only told by a gap; ")?;
         writeln!(f, "{} violations", self.broken.values().sum::<usize>())?;
         for violation in &self.violations {

@@ -18,8 +18,7 @@ use super::{
 };
 
 /// Codes with which a connection may end; 1005 is a close frame without one.
-const CODES: [u16; 14] =
-    [1000, 1001, 1002, 1003, 1005, 1007, 1009, 1012, 1013, 4401, 4403, 4408, 4409, 4429];
+const CODES: [u16; 14] = [1000, 1001, 1002, 1003, 1005, 1007, 1009, 1012, 1013, 4401, 4403, 4408, 4409, 4429];
 const WITHOUT_CLOSE: u16 = 1006;
 const DRAIN: u16 = 1012;
 
@@ -107,13 +106,15 @@ impl<'a> Walk<'a> {
         for position in self.positions.values_mut() {
             position.disconnected();
         }
-        self.connection = Some(Connection { opened: self.now, gateway: gateway.into(), ..Connection::default() });
+        self.connection =
+            Some(Connection { opened: self.now, gateway: gateway.into(), ..Connection::default() });
     }
 
     // --- What the client says ------------------------------------------------------------------------------------
 
     fn sent(&mut self, command: &str) {
-        let (Some(connection), Ok(frame)) = (&mut self.connection, serde_json::from_str::<Value>(command)) else {
+        let (Some(connection), Ok(frame)) = (&mut self.connection, serde_json::from_str::<Value>(command))
+        else {
             return;
         };
         let order = connection.answers.sent(&frame, self.now);
@@ -147,7 +148,9 @@ impl<'a> Walk<'a> {
         for (own, flights) in &mut connection.flights {
             let late = match (frame["messageId"].as_str(), frame["seqNo"].as_u64()) {
                 (Some(id), _) => flights.one(id, self.now, order, &self.history.limits),
-                (None, Some(seq)) if own == topic => flights.up_to(seq, self.now, order, &self.history.limits),
+                (None, Some(seq)) if own == topic => {
+                    flights.up_to(seq, self.now, order, &self.history.limits)
+                }
                 _ => continue,
             };
             wrong.extend(late.into_iter().map(|wrong| (own.clone(), wrong)));
@@ -213,7 +216,12 @@ impl<'a> Walk<'a> {
         };
         let position = self.positions.entry(topic.into()).or_default();
         match asked {
-            _ if again => position.confirmed(subscribed),
+            _ if again => {
+                if position.confirmed(subscribed) {
+                    // What was under way is gone with the earlier numbers.
+                    connection.flights.remove(topic);
+                }
+            }
             Some(asked) => position.resumed(asked, subscribed),
             None => position.fresh(subscribed, others),
         }
@@ -223,7 +231,8 @@ impl<'a> Walk<'a> {
         let Some(connection) = &mut self.connection else { return };
         connection.held.remove(topic);
         let others = connection.holds(topic);
-        let late = connection.flights.remove(topic).map(|flights| flights.end(self.now, &self.history.limits));
+        let late =
+            connection.flights.remove(topic).map(|flights| flights.end(self.now, &self.history.limits));
         if let Some(position) = self.positions.get_mut(topic) {
             position.unsubscribed(others);
         }
@@ -259,9 +268,8 @@ impl<'a> Walk<'a> {
             return;
         };
         let replay = connection.replays.remove(place);
-        let gaps = self.positions.get(topic).map_or(&[][..], |position| &position.gaps);
         let complete = frame["complete"] == true;
-        let wrong = replay.judge(frame["fromSeq"].as_u64(), complete, self.truth.on(topic), gaps);
+        let wrong = replay.judge(frame["fromSeq"].as_u64(), complete, self.truth.on(topic));
         self.all_wrong(topic, wrong);
     }
 
@@ -280,7 +288,8 @@ impl<'a> Walk<'a> {
         let (key, new) = ((epoch, seq), held && position.is_new(seq));
         let replay = connection.replays.iter_mut().find(|replay| replay.takes(topic, seq));
         let copy = replay.map_or(Copy::Live, |replay| {
-            let copy = replay.tell_apart(message.prev(), new, position.last());
+            let may_be_live = new && !position.given_up(seq);
+            let copy = replay.tell_apart(message.prev(), may_be_live, position.last());
             if copy != Copy::Live {
                 replay.seen.push(seq);
                 replay.epoch = Some(epoch);
@@ -350,7 +359,8 @@ impl<'a> Walk<'a> {
         let during = connection.opened..=self.now;
         self.history.marks.iter().any(|(at, mark)| match mark {
             Mark::GatewayKilled(gateway) => {
-                let same = gateway.is_empty() || connection.gateway.is_empty() || *gateway == connection.gateway;
+                let same =
+                    gateway.is_empty() || connection.gateway.is_empty() || *gateway == connection.gateway;
                 during.contains(at) && same
             }
             _ => false,
