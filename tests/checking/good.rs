@@ -1,7 +1,7 @@
 //! Histories that break no rule.
 
 use super::script::{history, judge};
-use crate::support::checker::{History, check};
+use crate::checker::{History, check};
 
 #[track_caller]
 fn passes(script: &str) {
@@ -172,7 +172,7 @@ fn a_body_that_is_not_json_is_compared_as_base64() {
            n direct prices.x m1 1
            a < {"type":"message","topic":"prices.x","seqNo":1,"prevSeqNo":0,"messageId":"m1","encoding":"base64","data":"/wA="}"#,
     );
-    history.publishes[0].body = crate::support::checker::Body::Bytes(vec![0xff, 0]);
+    history.publishes[0].body = crate::checker::Body::Bytes(vec![0xff, 0]);
     check(&history).assert_clean();
 }
 
@@ -184,9 +184,9 @@ fn white_space_of_the_body_is_part_of_the_data() {
            n direct prices.x m1 1
            a < {"type":"message","topic":"prices.x","seqNo":1,"prevSeqNo":0,"messageId":"m1","data": [1] }"#,
     );
-    history.publishes[0].body = crate::support::checker::Body::Text(" [1] ".into());
+    history.publishes[0].body = crate::checker::Body::Text(" [1] ".into());
     check(&history).assert_clean();
-    history.publishes[0].body = crate::support::checker::Body::Text("[1]".into());
+    history.publishes[0].body = crate::checker::Body::Text("[1]".into());
     assert_eq!(check(&history).violations.len(), 1);
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::support::checker::{Body, ClientLog, History, Limits, Mark, Outcome, Publish, Recorder};
+use crate::checker::{Body, ClientLog, History, Limits, Mark, Outcome, Publish, Recorder};
 
 const SECOND: u64 = 1_000_000_000;
 const TOPICS: [&str; 3] = ["prices.a", "prices.b", "sure.a"];
@@ -76,7 +76,7 @@ pub(super) struct Model {
 }
 
 /// The history of `steps` things that happened.
-pub(super) fn history(seed: u64, steps: usize) -> History {
+pub(crate) fn history(seed: u64, steps: usize) -> History {
     let limits = Limits {
         settle: 2 * SECOND,
         ack_timeout: ACK_TIMEOUT,

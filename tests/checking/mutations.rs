@@ -5,9 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::model::{self, Random};
-use crate::support::checker::{Content, History, May, Message, Record, Rule, What, check};
+use crate::checker::{Content, History, May, Message, Record, Rule, What, check};
 
 const STEPS: usize = 300;
+
+/// More with `TOPIC_GATEWAY_SEEDS`.
+fn seeds(usual: u64) -> std::ops::Range<u64> {
+    0..std::env::var("TOPIC_GATEWAY_SEEDS").map_or(usual, |count| count.parse().unwrap())
+}
 
 /// Changes one thing; `false` if the history has nothing of the kind.
 type Mutation = fn(&mut History, &mut Random) -> bool;
@@ -23,8 +28,8 @@ const MUTATIONS: [(&str, Mutation, &[Rule]); 26] = [
     ("a message has another id", change_id, &[Rule::NeverPublished]),
     ("a message has another number", change_seq, &[Rule::WrongNumber]),
     ("a message names another one before it", change_prev, &[Rule::Chain]),
-    ("a gap is left out", leave_out_gap, &[Rule::Chain, Rule::NotTold, Rule::Missing]),
-    ("a gap names one too few", narrow_gap, &[Rule::Chain, Rule::Missing]),
+    ("a gap is left out", leave_out_gap, &[Rule::Chain, Rule::NotTold]),
+    ("a gap names one too few", narrow_gap, &[Rule::Chain]),
     (
         "`subscribed` is left out",
         leave_out_subscribed,
@@ -52,7 +57,7 @@ const MUTATIONS: [(&str, Mutation, &[Rule]); 26] = [
 
 #[test]
 fn a_perfect_gateway_breaks_no_rule() {
-    for seed in 0..200 {
+    for seed in seeds(60) {
         let report = check(&model::history(seed, STEPS));
         assert!(report.violations.is_empty(), "seed {seed}: {report}");
         assert!(report.owed > 50 && report.connections >= 4, "seed {seed} shows nothing: {report}");
@@ -62,7 +67,7 @@ fn a_perfect_gateway_breaks_no_rule() {
 #[test]
 fn every_kind_of_change_is_found_in_every_history() {
     let mut applied: BTreeMap<&str, usize> = BTreeMap::new();
-    for seed in 0..100 {
+    for seed in seeds(30) {
         let good = model::history(seed, STEPS);
         for (name, mutate, rules) in MUTATIONS {
             let mut history = good.clone();
@@ -75,8 +80,9 @@ fn every_kind_of_change_is_found_in_every_history() {
             assert!(found, "seed {seed}: {name}, and none of {rules:?} notices: {report}");
         }
     }
+    println!("{applied:?}");
     for (name, _, _) in MUTATIONS {
-        assert!(applied.get(name).is_some_and(|count| *count >= 10), "{name} was hardly tried: {applied:?}");
+        assert!(applied.get(name).is_some_and(|count| *count >= 5), "{name} was hardly tried: {applied:?}");
     }
 }
 
@@ -224,6 +230,12 @@ fn goes_on(history: &History, all: &Messages, (track, index): Place, topic: &str
     false
 }
 
+/// Whether what came before on the topic is a live message: the place is fixed by it, and by no earlier gap.
+fn is_anchored(history: &History, all: &Messages, (track, index): Place, topic: &str) -> bool {
+    let before = (0..index).rev().find(|index| topic_of(history, (track, *index)).as_deref() == Some(topic));
+    before.is_some_and(|before| all.live.iter().any(|live| live.place == (track, before)))
+}
+
 /// Whether the connection of this place lasts to the end.
 fn lasts(history: &History, (track, index): Place) -> bool {
     !history.tracks[track].records[index..].iter().any(|record| matches!(record.what, What::Closed(_)))
@@ -344,8 +356,9 @@ fn leave_out_gap(history: &mut History, random: &mut Random) -> bool {
     let all = messages(history);
     let needed = |(track, index): Place, gap: &Value| {
         let before = frame(&history.tracks[track].records[index - 1]);
-        let told = gap["reason"] == "dropped" || before["recovered"] == false;
-        told && goes_on(history, &all, (track, index), gap["topic"].as_str().unwrap())
+        let topic = gap["topic"].as_str().unwrap();
+        let dropped = gap["reason"] == "dropped" && is_anchored(history, &all, (track, index), topic);
+        (dropped || before["recovered"] == false) && goes_on(history, &all, (track, index), topic)
     };
     received(history, random, &["gap"], needed).is_some_and(|(place, _)| remove(history, place))
 }
@@ -354,7 +367,10 @@ fn narrow_gap(history: &mut History, random: &mut Random) -> bool {
     let all = messages(history);
     let numbered = |place, gap: &Value| {
         let topic = gap["topic"].as_str().unwrap();
-        gap["reason"] == "dropped" && gap["toSeq"].is_u64() && goes_on(history, &all, place, topic)
+        gap["reason"] == "dropped"
+            && gap["toSeq"].is_u64()
+            && is_anchored(history, &all, place, topic)
+            && goes_on(history, &all, place, topic)
     };
     let Some((place, mut gap)) = received(history, random, &["gap"], numbered) else { return false };
     gap["toSeq"] = (gap["toSeq"].as_u64().unwrap() - 1).into();

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::support::checker::{
+use crate::checker::{
     Body, ClientLog, History, Limits, Mark, May, Outcome, Publish, Recorder, Report, check,
 };
 

@@ -1,7 +1,7 @@
 //! For each rule, histories that break it and no other.
 
 use super::script::judge;
-use crate::support::checker::Rule;
+use crate::checker::Rule;
 
 /// Breaks exactly this rule, once.
 #[track_caller]
@@ -265,7 +265,7 @@ fn one_key_makes_two_messages() {
            b pub prices.x m1
            b < {"type":"error","id":"m1","code":"BACKBONE_UNAVAILABLE","message":"…","retryable":true}
            b pub prices.x m1
-           b ok m1 2
+           b < {"type":"error","id":"m1","code":"BACKBONE_UNAVAILABLE","message":"…","retryable":true}
            a msg prices.x 1 0 m1
            a msg prices.x 2 1 m1"#,
     );

@@ -1,9 +1,6 @@
 //! What scenarios and benches are written with: the real gateway, a real NATS server, and independent clients of
 //! both. Loaded by path from both, so that the modules below are looked for beside this file.
 
-#[path = "checker/checker.rs"]
-#[allow(dead_code, unused_imports, reason = "scenarios and the simulator need a part each")]
-pub(crate) mod checker;
 mod client;
 mod configured;
 mod gateway;

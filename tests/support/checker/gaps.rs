@@ -15,6 +15,10 @@ pub(super) struct Gap {
     pub(super) after: Key,
     /// The next message of the topic, once it has come.
     pub(super) before: Option<Key>,
+    /// The message that will bound it may still come.
+    pub(super) pending: bool,
+    /// It may explain a hole before the next message: no position was agreed on since.
+    pub(super) open: bool,
 }
 
 impl Gap {

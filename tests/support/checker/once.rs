@@ -13,10 +13,10 @@ use super::{
 /// No more messages with an id on a topic than there are users who published it (and windows in which they did).
 pub(super) fn judge(truth: &Truth, sightings: &[Vec<Sighting>], history: &History, report: &mut Report) {
     let publishers = Publishers::new(&truth.attempts);
-    let mut groups: BTreeMap<(&str, &str, Option<u32>), Vec<(usize, &Sighting)>> = BTreeMap::new();
+    let mut groups = BTreeMap::<_, Vec<(usize, &Sighting)>>::new();
     for (n, content) in history.contents.iter().enumerate() {
         let Some(id) = &content.id else { continue };
-        let group = groups.entry((&content.topic, id, truth.epochs[n])).or_default();
+        let group = groups.entry((content.topic.as_str(), id.as_str(), truth.epochs[n])).or_default();
         group.extend(sightings[n].iter().filter(|sighting| sighting.seq.is_some()).map(|s| (n, s)));
     }
     for ((topic, id, _), mut group) in groups {

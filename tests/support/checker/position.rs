@@ -85,7 +85,13 @@ impl Position {
     }
 
     fn open_gaps(&self) -> impl Iterator<Item = &Gap> {
-        self.gaps.iter().rev().take_while(|gap| gap.before.is_none())
+        self.gaps.iter().rev().take_while(|gap| gap.open)
+    }
+
+    fn close_gaps(&mut self, before: Option<Key>) {
+        for gap in self.gaps.iter_mut().rev().take_while(|gap| gap.pending) {
+            (gap.before, gap.pending, gap.open) = (before, false, false);
+        }
     }
 
     pub(super) fn last(&self) -> Option<Seq> {
@@ -98,7 +104,8 @@ impl Position {
 
     /// `subscribed` again, for what is held; `true` if numbers begin again.
     pub(super) fn confirmed(&mut self, subscribed: Subscribed) -> bool {
-        let again = self.last.is_some_and(|last| subscribed.seq < last);
+        let position = self.last.max(self.span().map(|span| span.position));
+        let again = subscribed.recovered == Some(false) || Some(subscribed.seq) < position;
         if again {
             self.begin_again(subscribed.seq);
         }
@@ -119,6 +126,8 @@ impl Position {
     /// `subscribed` for one who has everything up to `asked`.
     pub(super) fn resumed(&mut self, asked: Seq, subscribed: Subscribed) {
         let goes_on = self.span().is_some_and(|span| asked <= span.position);
+        // What is behind the position named is to come now, whatever was given up before.
+        self.gaps.iter_mut().rev().take_while(|gap| gap.open).for_each(|gap| gap.open = false);
         if !goes_on {
             self.end_span();
             self.epoch = None;
@@ -155,6 +164,7 @@ impl Position {
     }
 
     fn end_span(&mut self) {
+        self.close_gaps(None);
         if let Some(span) = self.spans.last_mut() {
             span.open = false;
         }
@@ -177,7 +187,7 @@ impl Position {
         // A resume may have gone back to an earlier position, and what followed it comes again.
         let back = self.last.filter(|_| !self.begun_again).map_or(self.top.1, |last| last.min(self.top.1));
         let after = (self.top.0, back);
-        self.gaps.push(Gap { from, to, at, after, before: None });
+        self.gaps.push(Gap { from, to, at, after, before: None, pending: true, open: true });
         (self.told, self.gap_due) = (true, None);
         if let (Some(to), Some(span)) = (to, self.span()) {
             span.position = span.position.max(to);
@@ -193,9 +203,7 @@ impl Position {
             wrong.push((Rule::NotTold, Some(seq), what.into()));
         }
         wrong.extend(self.chain(seq, prev));
-        for gap in self.gaps.iter_mut().rev().take_while(|gap| gap.before.is_none()) {
-            gap.before = Some(key);
-        }
+        self.close_gaps(Some(key));
         self.saw(key);
         (self.last, self.last_is_message, self.epoch) = (Some(seq), true, Some(epoch));
         (self.told, self.begun_again) = (false, false);

@@ -317,9 +317,10 @@ impl<'a> Walk<'a> {
     fn is_held(&mut self, topic: &str, seq: Option<Seq>, held: bool) {
         let Some(connection) = self.connection.as_ref().filter(|_| !held) else { return };
         let before = connection.ever_held.iter().any(|filter| covers(filter, topic));
-        let (rule, what) = match before {
-            true => (Rule::AfterUnsubscribed, "a message after the subscription had ended"),
-            false => (Rule::NotSubscribed, "a message before `subscribed`"),
+        let (rule, what) = if before {
+            (Rule::AfterUnsubscribed, "a message after the subscription had ended")
+        } else {
+            (Rule::NotSubscribed, "a message before `subscribed`")
         };
         self.wrong(topic, (rule, seq, what.into()));
     }
