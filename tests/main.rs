@@ -6,7 +6,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "`json!({…})` reads best where it is given away")]
 
 #[path = "support/checker/checker.rs"]
-#[allow(dead_code, reason = "scenarios and the simulator need a part each")]
+#[allow(dead_code, unused_imports, reason = "scenarios and the simulator need a part each")]
 mod checker;
 #[path = "support/support.rs"]
 mod support;

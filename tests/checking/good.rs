@@ -143,13 +143,13 @@ fn what_is_not_acknowledged_comes_again() {
 #[test]
 fn a_retry_is_told_that_it_is_one() {
     passes(
-        r#"a connect pod-1
+        "a connect pod-1
            a pub prices.x m1
            a cut
            a close 1006
            a connect pod-1
            a pub prices.x m1
-           a duplicate m1 4"#,
+           a duplicate m1 4",
     );
 }
 

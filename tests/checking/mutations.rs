@@ -109,6 +109,8 @@ struct Messages {
     live: Vec<Live>,
     /// Those of complete replays.
     replayed: Vec<Place>,
+    /// Those of any replay.
+    copies: Vec<Place>,
     again: Vec<Place>,
 }
 
@@ -154,6 +156,7 @@ fn of_track(history: &History, track: usize, found: &mut Messages) {
             }
             (What::Received(_), Some("replayed")) => {
                 let places = replays.remove(&topic).unwrap_or_default();
+                found.copies.extend(&places);
                 found.replayed.extend(places.into_iter().filter(|_| value["complete"] == true));
             }
             (What::Received(_), Some("gap" | "subscribed" | "unsubscribed")) => {
@@ -180,7 +183,9 @@ fn of_track(history: &History, track: usize, found: &mut Messages) {
             _ => {}
         }
     }
-    newest.values().for_each(|live| found.live[*live].last = true);
+    for live in newest.values() {
+        found.live[*live].last = true;
+    }
 }
 
 fn pick<T>(from: Vec<T>, random: &mut Random) -> Option<T> {
@@ -273,7 +278,7 @@ fn leave_out(history: &mut History, random: &mut Random) -> bool {
 
 /// Whether the client has a copy by a replay: then nothing is missing without the live one.
 fn is_replayed(history: &History, all: &Messages, place: Place) -> bool {
-    all.replayed.iter().any(|copy| copy.0 == place.0 && same(history, *copy, place))
+    all.copies.iter().any(|copy| copy.0 == place.0 && same(history, *copy, place))
 }
 
 fn leave_out_the_last(history: &mut History, random: &mut Random) -> bool {

@@ -133,13 +133,13 @@ fn numbers_begin_again_in_silence() {
 fn a_later_life_of_the_stream_goes_on_in_silence() {
     breaks(
         Rule::NotTold,
-        r#"a connect pod-1
+        "a connect pod-1
            a sub prices.x 0
            n direct prices.x m1 1
            a msg prices.x 1 0 m1
            reset
            n direct prices.x n2 2
-           a msg prices.x 2 1 n2"#,
+           a msg prices.x 2 1 n2",
     );
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{
     attempts::Attempt,
     history::{Content, History, Nanos, Seq, What},
-    report::{Report, Rule, Violation},
+    report::{Rule, Violation},
 };
 
 /// A number with which a content was seen, by whom first and when.

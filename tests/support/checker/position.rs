@@ -1,6 +1,6 @@
 //! Where a client is on one topic: order, the chain of `prevSeqNo`, and what it is owed.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::Range};
 
 use super::{
     answers::Wrong,
@@ -23,6 +23,8 @@ pub(super) struct Span {
     pub(super) recoverable: bool,
     /// What came, in the order in which it did.
     pub(super) seen: Vec<Key>,
+    /// The gaps that were told meanwhile, as indices: one told in another stretch excuses nothing in this one.
+    pub(super) gaps: Range<usize>,
     /// It lasted until the end of the run.
     pub(super) to_end: bool,
     /// The largest position that the client could name.
@@ -157,6 +159,7 @@ impl Position {
             epoch: None,
             recoverable: subscribed.recoverable,
             seen: Vec::new(),
+            gaps: self.gaps.len()..self.gaps.len(),
             to_end: false,
             position: start.max(subscribed.seq),
             open: true,
@@ -189,8 +192,10 @@ impl Position {
         let after = (self.top.0, back);
         self.gaps.push(Gap { from, to, at, after, before: None, pending: true, open: true });
         (self.told, self.gap_due) = (true, None);
-        if let (Some(to), Some(span)) = (to, self.span()) {
-            span.position = span.position.max(to);
+        let told = self.gaps.len();
+        if let Some(span) = self.span() {
+            span.gaps.end = told;
+            span.position = span.position.max(to.unwrap_or(0));
         }
     }
 

@@ -400,7 +400,8 @@ impl<'a> Walk<'a> {
         for (topic, position) in &positions {
             for span in &position.spans {
                 let (facts, limits) = (self.truth.on(topic), &self.history.limits);
-                let owed = complete::owed(span, facts, &position.gaps, limits, self.history.end);
+                let gaps = &position.gaps[span.gaps.clone()];
+                let owed = complete::owed(span, facts, gaps, limits, self.history.end);
                 self.report.owed += owed.total;
                 self.report.told += owed.told;
                 for fact in owed.missing {
