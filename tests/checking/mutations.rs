@@ -272,19 +272,19 @@ fn message(history: &mut History, (track, index): Place) -> &mut Message {
 
 fn leave_out(history: &mut History, random: &mut Random) -> bool {
     let all = messages(history);
-    let once = all.live.iter().filter(|live| live.next.is_some() && !is_replayed(history, &all, live.place));
+    let once = all.live.iter().filter(|live| live.next.is_some() && !comes_again(history, &all, live.place));
     pick(once.collect(), random).is_some_and(|live| remove(history, live.place))
 }
 
-/// Whether the client has a copy by a replay: then nothing is missing without the live one.
-fn is_replayed(history: &History, all: &Messages, place: Place) -> bool {
-    all.copies.iter().any(|copy| copy.0 == place.0 && same(history, *copy, place))
+/// Whether the client has a copy, by a replay or sent again: then nothing is missing without the live one.
+fn comes_again(history: &History, all: &Messages, place: Place) -> bool {
+    all.copies.iter().chain(&all.again).any(|copy| copy.0 == place.0 && same(history, *copy, place))
 }
 
 fn leave_out_the_last(history: &mut History, random: &mut Random) -> bool {
     let all = messages(history);
     let last = all.live.iter().filter(|live| live.last && lasts(history, live.place));
-    let once = last.filter(|live| !is_replayed(history, &all, live.place));
+    let once = last.filter(|live| !comes_again(history, &all, live.place));
     pick(once.collect(), random).is_some_and(|live| remove(history, live.place))
 }
 
@@ -303,7 +303,7 @@ fn leave_out_after_subscribed(history: &mut History, random: &mut Random) -> boo
     let topic = subscribed["topic"].as_str().unwrap().to_owned();
     let behind = |live: &&Live| live.place.0 == place.0 && live.place.1 > place.1 && live.topic == topic;
     let first = all.live.iter().find(behind).unwrap();
-    if first.next.is_none() || topic == "sure.a" || is_replayed(history, &all, first.place) {
+    if first.next.is_none() || topic == "sure.a" || comes_again(history, &all, first.place) {
         return false;
     }
     subscribed["seqNo"] = first.seq.into();
