@@ -14,7 +14,7 @@ use super::{
     replays::{Copy, Replay},
     report::{Report, Rule, Violation},
     rights::Rights,
-    truth::Truth,
+    truth::{Key, Truth},
 };
 
 /// Codes with which a connection may end; 1005 is a close frame without one.
@@ -241,8 +241,10 @@ impl<'a> Walk<'a> {
 
     fn error(&mut self, topic: &str, frame: &Value, command: Option<&Command>) {
         let Some(connection) = &mut self.connection else { return };
-        if let Some(id) = frame.get("id").map(Value::to_string) {
-            connection.replays.retain(|replay| replay.id.as_ref() != Some(&id));
+        let id = frame.get("id").map(Value::to_string);
+        let refused = |replay: &Replay| replay.id == id && (id.is_some() || replay.topic == topic);
+        if let Some(place) = connection.replays.iter().position(refused) {
+            connection.replays.remove(place);
         }
         let ends = command.is_none_or(|command| command.kind == "subscribe");
         if text(frame, "code") == "ACL_DENIED" && ends && connection.held.contains(topic) {
@@ -286,19 +288,7 @@ impl<'a> Walk<'a> {
         let position = self.positions.entry(topic.into()).or_default();
         let epoch = self.truth.epochs[message.content as usize].unwrap_or(position.epoch());
         let (key, new) = ((epoch, seq), held && position.is_new(seq));
-        let replay = connection.replays.iter_mut().find(|replay| replay.takes(topic, seq));
-        let copy = replay.map_or(Copy::Live, |replay| {
-            let may_be_live = new && !position.given_up(seq);
-            let copy = replay.tell_apart(message.prev(), may_be_live, position.last());
-            if copy != Copy::Live {
-                replay.seen.push(seq);
-                replay.epoch = Some(epoch);
-            }
-            copy
-        });
-        if copy != Copy::Live {
-            position.replayed(key, copy == Copy::Either);
-        }
+        let copy = copy_of(&mut connection.replays, position, topic, key, message.prev(), new);
         match copy {
             Copy::Replayed => {}
             Copy::Live if !held => self.is_held(topic, Some(seq), held),
@@ -412,4 +402,25 @@ impl<'a> Walk<'a> {
             }
         }
     }
+}
+
+/// Whether a message is live or belongs to a replay, in which case it is noted there.
+fn copy_of(
+    replays: &mut [Replay],
+    position: &mut Position,
+    topic: &str,
+    key: Key,
+    prev: Option<Seq>,
+    new: bool,
+) -> Copy {
+    let Some(replay) = replays.iter_mut().find(|replay| replay.takes(topic, key.1)) else {
+        return Copy::Live;
+    };
+    let copy = replay.tell_apart(prev, new && !position.given_up(key.1), position.last());
+    if copy != Copy::Live {
+        replay.seen.push(key.1);
+        replay.epoch = Some(key.0);
+        position.replayed(key, copy == Copy::Either);
+    }
+    copy
 }
