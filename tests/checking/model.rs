@@ -76,7 +76,7 @@ pub(super) struct Model {
 }
 
 /// The history of `steps` things that happened.
-pub(crate) fn history(seed: u64, steps: usize) -> History {
+pub(super) fn history(seed: u64, steps: usize) -> History {
     let limits = Limits {
         settle: 2 * SECOND,
         ack_timeout: ACK_TIMEOUT,

@@ -86,7 +86,6 @@ fn every_kind_of_change_is_found_in_every_history() {
             assert!(found, "seed {seed}: {name}, and none of {rules:?} notices: {report}");
         }
     }
-    println!("{applied:?}");
     for (name, _, _) in MUTATIONS {
         assert!(applied.get(name).is_some_and(|count| *count >= 5), "{name} was hardly tried: {applied:?}");
     }

@@ -11,6 +11,20 @@
 //! ```
 //!
 //! What it cannot see is listed in [`check`].
+//!
+//! ```ignore
+//! let recorder = Recorder::new(Limits::default());
+//! let mut alice = recorder.client("alice-1", "alice", &["prices.>"]); // one log for each client, in its own task
+//! alice.connected(clock(), "pod-1");
+//! alice.sent(clock(), command); // before it is sent
+//! alice.received(clock(), text); // every text frame, as it came
+//! recorder.mark(clock(), Mark::GatewayKilled("pod-1".into())); // before it is done
+//! alice.closed(clock(), 1006);
+//! drop(alice); // joins the history
+//! let history = recorder.finish(clock());
+//! history.write(File::create("run.jsonl")?)?; // `History::read` and `check` judge it again
+//! check(&history).assert_clean();
+//! ```
 
 mod acknowledgements;
 mod answers;

@@ -26,11 +26,10 @@ impl Gap {
     /// after the gap can be meant; and what was published after the gap had come cannot be meant at all.
     pub(super) fn names(&self, fact: &Fact) -> bool {
         let numbered = self.from.is_some() && self.to.is_some();
-        let between = self.after < fact.key && self.before.is_none_or(|before| fact.key < before);
-        let lives = self.after.0..=self.before.map_or(u32::MAX, |before| before.0);
-        fact.began <= self.at
-            && (if numbered { lives.contains(&fact.key.0) } else { between })
-            && self.includes(fact.key.1)
+        let bounded = self
+            .before
+            .is_none_or(|before| if numbered { fact.key.0 <= before.0 } else { fact.key < before });
+        fact.began <= self.at && self.after < fact.key && bounded && self.includes(fact.key.1)
     }
 
     /// Whether a number is within the gap's numbers.
