@@ -72,7 +72,7 @@ pub(crate) enum Mark {
     StreamReset,
 }
 
-/// What one client did or saw. 32 bytes for a message, since a long run has millions.
+/// What one client did or saw. A record has 40 bytes for a message, since a long run has millions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum What {
     /// The upgrade succeeded, on this gateway; empty where it is not known.
