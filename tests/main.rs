@@ -5,6 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail by panicking")]
 #![allow(clippy::needless_pass_by_value, reason = "`json!({…})` reads best where it is given away")]
 
+#[path = "support/checker/checker.rs"]
+#[allow(dead_code, unused_imports, reason = "scenarios and the simulator need a part each")]
+mod checker;
 #[path = "support/support.rs"]
 mod support;
 
@@ -13,6 +16,7 @@ mod authorization;
 mod bad_frames;
 mod bad_resources;
 mod chart;
+mod checking;
 mod closing;
 mod command_line;
 mod documents;
