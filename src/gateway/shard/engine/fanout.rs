@@ -7,8 +7,8 @@ use super::{
     table::{Job, Table},
 };
 use crate::{
-    api::Filter,
-    gateway::{log::Mark, shard::inbox::Arrival},
+    api::{Filter, Seq},
+    gateway::{log::Mark, protocol::event, shard::inbox::Arrival},
 };
 
 impl<S: Socket, C: Control> Engine<S, C> {
@@ -32,11 +32,41 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         // After a gap the backbone says where it goes on, if it knows.
         if !arrival.message {
-            socket.seq = arrival.seq.unwrap_or(0);
+            let position = arrival.seq.unwrap_or(0);
+            let anew = position < std::mem::replace(&mut socket.seq, position);
+            if anew && arrival.seq.is_some() {
+                self.begin_anew(index, position);
+            }
         }
-        let mark = Mark { seq: arrival.seq, message: arrival.message, topic, second };
+        let Some(socket) = self.table.get_mut(index) else { return };
+        let seq = arrival.seq.filter(|_| arrival.message);
+        let mark = Mark { seq, message: arrival.message, topic, second };
         socket.log.append(&arrival.frame, mark, &mut self.pool);
         self.queue(index);
+    }
+
+    /// Numbers begin anew after this position (the stream was made anew): without being told, clients would take what
+    /// follows for what they have seen.
+    fn begin_anew(&mut self, index: u32, position: Seq) {
+        let second = self.now.second();
+        let Some(socket) = self.table.get_mut(index) else { return };
+        let mut frame = Vec::new();
+        event::subscribed(
+            &mut frame,
+            None,
+            socket.filter.as_str(),
+            position,
+            socket.recoverable,
+            Some(false),
+        );
+        let mark = Mark { seq: None, message: false, topic: None, second };
+        socket.log.append(&frame, mark, &mut self.pool);
+        for subscriber in &socket.subscribers {
+            let connection = self.connections.get_mut(subscriber.connection as usize);
+            if let Some(ledger) = connection.and_then(|connection| connection.ledger(index)) {
+                ledger.begin_anew(position);
+            }
+        }
     }
 
     /// Queues a hand-out, or another round of the one under way.
@@ -139,15 +169,23 @@ impl<S: Socket, C: Control> Engine<S, C> {
         flow
     }
 
-    /// Tells a subscriber with a ledger that there is something new: it is read from history, not from the log.
+    /// Tells a subscriber with a ledger that there is something new: messages are read from history, and only
+    /// announcements taken from the log.
     fn wake(&mut self, index: u32, place: u32, slot: usize) -> Flow {
-        let Some(socket) = self.table.get_mut(index) else { return Flow::Idle };
-        let head = socket.log.head();
+        let Some((connection, socket)) = self.connections.get_mut(slot).zip(self.table.get_mut(index)) else {
+            return Flow::Idle;
+        };
         let Some(subscriber) = socket.subscribers.get_mut(place as usize) else { return Flow::Idle };
-        if subscriber.cursor == head {
+        if subscriber.cursor == socket.log.head() {
             return Flow::Idle;
         }
-        subscriber.cursor = head;
+        while let Some((end, _)) = socket.log.frame(subscriber.cursor) {
+            if socket.log.messages(subscriber.cursor, end) == 0 {
+                connection.outbox.extend(socket.log.copy(subscriber.cursor, end));
+                self.owing.push(slot);
+            }
+            subscriber.cursor = end;
+        }
         self.pump(slot, index);
         Flow::Sent
     }

@@ -94,6 +94,26 @@ fn a_subscription_from_the_past_is_accounted_for_too() {
 }
 
 #[test]
+fn numbers_that_begin_anew_are_accounted_for_anew() {
+    let mut bench = Bench::at_least_once();
+    let mut client = bench.subscriber(&["risk.a"]);
+    (1..=3).for_each(|n| bench.message("risk.a", &[], &n.to_string()));
+    bench.send(&client, &up_to(3));
+    client.frames();
+    let mut frame = Vec::new();
+    event::gap(&mut frame, "risk.a", None, None, crate::gateway::protocol::GapReason::Expired);
+    let (key, topic, frame) = ("risk.a".into(), "risk.a".into(), frame.into());
+    bench.engine.event(ShardEvent::Deliver(vec![Arrival { key, topic, frame, seq: Some(0), message: false }]));
+    bench.seqs.clear();
+    bench.kept.clear();
+    bench.settle();
+    bench.message("risk.a", &[], "new");
+    assert_eq!(client.summary(), ["subscribed risk.a 0 false", "gap risk.a expired", "message risk.a 1 1"]);
+    bench.pass(6_000);
+    assert_eq!(numbers(&mut client), [1]);
+}
+
+#[test]
 fn other_topics_and_other_clients_are_as_before() {
     let mut bench = Bench::at_least_once();
     let mut client = bench.subscriber(&["risk.a", "b"]);

@@ -284,6 +284,30 @@ fn whoever_leaves_while_history_is_read_is_answered() {
     assert_eq!(bench.registry.totals(), (0, 0));
 }
 
+#[test]
+fn numbers_that_begin_anew_are_told_by_another_subscribed() {
+    let mut bench = Bench::recoverable();
+    let mut client = bench.subscriber(&["a"]);
+    bench.publish("a", 3);
+    bench.settle();
+    client.frames();
+    let mut frame = Vec::new();
+    event::gap(&mut frame, "a", None, None, crate::gateway::protocol::GapReason::Expired);
+    let (key, topic, frame) = ("a".into(), "a".into(), frame.into());
+    bench.engine.event(ShardEvent::Deliver(vec![Arrival {
+        key,
+        topic,
+        frame,
+        seq: Some(0),
+        message: false,
+    }]));
+    bench.seqs.clear();
+    bench.kept.clear();
+    bench.publish("a", 2);
+    bench.settle();
+    assert_eq!(runs(&client.summary()), ["subscribed a 0 false", "gap a expired", "a 1..=2"]);
+}
+
 fn resume(session: &str, positions: &str) -> String {
     format!(r#"{{"type":"resume","id":7,"sessionId":"{session}","lastSeqPerTopic":{{{positions}}}}}"#)
 }
