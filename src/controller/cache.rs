@@ -4,6 +4,7 @@
 //! takes its own work of a moment ago for undone, and what the watch then brings is nothing new.
 
 mod child;
+mod hindrance;
 mod table;
 mod workload;
 

@@ -55,6 +55,17 @@ pub(crate) struct DeploymentState {
     pub(crate) available: i32,
     /// Why it has given up waiting, where it has (`ProgressDeadlineExceeded`).
     pub(crate) stuck: Option<String>,
+    /// Why it cannot have its pods, where the API server refuses them (`ReplicaFailure`): a quota, Pod Security.
+    pub(crate) refused: Option<String>,
+}
+
+/// Why a pod does not run, as Kubernetes says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Hindrance {
+    /// As `ImagePullBackOff`.
+    pub(crate) reason: String,
+    /// In words; may be empty. Bounded where it is taken in.
+    pub(crate) message: String,
 }
 
 /// One pod.
@@ -64,6 +75,8 @@ pub(crate) struct PodState {
     pub(crate) name: String,
     /// Whether it is ready.
     pub(crate) ready: bool,
+    /// Why it does not run, where there is more to it than that it takes time.
+    pub(crate) hindrance: Option<Hindrance>,
     /// What it told about itself, where it could be asked.
     pub(crate) report: Option<GatewayReport>,
 }

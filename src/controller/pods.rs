@@ -67,6 +67,7 @@ impl Asked {
         let state = |(name, pod): (&String, &Pod)| PodState {
             name: name.clone(),
             ready: pod.ready,
+            hindrance: pod.hindrance.clone(),
             report: pod.address.and_then(|_| self.reports.get(name)).cloned(),
         };
         pods.iter().filter(|(_, pod)| !pod.leaving).map(state).collect()
@@ -182,6 +183,7 @@ mod tests {
             gateway: "m".into(),
             address: Some(IpAddr::from([10, 0, 0, 1])),
             ready,
+            hindrance: None,
             leaving,
             told: None,
             cost: None,

@@ -5,6 +5,7 @@ mod children;
 mod conflict;
 mod drift;
 mod forbidden;
+mod hindered;
 mod idle;
 mod leading;
 mod paused;

@@ -2,7 +2,7 @@
 
 use super::{Verdict, names, pods, told, verdict};
 use crate::controller::{
-    observed::{DeploymentState, Observed, PodState},
+    observed::{DeploymentState, Hindrance, Observed, PodState},
     reason::Reason,
 };
 
@@ -44,16 +44,17 @@ fn rejected(observed: &Observed) -> Option<Verdict> {
 /// What the Deployment lacks.
 fn running(observed: &Observed) -> Option<Verdict> {
     let (name, wanted) = (&observed.name, observed.wanted);
+    let why = why(observed).map_or_else(String::new, |why| format!("; {why}"));
     let waiting = |message| Some(verdict(false, Reason::WaitingForReplicas, message));
     let Some(deployment) = &observed.deployment else {
         return waiting(format!("There is no Deployment {name} yet"));
     };
-    let DeploymentState { up_to_date, replicas, updated, ready, available, stuck } = deployment;
+    let DeploymentState { up_to_date, replicas, updated, ready, available, stuck, .. } = deployment;
     if let (true, Some(stuck)) = (up_to_date, stuck) {
         let message = format!(
-            "Deployment {name} has given up waiting, {} of {wanted} ready: {stuck}; look at the pods with kubectl \
-             describe and kubectl logs",
-            pods(*ready)
+            "Deployment {name} has given up waiting, {} of {wanted} ready: {stuck}{}",
+            pods(*ready),
+            if why.is_empty() { "; look at the pods with kubectl describe and kubectl logs" } else { &why }
         );
         return Some(verdict(false, Reason::ProgressDeadlineExceeded, message));
     }
@@ -66,16 +67,38 @@ fn running(observed: &Observed) -> Option<Verdict> {
     }
     if replicas > updated {
         let message =
-            format!("{} of {wanted} replaced, {} of the old left", pods(*updated), replicas - updated);
+            format!("{} of {wanted} replaced, {} of the old left{why}", pods(*updated), replicas - updated);
         return Some(verdict(false, Reason::RollingOut, message));
     }
     if *replicas != wanted && *replicas > 0 {
-        return Some(verdict(false, Reason::Scaling, format!("{} there, {wanted} wanted", pods(*replicas))));
+        let message = format!("{} there, {wanted} wanted{why}", pods(*replicas));
+        return Some(verdict(false, Reason::Scaling, message));
     }
     if *available < wanted {
-        return waiting(format!("{} of {wanted} ready", pods(*available)));
+        return waiting(format!("{} of {wanted} ready{why}", pods(*available)));
     }
     None
+}
+
+/// Why pods are not there or do not run, and what to do: the first cause that is known.
+fn why(observed: &Observed) -> Option<String> {
+    if let Some(refused) = observed.deployment.as_ref().and_then(|deployment| deployment.refused.as_ref()) {
+        return Some(format!(
+            "its pods are refused: {refused}; lift the quota or policy that forbids them, or change spec.pod"
+        ));
+    }
+    let (pod, hindrance) = observed.pods.iter().find_map(|pod| Some((pod, pod.hindrance.as_ref()?)))?;
+    let (name, Hindrance { reason, message }) = (&pod.name, hindrance);
+    let said = if message.is_empty() { reason.clone() } else { format!("{reason}: {message}") };
+    let next = match reason.as_str() {
+        "Unschedulable" => "make room on a node, or change what spec.pod asks of nodes".into(),
+        "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => {
+            "look at spec.pod.image and spec.pod.imagePullSecrets".into()
+        }
+        "CrashLoopBackOff" => format!("look at kubectl logs {name} --previous"),
+        _ => format!("look at kubectl describe pod {name}"),
+    };
+    Some(format!("pod {name} does not run, {said}; {next}"))
 }
 
 /// Ready pods that have yet to load this generation. One that does not tell holds nothing up.

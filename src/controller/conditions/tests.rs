@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     api::{GatewayReport, RejectedConfig},
-    controller::observed::DeploymentState,
+    controller::observed::{DeploymentState, Hindrance},
 };
 
 const TYPES: [&str; 6] =
@@ -16,11 +16,18 @@ fn report(generation: i64) -> GatewayReport {
 }
 
 fn pod(name: &str, report: Option<GatewayReport>) -> PodState {
-    PodState { name: name.into(), ready: true, report }
+    PodState { name: name.into(), ready: true, report, ..PodState::default() }
 }
 
 fn deployment(replicas: i32, updated: i32, available: i32) -> DeploymentState {
-    DeploymentState { up_to_date: true, replicas, updated, ready: available, available, stuck: None }
+    DeploymentState {
+        up_to_date: true,
+        replicas,
+        updated,
+        ready: available,
+        available,
+        ..DeploymentState::default()
+    }
 }
 
 fn problem(reason: Reason, message: &str) -> Problem {
@@ -168,6 +175,47 @@ fn what_waits_for_somebody_is_stalled() {
     assert_not_ready(&stuck, "ProgressDeadlineExceeded", false);
 }
 
+fn hindered(reason: &str, change: impl FnOnce(&mut DeploymentState)) -> String {
+    let mut observed = with_deployment(change);
+    observed.pods[1].ready = false;
+    observed.pods[1].hindrance = Some(Hindrance { reason: reason.into(), message: "that is why".into() });
+    find(&observed, "Ready").message
+}
+
+#[test]
+fn why_pods_do_not_run_is_told_with_the_pod_and_what_to_do() {
+    for (reason, next) in [
+        ("ImagePullBackOff", "look at spec.pod.image and spec.pod.imagePullSecrets"),
+        ("CrashLoopBackOff", "look at kubectl logs b --previous"),
+        ("CreateContainerConfigError", "look at kubectl describe pod b"),
+        ("Unschedulable", "make room on a node, or change what spec.pod asks of nodes"),
+    ] {
+        let expected = format!("2 pods of 3 ready; pod b does not run, {reason}: that is why; {next}");
+        assert_eq!(hindered(reason, |it| it.available = 2), expected);
+    }
+    for (state, begins) in [
+        (deployment(4, 1, 3), "1 pod of 3 replaced, 3 of the old left; pod b"),
+        (deployment(2, 2, 2), "2 pods there, 3 wanted; pod b"),
+        (
+            DeploymentState { stuck: Some("it took too long".into()), ..deployment(3, 3, 2) },
+            "Deployment market has given up waiting, 2 pods of 3 ready: it took too long; pod b",
+        ),
+    ] {
+        let message = hindered("CrashLoopBackOff", |it| *it = state);
+        assert!(message.starts_with(begins), "{message}");
+    }
+}
+
+#[test]
+fn pods_that_are_refused_are_told_before_pods_that_do_not_run() {
+    let message = hindered("CrashLoopBackOff", |it| {
+        *it = DeploymentState { refused: Some("exceeded quota".into()), ..deployment(2, 2, 2) };
+    });
+    let expected = "2 pods there, 3 wanted; its pods are refused: exceeded quota; lift the quota or policy that \
+                    forbids them, or change spec.pod";
+    assert_eq!(message, expected);
+}
+
 #[test]
 fn an_old_verdict_of_the_deployment_does_not_count() {
     let observed = with_deployment(|it| {
@@ -213,7 +261,7 @@ fn a_pod_that_cannot_be_asked_holds_nothing_up() {
 #[test]
 fn a_pod_that_is_not_ready_need_not_have_loaded_anything() {
     let observed = changed(|it| {
-        it.pods.push(PodState { name: "d".into(), ready: false, report: Some(report(1)) });
+        it.pods.push(PodState { ready: false, ..pod("d", Some(report(1))) });
     });
     assert_is(&observed, "Ready", "True", "AllReplicasReady");
 }
@@ -319,14 +367,14 @@ mod any {
     prop_compose! {
         fn deployments()(up_to_date: bool, counts in prop::array::uniform4(0..4), stuck: bool) -> DeploymentState {
             let [replicas, updated, ready, available] = counts;
-            DeploymentState { up_to_date, replicas, updated, ready, available, stuck: stuck.then(|| "s".into()) }
+            DeploymentState { up_to_date, ready, stuck: stuck.then(|| "s".into()), ..deployment(replicas, updated, available) }
         }
     }
 
     prop_compose! {
         fn pods()(ready: bool, told in prop::option::of((0..6_i64, any::<bool>()))) -> PodState {
             let report = told.map(|(generation, backbone_connected)| GatewayReport { backbone_connected, ..report(generation) });
-            PodState { name: "p".into(), ready, report }
+            PodState { ready, ..pod("p", report) }
         }
     }
 

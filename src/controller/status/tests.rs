@@ -15,7 +15,7 @@ fn pod(ready: bool, told: Option<(i64, u64, u64)>) -> PodState {
         backbone_connected: true,
         ..GatewayReport::default()
     });
-    PodState { name: "p".into(), ready, report }
+    PodState { name: "p".into(), ready, report, ..PodState::default() }
 }
 
 fn observed(pods: Vec<PodState>) -> Observed {
