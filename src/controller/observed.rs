@@ -77,6 +77,8 @@ pub(crate) struct PodState {
     pub(crate) ready: bool,
     /// Why it does not run, where there is more to it than that it takes time.
     pub(crate) hindrance: Option<Hindrance>,
+    /// Whether it may yet take what it says it rejects: not all of it may have come to the pod.
+    pub(crate) may_take: bool,
     /// What it told about itself, where it could be asked.
     pub(crate) report: Option<GatewayReport>,
 }

@@ -1,6 +1,7 @@
 //! Whether all is as it should be: the first thing that is not decides.
 
 use super::{Verdict, names, pods, told, verdict};
+use crate::api::RejectedConfig;
 use crate::controller::{
     observed::{DeploymentState, Hindrance, Observed, PodState},
     reason::Reason,
@@ -29,14 +30,18 @@ fn refused(observed: &Observed) -> Option<Verdict> {
     Some(verdict(false, first.reason, told(&problems)))
 }
 
-/// A pod that goes on with an older configuration, because it cannot take this one. What it says of one that is older
+/// Why a pod goes on with an older configuration, because it cannot take this one. What it says of one that is older
 /// than this generation is out of date.
+fn rejects<'a>(pod: &'a PodState, observed: &Observed) -> Option<&'a RejectedConfig> {
+    let rejected = pod.report.as_ref()?.rejected.as_ref()?;
+    let current = rejected.generation.is_none_or(|generation| generation >= observed.generation);
+    current.then_some(rejected)
+}
+
+/// A pod that does not take this configuration, and will not by itself.
 fn rejected(observed: &Observed) -> Option<Verdict> {
-    let (pod, rejected) = observed.pods.iter().find_map(|pod| {
-        let rejected = pod.report.as_ref()?.rejected.as_ref()?;
-        let current = rejected.generation.is_none_or(|generation| generation >= observed.generation);
-        current.then_some((pod, rejected))
-    })?;
+    let mut pods = observed.pods.iter().filter(|pod| !pod.may_take);
+    let (pod, rejected) = pods.find_map(|pod| Some((pod, rejects(pod, observed)?)))?;
     let message = format!("Pod {} goes on with the configuration it has: {}", pod.name, rejected.message);
     Some(verdict(false, Reason::ConfigRejected, message))
 }
@@ -101,16 +106,20 @@ fn why(observed: &Observed) -> Option<String> {
     Some(format!("pod {name} does not run, {said}; {next}"))
 }
 
-/// Ready pods that have yet to load this generation. One that does not tell holds nothing up.
+/// Ready pods that have yet to load this generation or its Secrets. One that does not tell holds nothing up.
 fn reloading(observed: &Observed) -> Option<Verdict> {
     let behind = |pod: &&PodState| {
-        pod.ready && pod.report.as_ref().is_some_and(|report| report.generation < observed.generation)
+        let older = pod.report.as_ref().is_some_and(|report| report.generation < observed.generation);
+        pod.ready && (older || rejects(pod, observed).is_some())
     };
     let behind: Vec<_> = observed.pods.iter().filter(behind).collect();
     if behind.is_empty() {
         return None;
     }
-    let message = format!("Generation {} is yet to be loaded by {}", observed.generation, names(&behind));
+    let mut message = format!("Generation {} is yet to be loaded by {}", observed.generation, names(&behind));
+    if let Some((pod, rejected)) = behind.iter().find_map(|pod| Some((pod, rejects(pod, observed)?))) {
+        message = format!("{message}; pod {} waits: {}", pod.name, rejected.message);
+    }
     Some(verdict(false, Reason::Reloading, message))
 }
 

@@ -244,6 +244,18 @@ fn a_rejected_configuration_is_told_in_the_pods_words() {
 }
 
 #[test]
+fn what_a_pod_may_yet_take_is_work_in_progress_in_the_pods_words() {
+    for in_force in [3, 4] {
+        let mut observed = rejecting(Some(4));
+        observed.pods[1].may_take = true;
+        observed.pods[1].report.as_mut().unwrap().generation = in_force;
+        assert_not_ready(&observed, "Reloading", true);
+        let message = "Generation 4 is yet to be loaded by b; pod b waits: limits are wrong: lower them";
+        assert_eq!(find(&observed, "Ready").message, message);
+    }
+}
+
+#[test]
 fn what_a_pod_says_of_an_older_generation_is_out_of_date() {
     assert_not_ready(&rejecting(Some(3)), "Reloading", true);
 }

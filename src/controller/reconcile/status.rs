@@ -16,8 +16,10 @@ use crate::{
         build,
         cache::{Gateway, Pod, version},
         events::transitions,
+        kind::Kind,
         names,
-        observed::Observed,
+        observed::{DeploymentState, Observed, PodState},
+        reason::Reason,
         refusal::{Refusal, cause, refusal},
         status,
     },
@@ -88,20 +90,39 @@ impl Pass<'_> {
             applying: self.memory.applying.clone(),
             missing_apis: build::missing_apis(spec, &optional),
             deployment: self.deployment(),
-            pods: self.memory.pods.states(pods),
+            pods: self.pods(pods),
             minimum: build::minimum(spec),
-            address: status::address(self.gateway, &optional),
+            address: status::address(self.gateway, |kind| self.has(kind)),
         }
     }
 
+    /// The pods. What was told to be rejected is not taken for on its way again, as after a start of the controller.
+    fn pods(&self, pods: &BTreeMap<String, Pod>) -> Vec<PodState> {
+        let mut states = self.memory.pods.states(pods);
+        let mut before = self.gateway.status.iter().flat_map(|status| &status.conditions);
+        let rejected = before.any(|it| {
+            it.type_ == "Ready"
+                && it.reason == Reason::ConfigRejected.as_str()
+                && it.observed_generation == Some(self.generation)
+        });
+        if rejected {
+            states.iter_mut().for_each(|state| state.may_take = false);
+        }
+        states
+    }
+
     /// The Deployment, where it is this gateway's own.
-    fn deployment(&self) -> Option<crate::controller::observed::DeploymentState> {
-        let cached = self.shared.caches.lock();
-        let meta =
-            cached.child(crate::controller::kind::Kind::Deployment, &self.key.namespace, &self.key.name)?;
-        if !meta.is_owned_by(self.uid) {
+    fn deployment(&self) -> Option<DeploymentState> {
+        if !self.has(Kind::Deployment) {
             return None;
         }
-        cached.workloads.get(self.key).map(|workload| workload.state.clone())
+        self.shared.caches.lock().workloads.get(self.key).map(|workload| workload.state.clone())
+    }
+
+    /// Whether there is a child of this kind and of the gateway's name that is its own.
+    fn has(&self, kind: Kind) -> bool {
+        let cached = self.shared.caches.lock();
+        let child = cached.child(kind, &self.key.namespace, &self.key.name);
+        child.is_some_and(|meta| meta.is_owned_by(self.uid))
     }
 }
