@@ -12,6 +12,8 @@ pub(crate) struct Memory {
     pub(crate) made_from: Option<Sources>,
     /// What was applied, by kind and name.
     pub(crate) applied: BTreeMap<(Kind, String), Applied>,
+    /// Children that are there and that no pass has applied, since a reference is bad.
+    pub(crate) held: usize,
     /// References that lead nowhere, as the last look at them found.
     pub(crate) references: Vec<Problem>,
     /// What kept children from being applied.

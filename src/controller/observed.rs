@@ -28,6 +28,8 @@ pub(crate) struct Observed {
     pub(crate) references: Vec<Problem>,
     /// What kept children from being applied; empty: all were.
     pub(crate) applying: Vec<Problem>,
+    /// Children that have to be gone before they can be made anew.
+    pub(crate) leaving: Vec<Leaving>,
     /// Optional APIs the spec asks for and the cluster lacks, as `monitoring.coreos.com/v1 PodMonitor`.
     pub(crate) missing_apis: Vec<String>,
     /// The Deployment, where there is one.
@@ -38,6 +40,15 @@ pub(crate) struct Observed {
     pub(crate) minimum: i32,
     /// Where clients connect to.
     pub(crate) address: Option<String>,
+}
+
+/// A child that is wanted and is being deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Leaving {
+    /// Whether clients are not served without it.
+    pub(crate) serves: bool,
+    /// Names it and what holds it.
+    pub(crate) message: String,
 }
 
 /// What the Deployment's status says.

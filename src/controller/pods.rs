@@ -229,7 +229,7 @@ mod tests {
         ]
         .map(|(name, pod)| (name.into(), pod))
         .into();
-        let mut asked = Asked::default();
+        let mut asked = Asked { whom: askable(&pods), ..Asked::default() };
         for (name, generation) in [("new", 3), ("old", 2), ("leaving", 2), ("starting", 2)] {
             asked.reports.insert(name.into(), report(generation));
         }

@@ -14,6 +14,7 @@ use super::{
     cache::Gateway,
     events::Note,
     memory::Memory,
+    observed::Leaving,
     pods, prune,
     queue::Key,
     reason::Reason,
@@ -81,8 +82,8 @@ struct Pass<'a> {
     uid: &'a str,
     generation: i64,
     memory: &'a mut Memory,
-    /// Something has to go before all is applied.
-    pending: bool,
+    /// What has to go before all is applied.
+    leaving: Vec<Leaving>,
 }
 
 /// Runs a pass.
@@ -106,7 +107,7 @@ pub(crate) async fn reconcile(shared: &Shared, key: &Key, memory: &mut Memory) -
     if memory.made_from.as_ref().is_some_and(|sources| sources.uid != uid) {
         *memory = Memory::default();
     }
-    let pass = Pass { shared, key, gateway: &gateway, uid: &uid, generation, memory, pending: false };
+    let pass = Pass { shared, key, gateway: &gateway, uid: &uid, generation, memory, leaving: Vec::new() };
     pass.run().await
 }
 
@@ -127,7 +128,7 @@ impl Pass<'_> {
         self.report(&pods).await?;
         let running = pods.values().any(|pod| pod.address.is_some() && !pod.leaving);
         let stale = self.memory.pods.stale_in(&pods);
-        let pending = self.pending.then_some(PENDING);
+        let pending = (!self.leaving.is_empty()).then_some(PENDING);
         let look = [running.then_some(LOOK), told, stale, pending, self.retry()].into_iter().flatten().min();
         if self.fails() {
             return Ok(Next::Again);

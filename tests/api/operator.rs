@@ -11,6 +11,7 @@ mod leading;
 mod paused;
 mod pods;
 mod references;
+mod refused;
 mod rights;
 
 use std::{

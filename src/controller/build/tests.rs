@@ -56,7 +56,18 @@ impl Given {
             controller_namespace: "topic-gateway-system".into(),
         };
         let Self { gateway, secrets, optional, key } = self;
-        children(&Inputs { gateway, secrets, defaults: &defaults, optional, session_key: key })
+        children(&Inputs { gateway, secrets: Some(secrets), defaults: &defaults, optional, session_key: key })
+    }
+
+    /// Without the values of any Secret.
+    fn build_without(&self) -> Vec<Child> {
+        let defaults = Defaults {
+            image: "i".into(),
+            pull_policy: ImagePullPolicy::IfNotPresent,
+            controller_namespace: "c".into(),
+        };
+        let Self { gateway, optional, key, .. } = self;
+        children(&Inputs { gateway, secrets: None, defaults: &defaults, optional, session_key: key }).unwrap()
     }
 
     fn children(&self) -> Vec<Child> {
@@ -265,4 +276,15 @@ fn secrets_are_never_printed() {
     for secret in ["Y3JlZHM", "BwcHBw", "7, 7"] {
         assert!(!shown.contains(secret), "{shown}");
     }
+}
+
+#[test]
+fn without_the_values_of_secrets_only_their_copy_is_left_out() {
+    let names = |children: Vec<Child>| children.into_iter().map(|child| (child.kind, child.name));
+    let whole: BTreeSet<_> = names(MEMORY.children()).collect();
+    let rest: BTreeSet<_> = names(MEMORY.build_without()).collect();
+    let left_out: Vec<_> = whole.difference(&rest).cloned().collect();
+    let name = MEMORY.gateway.metadata.name.clone().unwrap();
+    assert_eq!(left_out, [(Kind::Secret, crate::controller::names::secrets(&name))]);
+    assert!(rest.is_subset(&whole));
 }

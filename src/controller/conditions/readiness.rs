@@ -12,8 +12,8 @@ pub(super) fn ready(observed: &Observed) -> Verdict {
     if observed.paused {
         return paused(observed);
     }
-    let hindered = refused(observed).or_else(|| rejected(observed)).or_else(|| running(observed));
-    hindered.or_else(|| reloading(observed)).unwrap_or_else(|| well(observed))
+    let hindered = refused(observed).or_else(|| leaving(observed)).or_else(|| rejected(observed));
+    hindered.or_else(|| running(observed)).or_else(|| reloading(observed)).unwrap_or_else(|| well(observed))
 }
 
 /// Whether what runs serves. Nothing is done about it.
@@ -28,6 +28,13 @@ fn refused(observed: &Observed) -> Option<Verdict> {
     let problems: Vec<_> = observed.references.iter().chain(&observed.applying).cloned().collect();
     let first = problems.iter().find(|problem| problem.reason.waits_for_somebody()).or(problems.first())?;
     Some(verdict(false, first.reason, told(&problems)))
+}
+
+/// A child that clients need and that has to be gone before it can be made anew.
+fn leaving(observed: &Observed) -> Option<Verdict> {
+    let needed: Vec<_> = observed.leaving.iter().filter(|leaving| leaving.serves).collect();
+    let messages: Vec<_> = needed.iter().map(|leaving| leaving.message.as_str()).collect();
+    (!needed.is_empty()).then(|| verdict(false, Reason::WaitingForDeletion, messages.join("; ")))
 }
 
 /// Why a pod goes on with an older configuration, because it cannot take this one. What it says of one that is older

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     api::{GatewayReport, RejectedConfig},
-    controller::observed::{DeploymentState, Hindrance},
+    controller::observed::{DeploymentState, Hindrance, Leaving},
 };
 
 const TYPES: [&str; 6] =
@@ -216,6 +216,21 @@ fn pods_that_are_refused_are_told_before_pods_that_do_not_run() {
     assert_eq!(message, expected);
 }
 
+fn leaving(serves: bool) -> Leaving {
+    Leaving { serves, message: "Service a/m is being deleted and held by finalizer b/c".into() }
+}
+
+#[test]
+fn a_child_that_has_to_be_gone_first_is_told_and_what_clients_need_is_not_ready() {
+    let observed = changed(|it| it.leaving = vec![leaving(true)]);
+    assert_not_ready(&observed, "WaitingForDeletion", true);
+    assert_eq!(find(&observed, "Ready").message, leaving(true).message);
+    let observed = changed(|it| it.leaving = vec![leaving(false)]);
+    assert_is(&observed, "Ready", "True", "AllReplicasReady");
+    assert_is(&observed, "Reconciling", "True", "WaitingForDeletion");
+    assert_eq!(find(&observed, "Reconciling").message, leaving(false).message);
+}
+
 #[test]
 fn an_old_verdict_of_the_deployment_does_not_count() {
     let observed = with_deployment(|it| {
@@ -394,8 +409,9 @@ mod any {
         fn anything()(
             generation in 0..6_i64, wanted in 0..4, paused: bool, references in problems(), applying in problems(),
             deployment in prop::option::of(deployments()), pods in prop::collection::vec(pods(), 0..4),
+            leaving in prop::collection::vec(any::<bool>().prop_map(leaving), 0..2),
         ) -> Observed {
-            Observed { generation, wanted, paused, references, applying, deployment, pods, ..well() }
+            Observed { generation, wanted, paused, references, applying, deployment, pods, leaving, ..well() }
         }
     }
 
@@ -404,7 +420,8 @@ mod any {
         fn the_three_that_kstatus_reads_never_contradict_each_other(observed in anything()) {
             let holds = |name| of(&observed, name).0 == "True";
             let (ready, reconciling, stalled) = (holds("Ready"), holds("Reconciling"), holds("Stalled"));
-            prop_assert!(u8::from(ready) + u8::from(reconciling) + u8::from(stalled) <= 1);
+            prop_assert!(u8::from(reconciling) + u8::from(stalled) <= 1);
+            prop_assert!(!ready || !stalled && (!reconciling || !observed.leaving.is_empty()));
             // Somebody or something always has the next step, but for what is paused.
             prop_assert!(ready || reconciling || stalled || observed.paused);
         }

@@ -88,6 +88,7 @@ impl Pass<'_> {
             paused: spec.paused,
             references: self.memory.references.clone(),
             applying: self.memory.applying.clone(),
+            leaving: self.leaving.clone(),
             missing_apis: build::missing_apis(spec, &optional),
             deployment: self.deployment(),
             pods: self.pods(pods),

@@ -70,6 +70,16 @@ fn what_runs_stays_as_it_is_while_a_secret_is_missing() {
     controller.wait_settled();
     assert_eq!(namespace.find("secret/m-secrets").unwrap(), before);
     assert!(namespace.find("deployment/m").is_some());
+    // What is there is enough to go on.
+    for object in ["deployment/m", "service/m"] {
+        let old = namespace.find(object).unwrap()["metadata"]["uid"].clone();
+        namespace.kubectl(&["delete", object]);
+        namespace.wait(object, |it| it["metadata"]["uid"] != old);
+    }
+    namespace.kubectl(&["scale", "deployment/m", "--replicas=7"]);
+    namespace.wait("deployment/m", |it| it["spec"]["replicas"] == 1);
+    namespace.wait_condition("Stalled", "True", "SecretNotFound");
+    assert_eq!(namespace.find("secret/m-secrets").unwrap(), before);
     namespace.kubectl(&["create", "secret", "generic", "jwt", "--from-literal=hmac=0123456789abcdef"]);
     namespace.wait_condition("ResolvedRefs", "True", "ResolvedRefs");
 }
@@ -83,4 +93,24 @@ fn a_certificate_that_does_not_parse_is_told() {
     namespace.apply(&gateway(json!({"backbone": {"nats": nats}})));
     let message = namespace.wait_condition("ResolvedRefs", "False", "InvalidCertificate");
     assert!(message.contains("\"ca\"") && message.contains("certificates in PEM"), "{message}");
+}
+
+#[test]
+fn a_controller_that_starts_while_a_secret_is_missing_restores_what_is_gone_and_changes_nothing_else() {
+    let namespace = Namespace::new("lost-both");
+    let first = Controller::start(&namespace);
+    namespace.kubectl(&["create", "secret", "generic", "jwt", "--from-literal=hmac=0123456789abcdef"]);
+    namespace.apply(&with_secret());
+    namespace.wait("tgw/m", |it| it["status"]["replicas"] == 1);
+    first.wait_settled();
+    drop(first);
+    namespace.kubectl(&["delete", "secret/jwt", "service/m"]);
+    // What has changed meanwhile waits for the Secret.
+    namespace.kubectl(&["scale", "tgw/m", "--replicas=3"]);
+    let controller = Controller::start(&namespace);
+    namespace.wait("service/m", |_| true);
+    namespace.wait_condition("Stalled", "True", "SecretNotFound");
+    controller.wait_settled();
+    assert_eq!(namespace.find("deployment/m").unwrap()["spec"]["replicas"], 1);
+    assert!(namespace.find("pdb/m").is_none());
 }
