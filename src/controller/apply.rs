@@ -103,13 +103,13 @@ pub(crate) async fn apply(
         Ok(answer) => answer,
         Err(error) => return refused(if found.is_some() { "apply" } else { "create" }, owner, child, error),
     };
-    let (is, owned) = (version(&answer.metadata), found.as_ref().map(|meta| meta.ours));
+    let (is, ours) = (version(&answer.metadata), found.as_ref().map(|meta| meta.ours));
     let meta = take_in(shared, child.kind, namespace, answer);
     remember(memory, child, intent, meta.fingerprint);
     let name = format!("{} {namespace}/{}", kind(child.kind), child.name);
     Ok(match before {
         Some(_) if found.is_none() => Outcome::Corrected(format!("{name} was gone and is there again")),
-        Some(before) if (before.intent == intent || child.once) && owned != Some(meta.ours) => {
+        Some(before) if (before.intent == intent || child.once) && ours != Some(meta.ours) => {
             Outcome::Corrected(format!("{name} had been changed and is as it should be again"))
         }
         _ if was == Some(is) => Outcome::Unchanged,

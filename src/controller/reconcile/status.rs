@@ -107,7 +107,9 @@ impl Pass<'_> {
                 && it.observed_generation == Some(self.generation)
         });
         if rejected {
-            states.iter_mut().for_each(|state| state.may_take = false);
+            for state in &mut states {
+                state.may_take = false;
+            }
         }
         states
     }

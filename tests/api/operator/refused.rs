@@ -10,8 +10,11 @@ use super::{Controller, Namespace, gateway};
 fn a_spec_that_is_refused_for_a_child_is_told_and_waits_and_heals_when_it_is_mended() {
     let namespace = Namespace::new("refused");
     let controller = Controller::start(&namespace);
-    let with_label = |label: &str| gateway(json!({"pod": {"labels": {"team": label}}}));
-    namespace.apply(&with_label("not a label"));
+    let asking = |cpu: &str| {
+        let resources = json!({"requests": {"cpu": cpu}, "limits": {"cpu": "1"}});
+        gateway(json!({"pod": {"resources": resources}}))
+    };
+    namespace.apply(&asking("2"));
     let message = namespace.wait_condition("Stalled", "True", "Rejected");
     let refused = format!("refuses to create Deployment {}/m", namespace.0);
     assert!(message.contains(&refused) && message.contains("mend the field of the spec"), "{message}");
@@ -23,13 +26,14 @@ fn a_spec_that_is_refused_for_a_child_is_told_and_waits_and_heals_when_it_is_men
     thread::sleep(Duration::from_secs(5));
     assert!((controller.writes() - writes).abs() < 0.5, "it is tried again and again");
 
-    namespace.apply(&with_label("a-label"));
+    namespace.apply(&asking("500m"));
     namespace.wait("deployment/m", |_| true);
     namespace.wait_condition("Stalled", "False", "WaitingForReplicas");
 
     // The same with a Deployment that is there: it goes on as it is.
-    namespace.apply(&with_label("no label again"));
+    namespace.apply(&asking("3"));
     namespace.wait_condition("Stalled", "True", "Rejected");
     let found = namespace.find("deployment/m").unwrap();
-    assert_eq!(found["spec"]["template"]["metadata"]["labels"]["team"], "a-label");
+    let resources = &found["spec"]["template"]["spec"]["containers"][0]["resources"];
+    assert_eq!(resources["requests"]["cpu"], "500m");
 }
