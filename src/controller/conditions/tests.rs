@@ -411,7 +411,7 @@ mod any {
             deployment in prop::option::of(deployments()), pods in prop::collection::vec(pods(), 0..4),
             leaving in prop::collection::vec(any::<bool>().prop_map(leaving), 0..2),
         ) -> Observed {
-            Observed { generation, wanted, paused, references, applying, deployment, pods, leaving, ..well() }
+            Observed { generation, wanted, paused, references, applying, leaving, deployment, pods, ..well() }
         }
     }
 

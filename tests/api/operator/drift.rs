@@ -73,8 +73,8 @@ fn an_edited_port_of_the_container_is_put_right() {
     let ports = |it: &Value| it["spec"]["template"]["spec"]["containers"][0]["ports"].clone();
     let before = ports(&namespace.wait("deployment/m", |_| true));
     controller.wait_settled();
-    let path = "/spec/template/spec/containers/0/ports/0/containerPort";
-    let patch = json!([{"op": "replace", "path": path, "value": 9999}]).to_string();
+    let field = "/spec/template/spec/containers/0/ports/0/containerPort";
+    let patch = json!([{"op": "replace", "path": field, "value": 9999}]).to_string();
     namespace.kubectl(&["patch", "deployment/m", "--type=json", "--patch", &patch]);
     namespace.wait("deployment/m", |it| ports(it) == before);
     namespace.wait_event("Corrected", &format!("Deployment {}/m had been changed", namespace.0));
