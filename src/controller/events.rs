@@ -33,13 +33,6 @@ impl Note {
     pub(crate) fn corrected(text: String) -> Self {
         Self { warning: false, reason: Reason::Corrected.as_str().into(), action: "Apply", text }
     }
-
-    /// That a resource cannot be read.
-    pub(crate) fn unreadable(error: &str) -> Self {
-        let text =
-            format!("the resource cannot be read, what runs goes on as it is: {error}; mend the field");
-        Self { warning: true, reason: Reason::InvalidSpec.as_str().into(), action: "Read", text }
-    }
 }
 
 /// What is worth an Event between two states: changed reasons, each told by the condition that says most.

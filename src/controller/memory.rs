@@ -20,8 +20,6 @@ pub(crate) struct Memory {
     pub(crate) pods: Asked,
     /// Its Events.
     pub(crate) events: Publisher,
-    /// Why it could not be read, where an Event has told that.
-    pub(crate) unreadable: Option<String>,
 }
 
 /// Everything that children are made from, by version.

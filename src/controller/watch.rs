@@ -20,7 +20,7 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
     Api, Resource,
     api::{ApiResource, DynamicObject, PartialObjectMeta},
-    core::{DeserializeGuard, NamespaceResourceScope},
+    core::{DynamicResourceScope, NamespaceResourceScope},
     runtime::watcher::{self, Config, Event, watcher},
 };
 use serde::de::DeserializeOwned;
@@ -40,7 +40,7 @@ pub(crate) fn start(shared: &Arc<Shared>, tasks: &TaskTracker, stop: &Cancellati
         let scope = scope.as_deref();
         let start = Start { shared, tasks, stop, scope };
         let ours = || Config::default().labels(&names::children_selector());
-        let gateways = typed::<DeserializeGuard<TopicGateway>>(shared, scope);
+        let gateways = dynamic::<DynamicObject>(shared, scope, &ApiResource::erase::<TopicGateway>(&()));
         start.watch(watcher(gateways, Config::default()), Gateways, nothing);
         start.watch(watcher(typed::<Deployment>(shared, scope), ours()), Workloads, nothing);
         start.watch(watcher(typed::<Pod>(shared, scope), ours()), Pods, nothing);
@@ -208,6 +208,13 @@ fn metadata(
     scope: Option<&str>,
     resource: &ApiResource,
 ) -> Api<PartialObjectMeta<DynamicObject>> {
+    dynamic(shared, scope, resource)
+}
+
+fn dynamic<K>(shared: &Shared, scope: Option<&str>, resource: &ApiResource) -> Api<K>
+where
+    K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+{
     match scope {
         None => Api::all_with(shared.client.clone(), resource),
         Some(namespace) => Api::namespaced_with(shared.client.clone(), namespace, resource),

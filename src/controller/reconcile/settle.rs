@@ -61,7 +61,7 @@ impl Pass<'_> {
         &self,
         sources: &Sources,
     ) -> Result<Result<Vec<Child>, (Vec<Problem>, Vec<Problem>)>, Error> {
-        let problems = validate::validate(&self.gateway.spec);
+        let problems = validate::validate(self.gateway);
         if !problems.is_empty() {
             return Ok(Err((Vec::new(), problems)));
         }

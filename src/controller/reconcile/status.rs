@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api,
-    api::{Patch, PatchParams},
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
 use serde_json::json;
 
@@ -56,12 +56,15 @@ impl Pass<'_> {
             "metadata": { "name": self.key.name, "uid": self.uid },
             "status": after,
         });
-        let api: Api<TopicGateway> = Api::namespaced(self.shared.client.clone(), &self.key.namespace);
+        // What cannot be read as a whole comes back as it is.
+        let resource = ApiResource::erase::<TopicGateway>(&());
+        let client = self.shared.client.clone();
+        let api: Api<DynamicObject> = Api::namespaced_with(client, &self.key.namespace, &resource);
         let params = PatchParams::apply(names::STATUS_MANAGER).force();
         match api.patch_status(&self.key.name, &params, &Patch::Apply(&patch)).await {
             Ok(gateway) => {
                 let version = version(&gateway.metadata);
-                self.shared.caches.lock().put_gateway(self.key, version, Gateway::readable(gateway));
+                self.shared.caches.lock().put_gateway(self.key, version, Gateway::read(gateway));
             }
             Err(error) => match refusal(&format!("write the status of TopicGateway {}", self.key), error) {
                 Refusal::Gone => return Ok(()),
