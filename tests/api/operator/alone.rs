@@ -86,7 +86,7 @@ impl Server {
 
     pub(super) fn define(&self) {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
-        self.kubectl(&["apply", "--server-side", "-f", folder]);
+        self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", folder]);
         // Until the API server has written any condition, `kubectl wait` fails at once.
         let wait = ["wait", "--for=condition=Established", "--timeout=10s", "-f", folder];
         wait_until("the definition is served", || self.try_kubectl(&wait).is_ok());
