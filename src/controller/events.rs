@@ -33,6 +33,12 @@ impl Note {
     pub(crate) fn corrected(text: String) -> Self {
         Self { warning: false, reason: Reason::Corrected.as_str().into(), action: "Apply", text }
     }
+
+    /// That an optional API is not used, and which right is missing for it.
+    pub(crate) fn forbidden(api: &str, why: &str) -> Self {
+        let text = format!("no {api} is made: {why}");
+        Self { warning: true, reason: Reason::Forbidden.as_str().into(), action: "Watch", text }
+    }
 }
 
 /// What is worth an Event between two states: changed reasons, each told by the condition that says most.

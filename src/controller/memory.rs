@@ -18,6 +18,8 @@ pub(crate) struct Memory {
     pub(crate) applying: Vec<Problem>,
     /// What its pods have said.
     pub(crate) pods: Asked,
+    /// Optional kinds it wants and the controller may not watch, where an Event has told that.
+    pub(crate) forbidden: BTreeSet<Kind>,
     /// Its Events.
     pub(crate) events: Publisher,
 }

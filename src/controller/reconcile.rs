@@ -125,6 +125,7 @@ impl Pass<'_> {
             told = pods::tell(self.shared, self.key, asked, &pods, self.generation, changed).await;
         }
         self.report(&pods).await?;
+        self.tell_forbidden().await;
         let running = pods.values().any(|pod| pod.address.is_some() && !pod.leaving);
         let stale = self.memory.pods.stale_in(&pods);
         let pending = self.pending.then_some(PENDING);

@@ -13,9 +13,10 @@ use super::Pass;
 use crate::{
     api::TopicGateway,
     controller::{
-        build,
+        apis, build,
         cache::{Gateway, Pod, version},
-        events::transitions,
+        events::{Note, transitions},
+        kind::Kind,
         names,
         observed::Observed,
         refusal::{Refusal, cause, refusal},
@@ -80,8 +81,22 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// Tells once what is not made because the controller may not watch it.
+    pub(super) async fn tell_forbidden(&mut self) {
+        let wanted = build::missing_apis(&self.gateway.spec, &self.shared.apis.available());
+        let mut forbidden = self.shared.apis.forbidden();
+        forbidden.retain(|kind, _| wanted.contains(kind));
+        let known = std::mem::replace(&mut self.memory.forbidden, forbidden.keys().copied().collect());
+        for (kind, why) in forbidden.into_iter().filter(|(kind, _)| !known.contains(kind)) {
+            self.publish(Note::forbidden(&apis::name(kind), &why)).await;
+        }
+    }
+
     fn observed(&self, pods: &BTreeMap<String, Pod>) -> Observed {
         let (spec, optional) = (&self.gateway.spec, self.shared.apis.available());
+        let forbidden = self.shared.apis.forbidden();
+        let (refused, missing): (Vec<Kind>, Vec<Kind>) =
+            build::missing_apis(spec, &optional).into_iter().partition(|kind| forbidden.contains_key(kind));
         Observed {
             name: self.key.name.clone(),
             generation: self.generation,
@@ -89,7 +104,8 @@ impl Pass<'_> {
             paused: spec.paused,
             references: self.memory.references.clone(),
             applying: self.memory.applying.clone(),
-            missing_apis: build::missing_apis(spec, &optional),
+            missing_apis: missing.into_iter().map(apis::name).collect(),
+            forbidden_apis: refused.iter().filter_map(|kind| forbidden.get(kind).cloned()).collect(),
             deployment: self.deployment(),
             pods: self.memory.pods.states(pods),
             minimum: build::minimum(spec),
@@ -100,8 +116,7 @@ impl Pass<'_> {
     /// The Deployment, where it is this gateway's own.
     fn deployment(&self) -> Option<crate::controller::observed::DeploymentState> {
         let cached = self.shared.caches.lock();
-        let meta =
-            cached.child(crate::controller::kind::Kind::Deployment, &self.key.namespace, &self.key.name)?;
+        let meta = cached.child(Kind::Deployment, &self.key.namespace, &self.key.name)?;
         if !meta.is_owned_by(self.uid) {
             return None;
         }
