@@ -82,6 +82,8 @@ struct Pass<'a> {
     uid: &'a str,
     generation: i64,
     memory: &'a mut Memory,
+    /// It could not be read as a whole.
+    flawed: bool,
     /// Something has to go before all is applied.
     pending: bool,
 }
@@ -103,7 +105,8 @@ pub(crate) async fn reconcile(shared: &Shared, key: &Key, memory: &mut Memory) -
     if memory.made_from.as_ref().is_some_and(|sources| sources.uid != uid) {
         *memory = Memory::default();
     }
-    let pass = Pass { shared, key, gateway: &gateway, uid: &uid, generation, memory, pending: false };
+    let flawed = flaws.is_some();
+    let pass = Pass { shared, key, gateway: &gateway, uid: &uid, generation, memory, flawed, pending: false };
     match flaws {
         None => pass.run().await,
         Some(flaws) => pass.tell_flaws(&flaws).await,

@@ -7,11 +7,11 @@ use kube::{
     Api,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::Pass;
 use crate::{
-    api::TopicGateway,
+    api::{TopicGateway, TopicGatewayStatus},
     controller::{
         apis, build,
         cache::{Gateway, Pod, version},
@@ -61,8 +61,15 @@ impl Pass<'_> {
         let resource = ApiResource::erase::<TopicGateway>(&());
         let client = self.shared.client.clone();
         let api: Api<DynamicObject> = Api::namespaced_with(client, &self.key.namespace, &resource);
-        let params = PatchParams::apply(names::STATUS_MANAGER).force();
-        match api.patch_status(&self.key.name, &params, &Patch::Apply(&patch)).await {
+        let applied = PatchParams::apply(names::STATUS_MANAGER);
+        let written = if self.flawed {
+            // An API server applies nothing to what contradicts its definition.
+            let patch = without_rest(patch, before);
+            api.patch_status(&self.key.name, &applied, &Patch::Merge(&patch)).await
+        } else {
+            api.patch_status(&self.key.name, &applied.force(), &Patch::Apply(&patch)).await
+        };
+        match written {
             Ok(gateway) => {
                 let version = version(&gateway.metadata);
                 self.shared.caches.lock().put_gateway(self.key, version, Gateway::read(gateway));
@@ -122,4 +129,16 @@ impl Pass<'_> {
         }
         cached.workloads.get(self.key).map(|workload| workload.state.clone())
     }
+}
+
+/// A patch to merge that takes away what the status had and has no more.
+fn without_rest(mut patch: Value, before: Option<&TopicGatewayStatus>) -> Value {
+    // A type of texts, numbers, lists and maps with text keys: nothing of it can fail to be JSON.
+    let before = serde_json::to_value(before).unwrap_or_default();
+    if let Some(status) = patch["status"].as_object_mut() {
+        for name in before.as_object().into_iter().flat_map(Map::keys) {
+            status.entry(name.clone()).or_insert(Value::Null);
+        }
+    }
+    patch
 }
