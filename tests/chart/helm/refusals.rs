@@ -77,7 +77,7 @@ fn values_of_the_wrong_form_are_refused_by_name() {
     ] {
         let (path, _) = value.split_once('=').unwrap();
         let told = refusal(&[value]);
-        assert!(told.contains(path.rsplit('.').next().unwrap()), "{value}: {told}");
+        assert!(path.split('.').any(|key| told.contains(key)), "{value}: {told}");
     }
     for value in ["logLevel=off", "logLevel=warn\\,topic_gateway::controller=debug", "nameOverride=a-b"] {
         assert!(!render(&[value]).is_empty());
