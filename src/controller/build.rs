@@ -177,19 +177,14 @@ impl Children {
 }
 
 /// Optional kinds that the spec asks for and the cluster lacks, as `monitoring.coreos.com/v1 PodMonitor`.
-pub(crate) fn missing_apis(spec: &TopicGatewaySpec, optional: &BTreeSet<Kind>) -> Vec<String> {
+pub(crate) fn missing_apis(spec: &TopicGatewaySpec, optional: &BTreeSet<Kind>) -> Vec<Kind> {
     let asked = [
         (Kind::HttpRoute, spec.route.is_some()),
         (Kind::PodMonitor, spec.monitoring.pod_monitor.enabled),
         (Kind::PrometheusRule, spec.monitoring.prometheus_rule.enabled),
     ];
     let missing = asked.into_iter().filter(|(kind, asked)| *asked && !optional.contains(kind));
-    missing
-        .map(|(kind, _)| {
-            let resource = kind.resource();
-            format!("{} {}", resource.api_version, resource.kind)
-        })
-        .collect()
+    missing.map(|(kind, _)| kind).collect()
 }
 
 /// Nothing instead of an empty map: what is empty is not owned.

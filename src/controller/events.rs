@@ -38,11 +38,10 @@ impl Note {
         Self { warning: false, reason: Reason::Corrected.as_str().into(), action: "Apply", text }
     }
 
-    /// That a resource cannot be read.
-    pub(crate) fn unreadable(error: &str) -> Self {
-        let text =
-            format!("the resource cannot be read, what runs goes on as it is: {error}; mend the field");
-        Self { warning: true, reason: Reason::InvalidSpec.as_str().into(), action: "Read", text }
+    /// That an optional API is not used, and which right is missing for it.
+    pub(crate) fn forbidden(api: &str, why: &str) -> Self {
+        let text = format!("no {api} is made: {why}");
+        Self { warning: true, reason: Reason::Forbidden.as_str().into(), action: "Watch", text }
     }
 }
 

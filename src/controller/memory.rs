@@ -20,10 +20,10 @@ pub(crate) struct Memory {
     pub(crate) applying: Vec<Problem>,
     /// What its pods have said.
     pub(crate) pods: Asked,
+    /// Optional kinds it wants and the controller may not watch, where an Event has told that.
+    pub(crate) forbidden: BTreeSet<Kind>,
     /// Its Events.
     pub(crate) events: Publisher,
-    /// Why it could not be read, where an Event has told that.
-    pub(crate) unreadable: Option<String>,
 }
 
 /// Everything that children are made from, by version.

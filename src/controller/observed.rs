@@ -32,6 +32,8 @@ pub(crate) struct Observed {
     pub(crate) leaving: Vec<Leaving>,
     /// Optional APIs the spec asks for and the cluster lacks, as `monitoring.coreos.com/v1 PodMonitor`.
     pub(crate) missing_apis: Vec<String>,
+    /// Optional APIs the spec asks for and the controller may not watch: which right is missing.
+    pub(crate) forbidden_apis: Vec<String>,
     /// The Deployment, where there is one.
     pub(crate) deployment: Option<DeploymentState>,
     /// The pods that are not going away, in the order of their names.

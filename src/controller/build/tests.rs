@@ -180,16 +180,12 @@ fn only_the_session_key_is_made_once() {
 fn optional_kinds_that_the_cluster_lacks_are_left_out_and_named() {
     let mut given = EVERYTHING.clone();
     let with = given.children().len();
-    assert_eq!(missing_apis(&given.gateway.spec, &given.optional), Vec::<String>::new());
+    assert_eq!(missing_apis(&given.gateway.spec, &given.optional), []);
     given.optional.clear();
     assert_eq!(given.children().len(), with - 3);
     assert_eq!(
         missing_apis(&given.gateway.spec, &given.optional),
-        [
-            "gateway.networking.k8s.io/v1 HTTPRoute",
-            "monitoring.coreos.com/v1 PodMonitor",
-            "monitoring.coreos.com/v1 PrometheusRule"
-        ]
+        [Kind::HttpRoute, Kind::PodMonitor, Kind::PrometheusRule]
     );
 }
 
@@ -197,7 +193,7 @@ fn optional_kinds_that_the_cluster_lacks_are_left_out_and_named() {
 fn what_is_not_asked_for_is_not_missing() {
     let off = json!({"enabled": false});
     let given = Given::spec(&json!({"monitoring": {"podMonitor": off, "prometheusRule": off}}));
-    assert_eq!(missing_apis(&given.gateway.spec, &BTreeSet::new()), Vec::<String>::new());
+    assert_eq!(missing_apis(&given.gateway.spec, &BTreeSet::new()), []);
     assert!(given.only(Kind::PodMonitor).is_none() && given.only(Kind::PrometheusRule).is_none());
 }
 

@@ -136,10 +136,12 @@ fn well(observed: &Observed) -> Verdict {
     } else {
         (Reason::AllReplicasReady, format!("{} wanted and ready", pods(observed.wanted)))
     };
-    let missing = &observed.missing_apis;
-    if missing.is_empty() {
-        return verdict(true, reason, message);
+    let (mut message, missing): (String, _) = (message, observed.missing_apis.join(", "));
+    if !missing.is_empty() {
+        message = format!("{message}; not made, for the cluster lacks the API: {missing}");
     }
-    let message = format!("{message}; not made, for the cluster lacks the API: {}", missing.join(", "));
+    for why in &observed.forbidden_apis {
+        message = format!("{message}; not made: {why}");
+    }
     verdict(true, reason, message)
 }

@@ -348,6 +348,14 @@ fn a_missing_api_is_said_and_is_no_failure() {
 }
 
 #[test]
+fn an_optional_api_that_may_not_be_watched_is_said_with_the_right() {
+    let why = "the controller may not list and watch podmonitors (monitoring.coreos.com/v1): grant it";
+    let observed = changed(|it| it.forbidden_apis = vec![why.into()]);
+    assert_is(&observed, "Ready", "True", "AllReplicasReady");
+    assert_eq!(find(&observed, "Ready").message, format!("3 pods wanted and ready; not made: {why}"));
+}
+
+#[test]
 fn while_paused_ready_tells_whether_what_runs_serves() {
     // The spec has moved on, and a Secret has gone: neither has a part in what runs.
     let serves = changed(|it| {

@@ -107,7 +107,7 @@ impl Pass<'_> {
     /// The children that the resource wants, as far as they can be made.
     async fn wanted(&self, sources: &Sources) -> Result<Wanted, Error> {
         let of_spec = |applying| Wanted::Held { references: Vec::new(), applying, rest: Vec::new() };
-        let problems = validate::validate(&self.gateway.spec);
+        let problems = validate::validate(self.gateway);
         if !problems.is_empty() {
             return Ok(of_spec(problems));
         }
