@@ -8,6 +8,7 @@ mod report;
 mod secrets;
 mod spec;
 mod status;
+mod stored;
 mod topic;
 mod validate;
 
@@ -24,5 +25,6 @@ pub use spec::{
     TopicGateway, TopicGatewaySpec, TopicLabel, TopicRule,
 };
 pub use status::TopicGatewayStatus;
+pub use stored::Unreadable;
 pub use topic::{Filter, MAX_TOPIC_BYTES, MAX_TOPIC_TOKENS, Pattern, Seq, Topic, TopicError};
 pub use validate::{Finding, Findings, SecretReference};

@@ -133,3 +133,21 @@ fn a_secret_that_is_wrong_is_told_without_its_value() {
     assert!(told.contains("\"k\"") && told.contains("\"other\""), "{told}");
     assert!(!told.contains("do-not-print-this"), "{told}");
 }
+
+#[test]
+fn a_shared_secret_that_is_too_short_is_told_by_everything_that_reads_it() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("bad.yaml");
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {k: do-not-print-this}\n";
+    let issuer = "{issuer: a, algorithms: [HS512], secretRef: {name: s, key: k}}";
+    let spec = format!("  backbone: {{memory: {{}}}}\n  authentication:\n    jwt: [{issuer}]\n");
+    fs::write(&file, format!("{HEAD}{spec}---\n{secret}")).unwrap();
+    for subcommand in ["check", "dev"] {
+        let mut process = Process::spawn(command([subcommand, "-f"]).arg(&file));
+        assert_eq!(process.wait().code(), Some(64), "{subcommand}");
+        let told = process.output();
+        let sentence = "key \"k\" of Secret \"s\" is a shared secret of 17 bytes, HS512 needs 64 or more";
+        assert!(told.contains(sentence), "{told}");
+        assert!(!told.contains("do-not-print-this"), "{told}");
+    }
+}

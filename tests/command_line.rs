@@ -206,12 +206,11 @@ async fn a_minted_token_is_accepted_by_the_gateway_and_by_check() {
 fn a_reader_that_has_gone_away_is_no_failure() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    // The secret is short, so that there is something to say on standard error too.
     let mint = ["token", "mint", "--secret-env", "SECRET", "--issuer", "home", "--user", "ann"];
     for arguments in [&mint[..], &["crd"]] {
         let mut command = command(arguments);
         command
-            .env("SECRET", "short")
+            .env("SECRET", "a-secret-of-more-than-32-bytes-for-tests")
             .stdout(writer.try_clone().unwrap())
             .stderr(writer.try_clone().unwrap());
         assert_eq!(command.status().unwrap().code(), Some(0), "{arguments:?}");

@@ -6,8 +6,8 @@ use super::{
     Secrets, TopicGateway,
     envelope::{API_VERSION, CONFIG_KIND, GATEWAY_KIND, gateway_schema},
     validate::{
-        Checked, Finding, Findings, Node, Report, check_references, check_subjects, cluster_note,
-        did_you_mean, documents, notes,
+        Checked, Finding, Findings, Node, Prepared, Report, Unknown, check_references, check_subjects,
+        cluster_note, did_you_mean, documents, notes,
     },
 };
 
@@ -122,7 +122,8 @@ impl Reading {
             );
             return self.report.add(file, node.line, "", message);
         }
-        let checked = Checked::new(&gateway_schema(), node, file, &mut self.report);
+        let checked =
+            Checked::new(&Prepared::new(gateway_schema(), Unknown::Refused), node, file, &mut self.report);
         let resource: Option<TopicGateway> = checked.read(file, &mut self.report);
         self.gateway = Some(Gateway { file: file.into(), checked, resource });
     }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::status::TopicGatewayStatus;
 use rule::rule;
 
-pub(in crate::api) use rule::{GATEWAY_NAME, SECRET_KEY, SECRET_NAME, pattern_hint};
+pub(in crate::api) use rule::{GATEWAY_NAME, SECRET_KEY, SECRET_NAME, pattern_hint, pattern_rules};
 
 pub use access::{Anonymous, Authentication, AuthorizationRule, JwtAlgorithm, JwtIssuer, Listeners};
 pub use backbone::{

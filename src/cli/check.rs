@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Failure, manifest, print};
-use crate::api::Manifests;
+use crate::{api::Manifests, gateway::examine::examine};
 
 /// Say whether a resource is valid, by the rules a cluster has
 #[derive(Debug, clap::Args)]
@@ -25,6 +25,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let manifests = manifest::load(&args.files)?;
+    examine(&manifests.gateway.spec, &manifests.secrets)
+        .map_err(|unfit| Failure::usage(unfit.to_string()))?;
     print(&report(&args.files, &manifests))
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -21,23 +21,47 @@ const INTERVAL: Duration = Duration::from_secs(30);
 /// Until the next look after one that failed.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// The optional kinds that are there and whose children are known.
+/// The optional kinds that are there.
 #[derive(Debug, Default)]
-pub(crate) struct Apis(Mutex<BTreeSet<Kind>>);
+pub(crate) struct Apis(Mutex<Kinds>);
+
+#[derive(Debug, Default)]
+struct Kinds {
+    /// Those whose children are known.
+    available: BTreeSet<Kind>,
+    /// Those that the controller may not watch, with what to grant.
+    forbidden: BTreeMap<Kind, String>,
+}
 
 impl Apis {
-    /// A copy of them.
+    /// Those whose children are known.
     pub(crate) fn available(&self) -> BTreeSet<Kind> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.kinds().available.clone()
+    }
+
+    /// Those that are there and that the controller may not watch, with what to grant. It does without them.
+    pub(crate) fn forbidden(&self) -> BTreeMap<Kind, String> {
+        self.kinds().forbidden.clone()
+    }
+
+    /// A kind may not be watched; whether that is new. Where it could be before, its children stay known.
+    pub(crate) fn forbid(&self, kind: Kind, why: &str) -> bool {
+        let mut kinds = self.kinds();
+        !kinds.available.contains(&kind) && kinds.forbidden.insert(kind, why.into()).is_none()
     }
 
     fn set(&self, kind: Kind, there: bool) {
-        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kinds = self.kinds();
+        kinds.forbidden.remove(&kind);
         if there {
-            kinds.insert(kind)
+            kinds.available.insert(kind)
         } else {
-            kinds.remove(&kind)
+            kinds.available.remove(&kind)
         };
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, Kinds> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,6 +2,13 @@
 //!
 //! By server-side apply with force and one field manager: the whole intent each time, and only what is ours. An object
 //! of the wanted name that somebody else owns is left alone.
+//!
+//! What others write beside our fields stays, in lists too: Kubernetes tells the entries of a list apart by a key, and
+//! an entry with another key is somebody else's. So an added port of the Service, container (as injectors add them),
+//! volume, variable or mount stays; lists without a key (rules of the `NetworkPolicy` and the Ingress, tolerations,
+//! metrics of the autoscaler) are ours as a whole. Where the key itself was edited, as the number of a port, ours
+//! comes back beside the edited one. If the API server cannot have both, since they have the same name, every list is
+//! made ours as a whole.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -10,7 +17,7 @@ use kube::{
     api::{DynamicObject, Patch, PatchParams, PostParams},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     build::Child,
@@ -36,8 +43,8 @@ pub(crate) enum Outcome {
     Corrected(String),
     /// Its name is taken, or it was refused.
     Refused(Problem),
-    /// It is going away, or its namespace is: the next event tells more.
-    Pending,
+    /// It is going away, or its namespace is: the next event tells more. Says what it waits for.
+    Pending(String),
 }
 
 /// Why a child could not be applied for the time being.
@@ -78,7 +85,7 @@ pub(crate) async fn apply(
         },
     };
     match &found {
-        Some(meta) if meta.deleting => return Ok(Outcome::Pending),
+        Some(meta) if meta.deleting => return Ok(Outcome::Pending(leaving(namespace, child, meta))),
         Some(meta) if !meta.is_owned_by(owner.uid) && !meta.is_left_behind(&owner.key.name) => {
             return Ok(Outcome::Refused(taken(owner, child)));
         }
@@ -96,13 +103,13 @@ pub(crate) async fn apply(
         Ok(answer) => answer,
         Err(error) => return refused(if found.is_some() { "apply" } else { "create" }, owner, child, error),
     };
-    let is = version(&answer.metadata);
+    let (is, ours) = (version(&answer.metadata), found.as_ref().map(|meta| meta.ours));
     let meta = take_in(shared, child.kind, namespace, answer);
     remember(memory, child, intent, meta.fingerprint);
     let name = format!("{} {namespace}/{}", kind(child.kind), child.name);
     Ok(match before {
         Some(_) if found.is_none() => Outcome::Corrected(format!("{name} was gone and is there again")),
-        Some(before) if before.intent == intent && was != Some(is) => {
+        Some(before) if (before.intent == intent || child.once) && ours != Some(meta.ours) => {
             Outcome::Corrected(format!("{name} had been changed and is as it should be again"))
         }
         _ if was == Some(is) => Outcome::Unchanged,
@@ -120,7 +127,14 @@ pub(crate) fn is_undisturbed(shared: &Shared, owner: Owner<'_>, memory: &Memory)
         })
     });
     let children = cached.owned(owner.key, owner.uid).into_iter().filter(|(_, _, meta)| !meta.deleting);
-    all_there && children.count() == memory.applied.len()
+    all_there && children.count() == memory.applied.len() + memory.held
+}
+
+/// How many children there are that no pass has applied.
+pub(crate) fn unapplied(shared: &Shared, owner: Owner<'_>, memory: &Memory) -> usize {
+    let children = shared.caches.lock().owned(owner.key, owner.uid).into_iter();
+    let is_applied = |kind: Kind, name: String| memory.applied.contains_key(&(kind, name));
+    children.filter(|(kind, name, meta)| !meta.deleting && !is_applied(*kind, name.clone())).count()
 }
 
 /// Access to the objects of a kind in a namespace.
@@ -142,15 +156,22 @@ async fn write(api: &Api<DynamicObject>, child: &Child, exists: bool) -> kube::R
     let params = PatchParams::apply(names::FIELD_MANAGER).force();
     let patch = Patch::Apply(&child.object);
     match api.patch(&child.name, &params, &patch).await {
-        Err(kube::Error::Api(status)) if exists && child.kind == Kind::Service && status.code == 422 => {
-            // Ports are told apart by their number, so an edited one is somebody else's, of the same name as ours: the
-            // list has to be ours as a whole first.
-            let ports = json!({ "spec": { "ports": child.object["spec"]["ports"] } });
-            api.patch(&child.name, &update(), &Patch::Merge(&ports)).await?;
+        Err(kube::Error::Api(status)) if exists && status.code == 422 => {
+            // Ours beside what others made of it may be what is refused: every list has to be ours as a whole first.
+            api.patch(&child.name, &update(), &Patch::Merge(&content(child))).await?;
             api.patch(&child.name, &params, &patch).await
         }
         answer => answer,
     }
+}
+
+/// Everything of it but its metadata.
+fn content(child: &Child) -> Value {
+    let mut content = child.object.clone();
+    if let Some(fields) = content.as_object_mut() {
+        fields.remove("metadata");
+    }
+    content
 }
 
 fn update() -> PatchParams {
@@ -179,8 +200,26 @@ fn refused(verb: &str, owner: Owner<'_>, child: &Child, error: kube::Error) -> R
     let action = format!("{verb} {} {}/{}", kind(child.kind), owner.key.namespace, child.name);
     match refusal(&action, error) {
         Refusal::Problem(problem) => Ok(Outcome::Refused(problem)),
-        Refusal::Gone => Ok(Outcome::Pending),
+        Refusal::Gone => {
+            let (kind, namespace) = (kind(child.kind), &owner.key.namespace);
+            Ok(Outcome::Pending(format!(
+                "{kind} {namespace}/{} cannot be made: its namespace or its API goes away",
+                child.name
+            )))
+        }
         Refusal::Passing(source) => Err(Error { action, source }),
+    }
+}
+
+fn leaving(namespace: &str, child: &Child, meta: &Meta) -> String {
+    let what = format!("{} {namespace}/{} is being deleted", kind(child.kind), child.name);
+    match meta.finalizers.as_slice() {
+        [] => format!("{what} and is made anew when it is gone"),
+        held => format!(
+            "{what} and held by finalizer {}: it is made anew when it is gone; let whoever set the finalizer take it \
+             away, or do so yourself",
+            held.join(", ")
+        ),
     }
 }
 

@@ -34,8 +34,8 @@ use parent::Parent;
 pub(crate) struct Inputs<'a> {
     /// The resource, valid, as the API server gave it: with name, namespace, uid and generation.
     pub(crate) gateway: &'a TopicGateway,
-    /// The values of every key the spec refers to.
-    pub(crate) secrets: &'a Secrets,
+    /// The values of every key the spec refers to; `None` where some are missing: there is no copy of them then.
+    pub(crate) secrets: Option<&'a Secrets>,
     /// Settings of the controller.
     pub(crate) defaults: &'a Defaults,
     /// Optional kinds that this cluster has.
@@ -94,7 +94,7 @@ impl fmt::Debug for Child {
 struct Children {
     service_account: Child,
     session_key: Child,
-    secrets: Child,
+    secrets: Option<Child>,
     config_map: Child,
     service: Child,
     headless: Child,
@@ -120,7 +120,7 @@ pub(crate) fn children(inputs: &Inputs<'_>) -> Result<Vec<Child>, Problem> {
     let children = Children {
         service_account: service_account::build(&parent)?,
         session_key: secrets::session_key(&parent)?,
-        secrets: secrets::copy(&parent)?,
+        secrets: inputs.secrets.map(|secrets| secrets::copy(&parent, secrets)).transpose()?,
         config_map: config_map::build(&parent)?,
         service: service::build(&parent)?,
         headless: service::headless(&parent)?,
@@ -162,8 +162,10 @@ impl Children {
             prometheus_rule,
         } = self;
         // Who may reach the pods is settled before there are any.
-        let always = [service_account, session_key, secrets, config_map, service, headless];
-        let mut children: Vec<_> = always.into_iter().chain(network_policy).collect();
+        let mut children = vec![service_account, session_key];
+        children.extend(secrets);
+        children.extend([config_map, service, headless]);
+        children.extend(network_policy);
         children.push(deployment);
         children.extend(
             [disruption_budget, autoscaler, ingress, route, pod_monitor, prometheus_rule]
@@ -175,19 +177,14 @@ impl Children {
 }
 
 /// Optional kinds that the spec asks for and the cluster lacks, as `monitoring.coreos.com/v1 PodMonitor`.
-pub(crate) fn missing_apis(spec: &TopicGatewaySpec, optional: &BTreeSet<Kind>) -> Vec<String> {
+pub(crate) fn missing_apis(spec: &TopicGatewaySpec, optional: &BTreeSet<Kind>) -> Vec<Kind> {
     let asked = [
         (Kind::HttpRoute, spec.route.is_some()),
         (Kind::PodMonitor, spec.monitoring.pod_monitor.enabled),
         (Kind::PrometheusRule, spec.monitoring.prometheus_rule.enabled),
     ];
     let missing = asked.into_iter().filter(|(kind, asked)| *asked && !optional.contains(kind));
-    missing
-        .map(|(kind, _)| {
-            let resource = kind.resource();
-            format!("{} {}", resource.api_version, resource.kind)
-        })
-        .collect()
+    missing.map(|(kind, _)| kind).collect()
 }
 
 /// Nothing instead of an empty map: what is empty is not owned.

@@ -4,6 +4,7 @@
 //! takes its own work of a moment ago for undone, and what the watch then brings is nothing new.
 
 mod child;
+mod hindrance;
 mod table;
 mod workload;
 
@@ -26,10 +27,10 @@ pub(crate) enum Gateway {
     Readable(Arc<TopicGateway>),
     /// Something in it is not of the form that this version of the controller knows.
     Unreadable {
-        /// What.
-        error: String,
-        /// Its uid, for Events.
-        uid: String,
+        /// What, with the fields.
+        flaws: String,
+        /// What of it could be read, for its status and Events: nothing is made of it.
+        rest: Arc<TopicGateway>,
     },
 }
 

@@ -11,6 +11,7 @@
 //!
 //! Every type is there from the first visit on. `Ready`, `Reconciling` and `Stalled` mean what kstatus takes them for
 //! (`kubectl wait`, `helm --wait`, Flux): never are both of the latter True, and while one of them is, `Ready` is not.
+//! Only while a child that no client needs has to be gone before it is made anew, both `Ready` and `Reconciling` are.
 //!
 //! A pod that cannot be asked counts as its readiness says: it holds nothing up. While `spec.paused` is set, `Ready`
 //! goes on to tell whether what runs serves, with the reason `Paused`; that the spec has moved on since is no fault
@@ -136,7 +137,10 @@ fn reconciling(observed: &Observed, ready: &Verdict) -> Verdict {
         return verdict(false, Reason::Paused, "spec.paused is set, nothing is changed");
     }
     match ready.status {
-        Some(true) => verdict(false, Reason::Settled, "Everything is as the spec wants it"),
+        Some(true) => match observed.leaving.first() {
+            Some(leaving) => verdict(true, Reason::WaitingForDeletion, leaving.message.clone()),
+            None => verdict(false, Reason::Settled, "Everything is as the spec wants it"),
+        },
         _ if ready.reason.waits_for_somebody() => {
             verdict(false, ready.reason, "Waits for a change, see the condition Stalled")
         }

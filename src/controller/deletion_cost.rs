@@ -33,7 +33,7 @@ mod tests {
             draining: false,
             rejected: None,
         });
-        PodState { name: name.into(), ready, report }
+        PodState { name: name.into(), ready, report, ..PodState::default() }
     }
 
     #[test]

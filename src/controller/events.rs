@@ -8,7 +8,11 @@ use kube::{
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 
-use super::{names, reason::Reason};
+use super::{
+    names,
+    reason::Reason,
+    refusal::{Refusal, refusal},
+};
 
 /// Longest note in bytes, as the API has it.
 const LONGEST_NOTE: usize = 1024;
@@ -34,11 +38,10 @@ impl Note {
         Self { warning: false, reason: Reason::Corrected.as_str().into(), action: "Apply", text }
     }
 
-    /// That a resource cannot be read.
-    pub(crate) fn unreadable(error: &str) -> Self {
-        let text =
-            format!("the resource cannot be read, what runs goes on as it is: {error}; mend the field");
-        Self { warning: true, reason: Reason::InvalidSpec.as_str().into(), action: "Read", text }
+    /// That an optional API is not used, and which right is missing for it.
+    pub(crate) fn forbidden(api: &str, why: &str) -> Self {
+        let text = format!("no {api} is made: {why}");
+        Self { warning: true, reason: Reason::Forbidden.as_str().into(), action: "Watch", text }
     }
 }
 
@@ -110,10 +113,21 @@ impl Publisher {
             action: note.action.into(),
             secondary: None,
         };
-        if let Err(error) = recorder.publish(&event, object).await {
-            tracing::warn!(%error, reason = note.reason, "An Event could not be published.");
+        if let Err(error) = recorder.publish(&event, object).await
+            && let Some(error) = complaint(error)
+        {
+            tracing::warn!(error, reason = note.reason, "An Event could not be published.");
         }
         self.texts.insert(note.reason, note.text);
+    }
+}
+
+/// What to say of an Event that was not taken: nothing where its namespace goes away, for the Event would go with it.
+fn complaint(error: kube::Error) -> Option<String> {
+    match refusal("publish an Event", error) {
+        Refusal::Gone => None,
+        Refusal::Problem(problem) => Some(problem.message),
+        Refusal::Passing(error) => Some(error.to_string()),
     }
 }
 
@@ -174,6 +188,18 @@ mod tests {
             condition("Stalled", "False", "Settled"),
         ];
         assert_eq!(told(&[], &first), [(false, "WaitingForReplicas".into())]);
+    }
+
+    #[test]
+    fn an_event_that_goes_with_its_namespace_is_no_complaint() {
+        let refused = |code, message: &str| {
+            kube::Error::Api(kube::core::Status::failure(message, "").with_code(code).boxed())
+        };
+        let terminating = "events \"m\" is forbidden: unable to create new content in namespace x because it is being terminated";
+        assert_eq!(complaint(refused(403, terminating)), None);
+        let told = complaint(refused(403, "events is forbidden")).unwrap();
+        assert!(told.contains("may not publish an Event: grant it"), "{told}");
+        assert!(complaint(refused(503, "busy")).is_some());
     }
 
     #[test]

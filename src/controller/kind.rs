@@ -69,6 +69,12 @@ impl Kind {
         ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
     }
 
+    /// Whether clients are not served without it.
+    pub(crate) fn serves(self) -> bool {
+        use Kind::{ConfigMap, Deployment, HttpRoute, Ingress, Secret, Service, ServiceAccount};
+        matches!(self, ServiceAccount | Secret | ConfigMap | Service | Deployment | Ingress | HttpRoute)
+    }
+
     /// Whether a cluster may lack it.
     pub(crate) fn is_optional(self) -> bool {
         matches!(self, Self::HttpRoute | Self::PodMonitor | Self::PrometheusRule)

@@ -12,16 +12,18 @@ pub(crate) struct Memory {
     pub(crate) made_from: Option<Sources>,
     /// What was applied, by kind and name.
     pub(crate) applied: BTreeMap<(Kind, String), Applied>,
+    /// Children that are there and that no pass has applied, since a reference is bad.
+    pub(crate) held: usize,
     /// References that lead nowhere, as the last look at them found.
     pub(crate) references: Vec<Problem>,
     /// What kept children from being applied.
     pub(crate) applying: Vec<Problem>,
     /// What its pods have said.
     pub(crate) pods: Asked,
+    /// Optional kinds it wants and the controller may not watch, where an Event has told that.
+    pub(crate) forbidden: BTreeSet<Kind>,
     /// Its Events.
     pub(crate) events: Publisher,
-    /// Why it could not be read, where an Event has told that.
-    pub(crate) unreadable: Option<String>,
 }
 
 /// Everything that children are made from, by version.

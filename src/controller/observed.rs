@@ -28,8 +28,12 @@ pub(crate) struct Observed {
     pub(crate) references: Vec<Problem>,
     /// What kept children from being applied; empty: all were.
     pub(crate) applying: Vec<Problem>,
+    /// Children that have to be gone before they can be made anew.
+    pub(crate) leaving: Vec<Leaving>,
     /// Optional APIs the spec asks for and the cluster lacks, as `monitoring.coreos.com/v1 PodMonitor`.
     pub(crate) missing_apis: Vec<String>,
+    /// Optional APIs the spec asks for and the controller may not watch: which right is missing.
+    pub(crate) forbidden_apis: Vec<String>,
     /// The Deployment, where there is one.
     pub(crate) deployment: Option<DeploymentState>,
     /// The pods that are not going away, in the order of their names.
@@ -38,6 +42,15 @@ pub(crate) struct Observed {
     pub(crate) minimum: i32,
     /// Where clients connect to.
     pub(crate) address: Option<String>,
+}
+
+/// A child that is wanted and is being deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Leaving {
+    /// Whether clients are not served without it.
+    pub(crate) serves: bool,
+    /// Names it and what holds it.
+    pub(crate) message: String,
 }
 
 /// What the Deployment's status says.
@@ -55,6 +68,17 @@ pub(crate) struct DeploymentState {
     pub(crate) available: i32,
     /// Why it has given up waiting, where it has (`ProgressDeadlineExceeded`).
     pub(crate) stuck: Option<String>,
+    /// Why it cannot have its pods, where the API server refuses them (`ReplicaFailure`): a quota, Pod Security.
+    pub(crate) refused: Option<String>,
+}
+
+/// Why a pod does not run, as Kubernetes says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Hindrance {
+    /// As `ImagePullBackOff`.
+    pub(crate) reason: String,
+    /// In words; may be empty. Bounded where it is taken in.
+    pub(crate) message: String,
 }
 
 /// One pod.
@@ -64,6 +88,10 @@ pub(crate) struct PodState {
     pub(crate) name: String,
     /// Whether it is ready.
     pub(crate) ready: bool,
+    /// Why it does not run, where there is more to it than that it takes time.
+    pub(crate) hindrance: Option<Hindrance>,
+    /// Whether it may yet take what it says it rejects: not all of it may have come to the pod.
+    pub(crate) may_take: bool,
     /// What it told about itself, where it could be asked.
     pub(crate) report: Option<GatewayReport>,
 }

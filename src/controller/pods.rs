@@ -27,12 +27,16 @@ use crate::api::GatewayReport;
 
 /// What pods have said is good for so long.
 const FRESH: Duration = Duration::from_secs(10);
-/// The same while some are yet to take over what they were told of: gateways look at their files about once a second.
+/// The same where a pod has come or turned ready since, or while some are yet to take over what they were told of:
+/// gateways look at their files about once a second.
 const EAGER: Duration = Duration::from_secs(1);
 /// A pod that has not taken over what it was told of is told again after so long …
 const AGAIN: Duration = Duration::from_secs(15);
 /// … and so often.
 const TIMES: u32 = 5;
+/// What a configuration refers to comes to a pod within this time: the kubelet brings each volume by itself, at the
+/// latest with its next look, and a new backbone is connected. What a pod rejects until then may yet be taken.
+const COMES: Duration = Duration::from_secs(90);
 
 /// What the pods of a gateway have said. Bounded by the number of pods.
 #[derive(Debug, Default)]
@@ -41,6 +45,8 @@ pub(crate) struct Asked {
     /// Those that were asked, with their state.
     whom: BTreeMap<String, (IpAddr, bool)>,
     reports: BTreeMap<String, GatewayReport>,
+    /// Which generation a pod rejects, and since when.
+    rejecting: BTreeMap<String, (Option<i64>, Instant)>,
     /// What they were last told to take over, when, and how often.
     told: Option<(String, Instant, u32)>,
 }
@@ -53,13 +59,29 @@ impl Asked {
 
     /// For how long the last answers are good enough.
     pub(crate) fn good_for(&self, pods: &BTreeMap<String, Pod>, generation: i64) -> Duration {
-        if self.behind(pods, generation).is_empty() { FRESH } else { EAGER }
+        if self.is_of_others(pods) || !self.behind(pods, generation).is_empty() { EAGER } else { FRESH }
     }
 
-    /// What the last answers, if they are good for the time being, leave to be asked after a while.
+    /// After how long to ask again, where the last answers are of other pods.
     pub(crate) fn stale_in(&self, pods: &BTreeMap<String, Pod>) -> Option<Duration> {
         let at = self.at?;
-        self.is_of_others(pods).then(|| FRESH.saturating_sub(at.elapsed()))
+        self.is_of_others(pods).then(|| EAGER.saturating_sub(at.elapsed()))
+    }
+
+    /// Whether what a pod rejects may yet be taken.
+    fn may_take(&self, pod: &str) -> bool {
+        self.rejecting.get(pod).is_some_and(|(_, since)| since.elapsed() < COMES)
+    }
+
+    /// Takes in what pods have said `now`.
+    fn hear(&mut self, reports: BTreeMap<String, GatewayReport>, now: Instant) {
+        let rejects = |(name, report): (&String, &GatewayReport)| {
+            let generation = report.rejected.as_ref()?.generation;
+            let before = self.rejecting.get(name).filter(|(rejected, _)| *rejected == generation);
+            Some((name.clone(), (generation, before.map_or(now, |(_, since)| *since))))
+        };
+        self.rejecting = reports.iter().filter_map(rejects).collect();
+        self.reports = reports;
     }
 
     /// The pods as conditions and status see them.
@@ -67,17 +89,18 @@ impl Asked {
         let state = |(name, pod): (&String, &Pod)| PodState {
             name: name.clone(),
             ready: pod.ready,
+            hindrance: pod.hindrance.clone(),
+            may_take: self.may_take(name),
             report: pod.address.and_then(|_| self.reports.get(name)).cloned(),
         };
         pods.iter().filter(|(_, pod)| !pod.leaving).map(state).collect()
     }
 
-    /// Ready pods that have an older configuration than this generation, and have not refused it.
+    /// Ready pods that have an older configuration than this generation, and have not refused it for good.
     fn behind<'a>(&self, pods: &'a BTreeMap<String, Pod>, generation: i64) -> Vec<&'a String> {
         let is_behind = |name: &String| {
-            self.reports
-                .get(name)
-                .is_some_and(|report| report.generation < generation && report.rejected.is_none())
+            let older = |report: &GatewayReport| report.generation < generation && report.rejected.is_none();
+            self.reports.get(name).is_some_and(older) || self.may_take(name)
         };
         let running = pods.iter().filter(|(_, pod)| pod.ready && !pod.leaving);
         running.map(|(name, _)| name).filter(|name| is_behind(name)).collect()
@@ -93,7 +116,8 @@ pub(crate) async fn refresh(asked: &mut Asked, pods: &BTreeMap<String, Pod>, goo
     }
     let addresses =
         whom.iter().map(|(name, (address, _))| (name.clone(), SocketAddr::new(*address, ask::PORT)));
-    asked.reports = ask::all(addresses.collect()).await;
+    let reports = ask::all(addresses.collect()).await;
+    asked.hear(reports, Instant::now());
     asked.at = (!whom.is_empty()).then(Instant::now);
     asked.whom = whom;
 }
@@ -176,12 +200,14 @@ async fn annotate(shared: &Shared, gateway: &Key, pod: &str, annotation: &str, v
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::RejectedConfig;
 
     fn pod(ready: bool, leaving: bool) -> Pod {
         Pod {
             gateway: "m".into(),
             address: Some(IpAddr::from([10, 0, 0, 1])),
             ready,
+            hindrance: None,
             leaving,
             told: None,
             cost: None,
@@ -203,13 +229,45 @@ mod tests {
         ]
         .map(|(name, pod)| (name.into(), pod))
         .into();
-        let mut asked = Asked::default();
+        let mut asked = Asked { whom: askable(&pods), ..Asked::default() };
         for (name, generation) in [("new", 3), ("old", 2), ("leaving", 2), ("starting", 2)] {
             asked.reports.insert(name.into(), report(generation));
         }
         assert_eq!(asked.behind(&pods, 3), ["old"]);
         assert_eq!(asked.behind(&pods, 2), Vec::<&String>::new());
         assert_eq!((asked.good_for(&pods, 3), asked.good_for(&pods, 2)), (EAGER, FRESH));
+    }
+
+    #[test]
+    fn a_pod_that_turns_ready_is_asked_at_once_but_not_twice_a_second() {
+        let of = |ready| -> BTreeMap<String, Pod> { [("a".into(), pod(ready, false))].into() };
+        let asked = Asked { at: Some(Instant::now()), whom: askable(&of(false)), ..Asked::default() };
+        assert_eq!((asked.good_for(&of(false), 1), asked.stale_in(&of(false))), (FRESH, None));
+        assert_eq!(asked.good_for(&of(true), 1), EAGER);
+        assert!(asked.stale_in(&of(true)).is_some_and(|wait| wait <= EAGER));
+    }
+
+    #[test]
+    fn what_a_pod_rejects_may_be_taken_until_all_must_have_come() {
+        let pods: BTreeMap<String, Pod> = [("a".into(), pod(true, false))].into();
+        let rejecting = |rejected: i64| -> BTreeMap<String, GatewayReport> {
+            let rejected = Some(RejectedConfig { generation: Some(rejected), message: "m".into() });
+            [("a".into(), GatewayReport { rejected, ..report(2) })].into()
+        };
+        let state = |asked: &Asked| asked.states(&pods)[0].may_take;
+        let mut asked = Asked::default();
+        let long_ago = Instant::now().checked_sub(COMES).unwrap();
+        asked.hear(rejecting(3), long_ago + Duration::from_secs(30));
+        assert!(state(&asked));
+        assert_eq!(asked.behind(&pods, 3), ["a"], "it is told again");
+        asked.hear(rejecting(3), long_ago);
+        assert!(state(&asked), "since it was first heard of");
+        asked.rejecting.insert("a".into(), (Some(3), long_ago));
+        asked.hear(rejecting(3), Instant::now());
+        assert!(!state(&asked));
+        assert_eq!(asked.behind(&pods, 3), Vec::<&String>::new());
+        asked.hear(rejecting(4), Instant::now());
+        assert!(state(&asked), "another generation");
     }
 
     #[test]

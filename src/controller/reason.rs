@@ -55,6 +55,8 @@ pub(crate) enum Reason {
     Rejected,
     /// A child was made anew or put right.
     Corrected,
+    /// A child is being deleted and has to be gone before it can be made anew.
+    WaitingForDeletion,
     /// The API server does not answer, or not now.
     ApiUnavailable,
     /// A pass took too long.
@@ -110,6 +112,7 @@ impl Reason {
             Self::ApplyFailed => "ApplyFailed",
             Self::Rejected => "Rejected",
             Self::Corrected => "Corrected",
+            Self::WaitingForDeletion => "WaitingForDeletion",
             Self::ApiUnavailable => "ApiUnavailable",
             Self::DeadlineExceeded => "DeadlineExceeded",
             Self::Panicked => "Panicked",

@@ -7,13 +7,14 @@ mod resolve;
 mod settle;
 mod status;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
     apply::{self, Owner},
     cache::Gateway,
     events::Note,
     memory::Memory,
+    observed::{Leaving, Problem},
     pods, prune,
     queue::Key,
     reason::Reason,
@@ -81,22 +82,20 @@ struct Pass<'a> {
     uid: &'a str,
     generation: i64,
     memory: &'a mut Memory,
-    /// Something has to go before all is applied.
-    pending: bool,
+    /// What has to go before all is applied.
+    leaving: Vec<Leaving>,
+    /// It could not be read as a whole.
+    flawed: bool,
 }
 
 /// Runs a pass.
 pub(crate) async fn reconcile(shared: &Shared, key: &Key, memory: &mut Memory) -> Result<Next, Error> {
     let found = shared.caches.lock().gateways.get(key).cloned();
-    let gateway: Arc<TopicGateway> = match found {
+    let (gateway, flaws) = match found {
         None => return Ok(Next::Forget),
-        Some(Gateway::Readable(gateway)) => gateway,
-        Some(Gateway::Unreadable { error, uid }) => {
-            unreadable(shared, key, memory, error, uid).await;
-            return Ok(Next::Change);
-        }
+        Some(Gateway::Readable(gateway)) => (gateway, None),
+        Some(Gateway::Unreadable { flaws, rest }) => (rest, Some(flaws)),
     };
-    memory.unreadable = None;
     // Its children go by themselves.
     if gateway.metadata.deletion_timestamp.is_some() {
         return Ok(Next::Change);
@@ -106,8 +105,13 @@ pub(crate) async fn reconcile(shared: &Shared, key: &Key, memory: &mut Memory) -
     if memory.made_from.as_ref().is_some_and(|sources| sources.uid != uid) {
         *memory = Memory::default();
     }
-    let pass = Pass { shared, key, gateway: &gateway, uid: &uid, generation, memory, pending: false };
-    pass.run().await
+    let flawed = flaws.is_some();
+    let leaving = Vec::new();
+    let pass = Pass { shared, key, gateway: &gateway, uid: &uid, generation, memory, leaving, flawed };
+    match flaws {
+        None => pass.run().await,
+        Some(flaws) => pass.tell_flaws(&flaws).await,
+    }
 }
 
 impl Pass<'_> {
@@ -125,14 +129,31 @@ impl Pass<'_> {
             told = pods::tell(self.shared, self.key, asked, &pods, self.generation, changed).await;
         }
         self.report(&pods).await?;
+        self.tell_forbidden().await;
         let running = pods.values().any(|pod| pod.address.is_some() && !pod.leaving);
         let stale = self.memory.pods.stale_in(&pods);
-        let pending = self.pending.then_some(PENDING);
+        let pending = (!self.leaving.is_empty()).then_some(PENDING);
         let look = [running.then_some(LOOK), told, stale, pending, self.retry()].into_iter().flatten().min();
         if self.fails() {
             return Ok(Next::Again);
         }
         Ok(look.map_or(Next::Change, Next::After))
+    }
+
+    /// Tells what in the resource cannot be read. What runs goes on as it is.
+    async fn tell_flaws(mut self, flaws: &str) -> Result<Next, Error> {
+        let message = format!("{flaws}; until then what runs goes on as it is");
+        let problem = Problem { reason: Reason::InvalidSpec, message };
+        if self.memory.applying.first() != Some(&problem) {
+            tracing::warn!(gateway = %self.key, reason = flaws, "A TopicGateway cannot be read.");
+            self.shared.metrics.problem(problem.reason);
+        }
+        self.memory.made_from = None;
+        (self.memory.references, self.memory.applying) = (Vec::new(), vec![problem]);
+        let pods = self.shared.caches.lock().pods_of(self.key);
+        pods::refresh(&mut self.memory.pods, &pods, LOOK).await;
+        self.report(&pods).await?;
+        Ok(if pods.is_empty() { Next::Change } else { Next::After(LOOK) })
     }
 
     /// Whether the children are as this generation says.
@@ -165,23 +186,4 @@ impl Pass<'_> {
         let (shared, object) = (self.shared, kube::Resource::object_ref(self.gateway, &()));
         self.memory.events.publish(&shared.client, &shared.settings.identity, &object, note).await;
     }
-}
-
-/// Tells once that a resource cannot be read. What runs goes on as it is.
-async fn unreadable(shared: &Shared, key: &Key, memory: &mut Memory, error: String, uid: String) {
-    if memory.unreadable.as_ref() == Some(&error) {
-        return;
-    }
-    tracing::warn!(gateway = %key, %error, "A TopicGateway cannot be read; its children stay as they are.");
-    shared.metrics.problem(Reason::InvalidSpec);
-    let object = k8s_openapi::api::core::v1::ObjectReference {
-        api_version: Some(<TopicGateway as kube::Resource>::api_version(&()).into_owned()),
-        kind: Some(<TopicGateway as kube::Resource>::kind(&()).into_owned()),
-        namespace: Some(key.namespace.clone()),
-        name: Some(key.name.clone()),
-        uid: Some(uid),
-        ..Default::default()
-    };
-    memory.events.publish(&shared.client, &shared.settings.identity, &object, Note::unreadable(&error)).await;
-    memory.unreadable = Some(error);
 }

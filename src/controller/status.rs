@@ -1,7 +1,5 @@
 //! From what was seen to the status of the resource: pure.
 
-use std::collections::BTreeSet;
-
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
@@ -49,16 +47,21 @@ fn timeless(status: &TopicGatewayStatus) -> TopicGatewayStatus {
 }
 
 /// Where clients connect to: the host of the Ingress or the first whole host name of the route, else the Service.
-/// Behind a route TLS is taken for granted, unless all its parents are asked for on port 80. A route that this cluster has no API for leads nowhere.
-pub(crate) fn address(gateway: &TopicGateway, optional: &BTreeSet<Kind>) -> Option<String> {
+/// Behind a route TLS is taken for granted, unless all its parents are asked for on port 80. `ours` tells of which kinds
+/// there is a child of the gateway's own name: what leads to somebody else's Service is no address.
+pub(crate) fn address(gateway: &TopicGateway, ours: impl Fn(Kind) -> bool) -> Option<String> {
     let (metadata, spec) = (&gateway.metadata, &gateway.spec);
+    if !ours(Kind::Service) {
+        return None;
+    }
     if let Some(ingress) = &spec.ingress
+        && ours(Kind::Ingress)
         && is_whole(&ingress.host)
     {
         return Some(url(ingress.tls_secret_name.is_some(), &ingress.host));
     }
     if let Some(route) = &spec.route
-        && optional.contains(&Kind::HttpRoute)
+        && ours(Kind::HttpRoute)
         && let Some(host) = route.hostnames.iter().find(|host| is_whole(host))
     {
         let plain = route.parent_refs.iter().all(|parent| parent.port == Some(80));

@@ -20,14 +20,14 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
     Api, Resource,
     api::{ApiResource, DynamicObject, PartialObjectMeta},
-    core::{DeserializeGuard, NamespaceResourceScope},
+    core::{DynamicResourceScope, NamespaceResourceScope},
     runtime::watcher::{self, Config, Event, watcher},
 };
 use serde::de::DeserializeOwned;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::intake::{Children, Gateways, Intake, Pods, SecretVersions, Workloads};
-use super::{cache, kind::Kind, names, queue::Key, refusal::cause, shared::Shared};
+use super::{cache, kind::Kind, names, queue::Key, reason::Reason, refusal::cause, shared::Shared};
 use crate::api::TopicGateway;
 
 /// Waits after a failure: doubling from the first to the longest, half of it left to chance.
@@ -38,9 +38,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub(crate) fn start(shared: &Arc<Shared>, tasks: &TaskTracker, stop: &CancellationToken) {
     for scope in shared.scopes() {
         let scope = scope.as_deref();
-        let start = Start { shared, tasks, stop, scope };
+        let start = Start { shared, tasks, stop, scope, optional: None };
         let ours = || Config::default().labels(&names::children_selector());
-        let gateways = typed::<DeserializeGuard<TopicGateway>>(shared, scope);
+        let gateways = dynamic::<DynamicObject>(shared, scope, &ApiResource::erase::<TopicGateway>(&()));
         start.watch(watcher(gateways, Config::default()), Gateways, nothing);
         start.watch(watcher(typed::<Deployment>(shared, scope), ours()), Workloads, nothing);
         start.watch(watcher(typed::<Pod>(shared, scope), ours()), Pods, nothing);
@@ -67,7 +67,8 @@ pub(crate) fn start_optional(
         let scope = scope.as_deref();
         let config = Config::default().labels(&names::children_selector());
         let (events, synced) = (watcher(metadata(shared, scope, &kind.resource()), config), synced.clone());
-        Start { shared, tasks, stop, scope }.watch(events, Children(kind), move || synced());
+        let start = Start { shared, tasks, stop, scope, optional: Some(kind) };
+        start.watch(events, Children(kind), move || synced());
     }
 }
 
@@ -83,10 +84,13 @@ struct Start<'a> {
     tasks: &'a TaskTracker,
     stop: &'a CancellationToken,
     scope: Option<&'a str>,
+    /// A kind that the controller can do without.
+    optional: Option<Kind>,
 }
 
 impl Start<'_> {
-    /// Starts a watch that must have told all there is before the controller is ready.
+    /// Starts a watch that must have told all there is before the controller is ready, unless the controller can do
+    /// without the kind and may not watch it.
     fn watch<K, I>(
         &self,
         events: impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static,
@@ -99,6 +103,7 @@ impl Start<'_> {
         let name = name_of(&intake.name(), self.scope);
         self.shared.health.expect(&name);
         let (shared, stop, scope) = (self.shared.clone(), self.stop.clone(), self.scope.map(str::to_owned));
+        let optional = self.optional;
         self.tasks.spawn(async move {
             let what = intake.name();
             let told = |state: Told| match state {
@@ -107,12 +112,23 @@ impl Start<'_> {
                     synced();
                 }
                 Told::Works => shared.health.works(&name),
-                Told::Failed(error) => {
-                    shared.health.failed(&name, &explain(&what, &error), status_code(&error) == Some(404));
-                }
+                Told::Failed(error) => match (optional, status_code(&error)) {
+                    (Some(kind), Some(403)) => forgo(&shared, kind, &name, &explain(&what, &error)),
+                    (_, code) => shared.health.failed(&name, &explain(&what, &error), code == Some(404)),
+                },
             };
             stop.run_until_cancelled(follow(&shared, events, intake, scope, told)).await;
         });
+    }
+}
+
+/// Goes on without a kind that may not be watched, until it may be: the watch tries again by itself.
+fn forgo(shared: &Shared, kind: Kind, watch: &str, why: &str) {
+    shared.health.forget(watch);
+    if shared.apis.forbid(kind, why) {
+        tracing::warn!(watch, reason = why, "The controller does without an optional API.");
+        shared.metrics.problem(Reason::Forbidden);
+        shared.all_soon();
     }
 }
 
@@ -208,6 +224,13 @@ fn metadata(
     scope: Option<&str>,
     resource: &ApiResource,
 ) -> Api<PartialObjectMeta<DynamicObject>> {
+    dynamic(shared, scope, resource)
+}
+
+fn dynamic<K>(shared: &Shared, scope: Option<&str>, resource: &ApiResource) -> Api<K>
+where
+    K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+{
     match scope {
         None => Api::all_with(shared.client.clone(), resource),
         Some(namespace) => Api::namespaced_with(shared.client.clone(), namespace, resource),

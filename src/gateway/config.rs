@@ -51,7 +51,9 @@ pub enum ConfigError {
         findings: Findings,
     },
     /// A value it refers to is not there.
-    #[error("{field}: cannot read {path}: {error}; mount Secret {secret:?} there")]
+    #[error(
+        "{field}: cannot read {path}: {error}; the kubelet brings Secret {secret:?} to the pod within about 90 s, elsewhere put it there"
+    )]
     Secret {
         /// Its generation.
         generation: i64,

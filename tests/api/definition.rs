@@ -51,10 +51,19 @@ fn resource(name: &str, changes: Value) -> String {
         .to_string()
 }
 
+/// That each of these changes is refused, with the field and a sentence.
+fn assert_refused<const N: usize>(cases: [(&str, Value, &str, &str); N]) {
+    define();
+    for (name, changes, field, sentence) in cases {
+        let refused =
+            try_kubectl(&["create", "--dry-run=server", "-f", "-"], &resource(name, changes)).unwrap_err();
+        assert!(refused.contains(field) && refused.contains(sentence), "{name}: {refused}");
+    }
+}
+
 #[test]
 fn the_api_server_refuses_what_contradicts_itself_with_field_and_sentence() {
-    define();
-    for (name, changes, field, sentence) in [
+    assert_refused([
         ("two", json!({"replicas": 2, "backbone": {"memory": {}}}), "spec", "set replicas to 1"),
         ("many", json!({"replicas": 501}), "spec.replicas", "less than or equal to 500"),
         (
@@ -96,11 +105,84 @@ fn the_api_server_refuses_what_contradicts_itself_with_field_and_sentence() {
             "spec",
             "keep route or ingress",
         ),
-    ] {
-        let refused =
-            try_kubectl(&["create", "--dry-run=server", "-f", "-"], &resource(name, changes)).unwrap_err();
-        assert!(refused.contains(field) && refused.contains(sentence), "{name}: {refused}");
-    }
+    ]);
+}
+
+#[test]
+fn the_api_server_tells_what_to_do_about_a_value_of_another_form() {
+    assert_refused([
+        ("image", json!({"pod": {"image": "a:b:c"}}), "spec.pod.image", "write registry/repository:tag"),
+        (
+            "server",
+            json!({"backbone": {"nats": {"servers": ["n:4222"]}}}),
+            "spec.backbone.nats.servers[0]",
+            "write nats://host:port or tls://host:port, with user and password in a Secret",
+        ),
+        (
+            "subject",
+            json!({"backbone": {"nats": {"servers": ["nats://n"], "subjects": ["a..b"]}}}),
+            "spec.backbone.nats.subjects[0]",
+            "write at most 16 tokens divided by '.'",
+        ),
+        (
+            "signs",
+            json!({"topics": [{"pattern": "$SYS.>"}]}),
+            "spec.topics[0].pattern",
+            "write tokens of letters, digits and _ - : / @ = ~ + %",
+        ),
+        (
+            "grant",
+            json!({"authorization": [{"subscribe": ["a.>.b"]}]}),
+            "spec.authorization[0].subscribe[0]",
+            "write at most 16 tokens divided by '.'",
+        ),
+        (
+            "prefix",
+            json!({"backbone": {"nats": {"servers": ["nats://n"], "subjectPrefix": "a.*"}}}),
+            "spec.backbone.nats.subjectPrefix",
+            "write whole tokens divided by '.', without wildcards",
+        ),
+        (
+            "origin",
+            json!({"listeners": {"allowedOrigins": ["https://A"]}}),
+            "spec.listeners.allowedOrigins[0]",
+            "write scheme://host or scheme://host:port in lower case",
+        ),
+        (
+            "secret",
+            json!({"authentication": {"jwt": [{"issuer": "i", "secretRef": {"name": "K_", "key": ".."}}]}}),
+            "spec.authentication.jwt[0].secretRef.name",
+            "use lower-case letters, digits, '-' and '.'",
+        ),
+        ("host", json!({"ingress": {"host": "A"}}), "spec.ingress.host", "use lower-case letters, digits"),
+        (
+            "label",
+            json!({"pod": {"labels": {"a": "-"}}}),
+            "spec.pod.labels.a",
+            "use letters, digits, '-', '_' and '.', with a letter or digit at both ends",
+        ),
+        (
+            "operator",
+            json!({"pod": {"tolerations": [{"key": "a", "operator": "Is"}]}}),
+            "spec.pod.tolerations[0]",
+            "write Exists or Equal",
+        ),
+        ("taint", json!({"pod": {"tolerations": [{}]}}), "spec.pod.tolerations[0]", "names no key"),
+        (
+            "skew",
+            json!({"pod": {"topologySpreadConstraints":
+                [{"maxSkew": 0, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]}}),
+            "spec.pod.topologySpreadConstraints[0]",
+            "maxSkew is below 1; raise it",
+        ),
+        (
+            "terms",
+            json!({"pod": {"affinity": {"nodeAffinity":
+                {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}}}),
+            "spec.pod.affinity",
+            "nodeAffinity has no nodeSelectorTerms and would fit no node",
+        ),
+    ]);
 }
 
 #[test]

@@ -5,11 +5,13 @@ mod children;
 mod conflict;
 mod drift;
 mod forbidden;
+mod hindered;
 mod idle;
 mod leading;
 mod paused;
 mod pods;
 mod references;
+mod refused;
 mod rights;
 
 use std::{

@@ -125,6 +125,7 @@ fn the_notes_tell_what_was_installed_and_warn_of_what_may_be_lost() {
     assert!(default.contains("is installed as messaging/trial-topic-gateway-controller."), "{default}");
     assert!(default.contains("\nkubectl apply -n default -f - <<END\n"), "{default}");
     assert!(!default.contains("WARNING"), "{default}");
+    assert!(default.contains("`helm install --take-ownership`"), "{default}");
     let chosen = notes(&["watchNamespaces={prices,risk}", "crds.keep=false"]);
     assert!(chosen.contains("of these namespaces: prices, risk."), "{chosen}");
     assert!(chosen.contains("\nkubectl apply -n prices -f - <<END\n"), "{chosen}");

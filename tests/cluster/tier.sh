@@ -182,7 +182,7 @@ load_images() {
     local images="$state/images"
     mkdir -p "$images"
     static_binary \
-        && tests/cluster/image "$images/gateway.tar" test.local/topic-gateway:test,test.local/topic-gateway:next \
+        && tests/cluster/image --at-most=25 "$images/gateway.tar" test.local/topic-gateway:test,test.local/topic-gateway:next \
             Dockerfile "/topic-gateway=$binary" "/etc/ssl/certs/ca-certificates.crt=$(authorities)" \
         && tests/cluster/image "$images/nats.tar" test.local/nats:1 tests/tools/nats-server/Dockerfile \
             "/nats-server=$(tests/tools/provide --path nats-server)/nats-server" \

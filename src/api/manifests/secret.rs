@@ -7,7 +7,7 @@ use crate::api::{
     Secrets, TopicGateway,
     envelope::secret_schema,
     spec::{SECRET_KEY, pattern_hint},
-    validate::{Checked, Node, Patterns, Report},
+    validate::{Checked, Node, Patterns, Prepared, Report, Unknown},
 };
 
 /// Most bytes of all values of one Secret, as the API server has it.
@@ -25,7 +25,7 @@ pub(super) struct Secret {
 impl Secret {
     /// Reads a Secret; what is wrong goes to `report`, never with a value in it.
     pub(super) fn read(file: &str, node: &Node, report: &mut Report) -> Option<Self> {
-        let checked = Checked::new(&secret_schema(), node, file, report);
+        let checked = Checked::new(&Prepared::new(secret_schema(), Unknown::Refused), node, file, report);
         let mut patterns = Patterns::default();
         let mut values = Vec::new();
         for field in ["data", "stringData"] {

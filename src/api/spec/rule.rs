@@ -47,8 +47,12 @@ pub(super) const LABEL_VALUE: &str = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])
 pub(super) const QUANTITY: &str = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei|[eE][0-9]+)?$";
 /// A share of all.
 pub(super) const SHARE: &str = r"^(100|[1-9]?[0-9])%$";
-/// Reference of a container image: no space, no control character.
-pub(super) const IMAGE: &str = r"^[a-zA-Z0-9][-a-zA-Z0-9._/:@]*$";
+/// Reference of a container image: a registry or not, a repository, and a tag, a digest, both or none.
+pub(super) const IMAGE: &str = concat!(
+    r"^((\[[0-9a-fA-F:]+\]|[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?)(:[0-9]{1,5})?/)?",
+    r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*",
+    r"(:[A-Za-z0-9_][-A-Za-z0-9._]{0,127})?(@[a-z0-9]+:[0-9a-fA-F]{32,128})?$"
+);
 
 /// The grammar of [`Pattern`] but for `_INBOX`, which a rule refuses: at most 16 tokens.
 const TOPIC_PATTERN: &str =
@@ -56,29 +60,50 @@ const TOPIC_PATTERN: &str =
 
 /// What to do about a text that does not match one of the patterns of the schema.
 pub(in crate::api) fn pattern_hint(pattern: &str, text: &str) -> String {
+    let error = if pattern == TOPIC_PATTERN { text.parse::<Pattern>().err() } else { None };
+    error.map_or_else(|| pattern_message(pattern).into(), |error| error.to_string())
+}
+
+/// The same for every text that does not match.
+fn pattern_message(pattern: &str) -> &'static str {
     match pattern {
-        NATS_SERVER => "write nats://host:port or tls://host:port, with user and password in a Secret".into(),
-        ORIGIN => {
-            "write scheme://host or scheme://host:port in lower case, as https://app.example.com".into()
+        NATS_SERVER => "write nats://host:port or tls://host:port, with user and password in a Secret",
+        ORIGIN => "write scheme://host or scheme://host:port in lower case, as https://app.example.com",
+        SUBJECT_PREFIX => "write whole tokens divided by '.', without wildcards",
+        TOPIC_PATTERN => {
+            "write at most 16 tokens divided by '.', with '*' for one whole token and '>' at the end for all that follow"
         }
-        SUBJECT_PREFIX => "write whole tokens divided by '.', without wildcards".into(),
-        STREAM => "a stream's name has no space and none of . * > / \\".into(),
-        DURATION => "write hours, minutes and seconds, as 72h or 1h30m".into(),
-        BYTE_SIZE => "write a whole number of bytes, as 1048576 or 10Gi".into(),
-        OBJECTIVE => "write a share in percent from 50 to 99.999, as \"99.9\"".into(),
-        TOPIC_PATTERN => text.parse::<Pattern>().err().map_or_else(String::new, |error| error.to_string()),
-        SECRET_KEY => "use letters, digits, '-', '_' and '.'".into(),
+        STREAM => "a stream's name has no space and none of . * > / \\",
+        DURATION => "write hours, minutes and seconds, as 72h or 1h30m",
+        BYTE_SIZE => "write a whole number of bytes, as 1048576 or 10Gi",
+        OBJECTIVE => "write a share in percent from 50 to 99.999, as \"99.9\"",
+        SECRET_KEY => "use letters, digits, '-', '_' and '.'",
         GATEWAY_NAME => {
-            "begin with a letter, use lower-case letters, digits and '-', end with a letter or digit".into()
+            "begin with a letter, use lower-case letters, digits and '-', end with a letter or digit"
         }
-        QUANTITY => "write a quantity, as 500m or 256Mi".into(),
-        SHARE => "write a number of pods, or a share, as 50%".into(),
-        IMAGE => "write registry/repository:tag or registry/repository@sha256:digest".into(),
+        QUANTITY => "write a quantity, as 500m or 256Mi",
+        SHARE => "write a number of pods, or a share, as 50%",
+        IMAGE => "write registry/repository:tag or registry/repository@sha256:digest",
         LABEL_VALUE | QUALIFIED_NAME => {
-            "use letters, digits, '-', '_' and '.', with a letter or digit at both ends".into()
+            "use letters, digits, '-', '_' and '.', with a letter or digit at both ends"
         }
-        _ => "use lower-case letters, digits, '-' and '.', with a letter or digit at both ends".into(),
+        _ => "use lower-case letters, digits, '-' and '.', with a letter or digit at both ends",
     }
+}
+
+/// Rules that refuse what a pattern does, with a sentence: an API server that refuses a text by its pattern says nothing
+/// but the pattern.
+pub(in crate::api) fn pattern_rules(pattern: &str) -> Vec<Value> {
+    let matches =
+        |pattern: &str, message| rule(&format!("self.matches('{}')", pattern.replace('\\', r"\\")), message);
+    if pattern == TOPIC_PATTERN {
+        // There may be so many that one rule with the whole grammar would be too dear to an API server.
+        return vec![
+            matches(r"^(([^.>*]+|\*)\.){0,15}([^.>*]+|[*>])$", pattern_message(pattern)),
+            matches(r"^[\w.:/@=~+%*>-]*$", "write tokens of letters, digits and _ - : / @ = ~ + %"),
+        ];
+    }
+    vec![matches(pattern, pattern_message(pattern))]
 }
 
 impl JsonSchema for Pattern {

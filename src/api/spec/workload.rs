@@ -77,14 +77,20 @@ pub struct PodSpec {
     pub node_selector: BTreeMap<String, String>,
     /// Taints the pods tolerate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(schema_with = "tolerations")]
     pub tolerations: Vec<Toleration>,
     /// Which nodes and neighbours the pods want.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [rule(
+        "!has(self.nodeAffinity) || !has(self.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution) || \
+         self.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.size() > 0",
+        "nodeAffinity has no nodeSelectorTerms and would fit no node; add one, or take \
+         requiredDuringSchedulingIgnoredDuringExecution away",
+    )]))]
     pub affinity: Option<Affinity>,
     /// How the pods are spread; evenly over hosts and zones, as far as that can be had, where there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(schema_with = "spread_constraints")]
     pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
     /// Name of a `PriorityClass`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,6 +139,57 @@ pub struct Resources {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "quantities")]
     pub limits: BTreeMap<String, IntOrString>,
+}
+
+/// Kubernetes' own type, with what it asks of one: it would be told only after the resource was taken.
+fn tolerations(generator: &mut SchemaGenerator) -> Schema {
+    let rules = [
+        rule(
+            "!has(self.operator) || self.operator in ['', 'Exists', 'Equal', 'Lt', 'Gt']",
+            "the operator is none that there is; write Exists or Equal (or Lt, Gt for numbers)",
+        ),
+        rule(
+            "!has(self.effect) || self.effect in ['', 'NoSchedule', 'PreferNoSchedule', 'NoExecute']",
+            "the effect is none that there is; write NoSchedule, PreferNoSchedule or NoExecute",
+        ),
+        rule(
+            "has(self.key) && self.key != '' || has(self.operator) && self.operator == 'Exists'",
+            "names no key; name one, or write operator: Exists to tolerate every taint",
+        ),
+        rule(
+            "!(has(self.operator) && self.operator == 'Exists' && has(self.value) && self.value != '')",
+            "Exists looks at no value; take value away, or write operator: Equal",
+        ),
+    ];
+    ruled::<Toleration>(generator, 64, &rules)
+}
+
+/// The same.
+fn spread_constraints(generator: &mut SchemaGenerator) -> Schema {
+    let rules = [
+        rule("self.maxSkew >= 1", "maxSkew is below 1; raise it, 1 spreads as evenly as can be"),
+        rule(
+            "self.topologyKey != ''",
+            "topologyKey is empty; name a label of nodes, as kubernetes.io/hostname",
+        ),
+        rule(
+            "self.whenUnsatisfiable in ['DoNotSchedule', 'ScheduleAnyway']",
+            "whenUnsatisfiable is none that there is; write DoNotSchedule or ScheduleAnyway",
+        ),
+    ];
+    ruled::<TopologySpreadConstraint>(generator, 16, &rules)
+}
+
+/// At most so many of a foreign type, each of which keeps these rules.
+fn ruled<T: JsonSchema>(generator: &mut SchemaGenerator, most: u32, rules: &[serde_json::Value]) -> Schema {
+    let mut item = generator.subschema_for::<T>();
+    item.insert("x-kubernetes-validations".into(), rules.into());
+    json_schema!({
+        "type": "array",
+        "items": item,
+        "maxItems": most,
+        "x-kubernetes-list-type": "atomic",
+    })
 }
 
 fn quantities(_: &mut SchemaGenerator) -> Schema {

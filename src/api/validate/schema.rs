@@ -5,7 +5,7 @@ mod bounds;
 
 use std::collections::BTreeMap;
 
-use kube::core::cel::{ErrorKind, Validator, apply_defaults, compile_schema};
+use kube::core::cel::{CompiledSchema, ErrorKind, Validator, apply_defaults, compile_schema};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -17,6 +17,31 @@ use super::{
     yaml::{Kind, Node, resolve},
 };
 
+/// A schema with its rules read, to hold many documents against.
+#[derive(Debug)]
+pub(in crate::api) struct Prepared {
+    schema: Value,
+    rules: CompiledSchema,
+    unknown: Unknown,
+}
+
+/// What becomes of fields that the schema does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::api) enum Unknown {
+    /// They are wrong: whoever wrote them meant something.
+    Refused,
+    /// They are left out: a newer definition may have them.
+    LeftOut,
+}
+
+impl Prepared {
+    /// Reads the rules of a schema.
+    pub(in crate::api) fn new(schema: Value, unknown: Unknown) -> Self {
+        let rules = compile_schema(&schema);
+        Self { schema, rules, unknown }
+    }
+}
+
 /// A document that was held against its schema.
 #[derive(Debug)]
 pub(in crate::api) struct Checked {
@@ -27,14 +52,21 @@ pub(in crate::api) struct Checked {
 }
 
 impl Checked {
-    /// Holds `node` of `file` against `schema`; what is wrong goes to `report`.
-    pub(in crate::api) fn new(schema: &Value, node: &Node, file: &str, report: &mut Report) -> Self {
-        let mut walk =
-            Walk { file, report, lines: BTreeMap::new(), wrong: Vec::new(), patterns: Patterns::default() };
+    /// Holds `node` of `file` against a schema; what is wrong goes to `report`.
+    pub(in crate::api) fn new(prepared: &Prepared, node: &Node, file: &str, report: &mut Report) -> Self {
+        let Prepared { schema, rules, unknown } = prepared;
+        let mut walk = Walk {
+            file,
+            unknown: *unknown,
+            report,
+            lines: BTreeMap::new(),
+            wrong: Vec::new(),
+            patterns: Patterns::default(),
+        };
         let value = walk.value(schema, node, "").unwrap_or_default();
         let (lines, wrong) = (walk.lines, walk.wrong);
         let mut checked = Self { value: apply_defaults(schema, &value), lines, clean: wrong.is_empty() };
-        checked.clean &= checked.rules(schema, file, &wrong, report);
+        checked.clean &= checked.hold(rules, file, &wrong, report);
         checked
     }
 
@@ -73,9 +105,8 @@ impl Checked {
 
     /// Whether the rules hold. One over fields that are wrong themselves would only say so a second time,
     /// or nonsense.
-    fn rules(&self, schema: &Value, file: &str, wrong: &[String], report: &mut Report) -> bool {
-        let Err(errors) = Validator::new().validate_compiled(&compile_schema(schema), &self.value, None)
-        else {
+    fn hold(&self, rules: &CompiledSchema, file: &str, wrong: &[String], report: &mut Report) -> bool {
+        let Err(errors) = Validator::new().validate_compiled(rules, &self.value, None) else {
             return true;
         };
         for error in errors.into_vec() {
@@ -98,6 +129,7 @@ fn holds(outer: &str, inner: &str) -> bool {
 
 struct Walk<'a> {
     file: &'a str,
+    unknown: Unknown,
     report: &'a mut Report,
     lines: BTreeMap<String, usize>,
     /// Fields something is wrong with.
@@ -156,7 +188,7 @@ impl Walk<'_> {
                 object.extend(self.value(schema, node, &inner).map(|value| (name.clone(), value)));
             } else if schema["x-kubernetes-preserve-unknown-fields"] == true {
                 object.insert(name.clone(), plain_value(node));
-            } else {
+            } else if self.unknown == Unknown::Refused {
                 self.add(node.line, &inner, unknown(name, schema));
             }
         }

@@ -5,6 +5,7 @@ mod scalar;
 use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput, Tag};
+use serde_json::Value;
 
 pub(in crate::api) use scalar::resolve;
 
@@ -33,6 +34,24 @@ pub(in crate::api) enum Kind {
     List(Vec<Node>),
     /// Fields in the order of the file, each name once.
     Map(Vec<(String, Node)>),
+}
+
+/// A value that comes from no file: all of it is on line 1.
+impl From<&Value> for Node {
+    fn from(value: &Value) -> Self {
+        let plain = |text: String| Kind::Scalar { text, plain: true };
+        let kind = match value {
+            Value::Null => plain("null".into()),
+            Value::Bool(value) => plain(value.to_string()),
+            Value::Number(number) => plain(number.to_string()),
+            Value::String(text) => Kind::Scalar { text: text.clone(), plain: false },
+            Value::Array(items) => Kind::List(items.iter().map(Self::from).collect()),
+            Value::Object(fields) => {
+                Kind::Map(fields.iter().map(|(name, value)| (name.clone(), value.into())).collect())
+            }
+        };
+        Self { line: 1, kind }
+    }
 }
 
 /// Why a text is no YAML: line and message.

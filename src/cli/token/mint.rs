@@ -10,9 +10,6 @@ use crate::{
     gateway::access::{self, Access, AuthError},
 };
 
-/// Below this many bytes a secret may be guessed (RFC 7518 §3.2, for HS256).
-const SAFE_SECRET_BYTES: usize = 32;
-
 /// What the token shall say.
 #[derive(Debug, Args)]
 pub(super) struct Mint {
@@ -36,8 +33,8 @@ pub(super) struct Mint {
 }
 
 impl Mint {
-    /// The token, and a word of warning where there is reason for one.
-    pub(super) fn token(self, now: u64) -> Result<(String, Option<String>), Failure> {
+    /// The token.
+    pub(super) fn token(self, now: u64) -> Result<String, Failure> {
         let (spec, secrets) = self.issuer.resource()?;
         let access = Access::new(&spec, &secrets).map_err(|error| Failure::usage(error.to_string()))?;
         let entry = key::only(&spec.authentication.jwt)?;
@@ -58,10 +55,7 @@ impl Mint {
                 return Err(Failure::usage(format!("no gateway would accept such a token: {error}")));
             }
         }
-        let note = (secret.len() < SAFE_SECRET_BYTES).then(|| {
-            format!("note: the secret has {} bytes; take {SAFE_SECRET_BYTES} random ones or more outside of trials", secret.len())
-        });
-        Ok((token, note))
+        Ok(token)
     }
 
     fn claims(&self, entry: &JwtIssuer, now: u64) -> Result<Map<String, Value>, Failure> {

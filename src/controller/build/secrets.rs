@@ -9,7 +9,7 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 
 use super::{Child, parent::Parent};
 use crate::{
-    api::SecretError,
+    api::{SecretError, Secrets},
     controller::{kind::Kind, names, observed::Problem, reason::Reason},
 };
 
@@ -23,10 +23,10 @@ pub(super) fn session_key(parent: &Parent<'_>) -> Result<Child, Problem> {
 
 /// # Errors
 /// A key the spec refers to was not looked up.
-pub(super) fn copy(parent: &Parent<'_>) -> Result<Child, Problem> {
+pub(super) fn copy(parent: &Parent<'_>, secrets: &Secrets) -> Result<Child, Problem> {
     let mut data = BTreeMap::new();
     for reference in parent.spec.secret_references() {
-        let value = parent.inputs.secrets.key(&reference.key).map_err(|error| unresolved(&error))?;
+        let value = secrets.key(&reference.key).map_err(|error| unresolved(&error))?;
         data.insert(reference.key.file_name(), ByteString(value.to_vec()));
     }
     secret(parent, &names::secrets(parent.name), data)

@@ -56,7 +56,18 @@ impl Given {
             controller_namespace: "topic-gateway-system".into(),
         };
         let Self { gateway, secrets, optional, key } = self;
-        children(&Inputs { gateway, secrets, defaults: &defaults, optional, session_key: key })
+        children(&Inputs { gateway, secrets: Some(secrets), defaults: &defaults, optional, session_key: key })
+    }
+
+    /// Without the values of any Secret.
+    fn build_without(&self) -> Vec<Child> {
+        let defaults = Defaults {
+            image: "i".into(),
+            pull_policy: ImagePullPolicy::IfNotPresent,
+            controller_namespace: "c".into(),
+        };
+        let Self { gateway, optional, key, .. } = self;
+        children(&Inputs { gateway, secrets: None, defaults: &defaults, optional, session_key: key }).unwrap()
     }
 
     fn children(&self) -> Vec<Child> {
@@ -169,16 +180,12 @@ fn only_the_session_key_is_made_once() {
 fn optional_kinds_that_the_cluster_lacks_are_left_out_and_named() {
     let mut given = EVERYTHING.clone();
     let with = given.children().len();
-    assert_eq!(missing_apis(&given.gateway.spec, &given.optional), Vec::<String>::new());
+    assert_eq!(missing_apis(&given.gateway.spec, &given.optional), []);
     given.optional.clear();
     assert_eq!(given.children().len(), with - 3);
     assert_eq!(
         missing_apis(&given.gateway.spec, &given.optional),
-        [
-            "gateway.networking.k8s.io/v1 HTTPRoute",
-            "monitoring.coreos.com/v1 PodMonitor",
-            "monitoring.coreos.com/v1 PrometheusRule"
-        ]
+        [Kind::HttpRoute, Kind::PodMonitor, Kind::PrometheusRule]
     );
 }
 
@@ -186,7 +193,7 @@ fn optional_kinds_that_the_cluster_lacks_are_left_out_and_named() {
 fn what_is_not_asked_for_is_not_missing() {
     let off = json!({"enabled": false});
     let given = Given::spec(&json!({"monitoring": {"podMonitor": off, "prometheusRule": off}}));
-    assert_eq!(missing_apis(&given.gateway.spec, &BTreeSet::new()), Vec::<String>::new());
+    assert_eq!(missing_apis(&given.gateway.spec, &BTreeSet::new()), []);
     assert!(given.only(Kind::PodMonitor).is_none() && given.only(Kind::PrometheusRule).is_none());
 }
 
@@ -265,4 +272,15 @@ fn secrets_are_never_printed() {
     for secret in ["Y3JlZHM", "BwcHBw", "7, 7"] {
         assert!(!shown.contains(secret), "{shown}");
     }
+}
+
+#[test]
+fn without_the_values_of_secrets_only_their_copy_is_left_out() {
+    let names = |children: Vec<Child>| children.into_iter().map(|child| (child.kind, child.name));
+    let whole: BTreeSet<_> = names(MEMORY.children()).collect();
+    let rest: BTreeSet<_> = names(MEMORY.build_without()).collect();
+    let left_out: Vec<_> = whole.difference(&rest).cloned().collect();
+    let name = MEMORY.gateway.metadata.name.clone().unwrap();
+    assert_eq!(left_out, [(Kind::Secret, crate::controller::names::secrets(&name))]);
+    assert!(rest.is_subset(&whole));
 }

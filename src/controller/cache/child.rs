@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 
 use crate::controller::{names, queue::Key};
 
@@ -23,24 +23,30 @@ pub(crate) struct Meta {
     applied_here: bool,
     /// Whether it is going away.
     pub(crate) deleting: bool,
+    /// What holds it while it is going away.
+    pub(crate) finalizers: Vec<String>,
+    /// Stands for the fields that are this controller's own: it changes when somebody takes one over or away, and
+    /// stays while others write fields beside them.
+    pub(crate) ours: u64,
 }
 
 impl Meta {
     /// Keeps what passes look at.
     pub(crate) fn new(metadata: &ObjectMeta) -> Self {
         let owner = metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
-        let ours = owner.filter(|owner| owner.kind == "TopicGateway");
+        let gateway = owner.filter(|owner| owner.kind == "TopicGateway");
         let labels = metadata.labels.as_ref();
+        let deleting = metadata.deletion_timestamp.is_some();
         Self {
             uid: metadata.uid.clone().unwrap_or_default(),
             fingerprint: fingerprint(metadata),
             owner: owner.map(|owner| owner.uid.clone()),
-            owner_name: ours.map(|owner| owner.name.clone()),
+            owner_name: gateway.map(|owner| owner.name.clone()),
             instance: labels.and_then(|labels| labels.get(names::INSTANCE)).cloned(),
-            applied_here: metadata.managed_fields.iter().flatten().any(|entry| {
-                entry.manager.as_deref() == Some(names::FIELD_MANAGER) && entry.subresource.is_none()
-            }),
-            deleting: metadata.deletion_timestamp.is_some(),
+            applied_here: managed_here(metadata).next().is_some(),
+            deleting,
+            finalizers: metadata.finalizers.clone().filter(|_| deleting).unwrap_or_default(),
+            ours: ours(metadata),
         }
     }
 
@@ -76,6 +82,22 @@ fn fingerprint(metadata: &ObjectMeta) -> u64 {
         entry.fields_v1.as_ref().map(|fields| fields.0.to_string()).hash(&mut hasher);
     }
     hasher.finish()
+}
+
+fn ours(metadata: &ObjectMeta) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for entry in managed_here(metadata) {
+        entry.operation.hash(&mut hasher);
+        entry.fields_v1.as_ref().map(|fields| fields.0.to_string()).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// What this controller manages of it, but for what is managed in subresources.
+fn managed_here(metadata: &ObjectMeta) -> impl Iterator<Item = &ManagedFieldsEntry> {
+    let managed = metadata.managed_fields.iter().flatten();
+    managed
+        .filter(|entry| entry.manager.as_deref() == Some(names::FIELD_MANAGER) && entry.subresource.is_none())
 }
 
 /// The `resourceVersion` as a number: larger is newer (KEP-5504). 0 where it is none.
@@ -122,6 +144,24 @@ mod tests {
         ] {
             assert_ne!(meta(&changed).fingerprint, before, "{changed}");
         }
+    }
+
+    #[test]
+    fn what_is_ours_is_told_from_what_others_write_beside_it() {
+        let entry = |manager: &str, fields: Value| json!({"manager": manager, "operation": "Apply", "fieldsV1": fields});
+        let of = |entries: &[Value]| meta(&json!({"managedFields": entries})).ours;
+        let whole = entry(names::FIELD_MANAGER, json!({"f:spec": {"f:ports": {}, "f:type": {}}}));
+        let beside = entry("kubectl", json!({"f:spec": {"f:externalIPs": {}}}));
+        let taken = entry(names::FIELD_MANAGER, json!({"f:spec": {"f:ports": {}}}));
+        assert_eq!(of(&[whole.clone(), beside]), of(std::slice::from_ref(&whole)));
+        assert_ne!(of(&[taken]), of(&[whole]));
+    }
+
+    #[test]
+    fn what_holds_a_child_is_kept_while_it_goes_away() {
+        assert_eq!(meta(&json!({"finalizers": ["a/b"]})).finalizers, Vec::<String>::new());
+        let going = json!({"finalizers": ["a/b"], "deletionTimestamp": "2026-01-01T00:00:00Z"});
+        assert_eq!(meta(&going).finalizers, ["a/b"]);
     }
 
     #[test]

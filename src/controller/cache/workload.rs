@@ -4,7 +4,11 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1};
 
-use crate::controller::{names, observed::DeploymentState};
+use super::hindrance::{self, hindrance};
+use crate::controller::{
+    names,
+    observed::{DeploymentState, Hindrance},
+};
 
 /// What is kept of a Deployment besides its metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +23,12 @@ impl Workload {
     /// Keeps what passes look at.
     pub(crate) fn new(deployment: &Deployment) -> Self {
         let status = deployment.status.clone().unwrap_or_default();
-        let stuck = status.conditions.iter().flatten().find(|condition| {
-            condition.type_.as_deref() == Some("Progressing")
-                && condition.status.as_deref() == Some("False")
-                && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
-        });
+        let find = |name: &str, holds: &str| {
+            let mut conditions = status.conditions.iter().flatten();
+            conditions.find(|it| it.type_.as_deref() == Some(name) && it.status.as_deref() == Some(holds))
+        };
+        let stuck = find("Progressing", "False")
+            .filter(|condition| condition.reason.as_deref() == Some("ProgressDeadlineExceeded"));
         Self {
             replicas: deployment.spec.replicas.unwrap_or(1),
             state: DeploymentState {
@@ -33,6 +38,8 @@ impl Workload {
                 ready: status.ready_replicas.unwrap_or(0),
                 available: status.available_replicas.unwrap_or(0),
                 stuck: stuck.map(|condition| condition.message.clone().unwrap_or_default()),
+                refused: find("ReplicaFailure", "True")
+                    .map(|condition| hindrance::shortened(condition.message.as_deref().unwrap_or_default())),
             },
         }
     }
@@ -47,6 +54,8 @@ pub(crate) struct Pod {
     pub(crate) address: Option<IpAddr>,
     /// Whether it is ready.
     pub(crate) ready: bool,
+    /// Why it does not run.
+    pub(crate) hindrance: Option<Hindrance>,
     /// Whether it is going away or has ended.
     pub(crate) leaving: bool,
     /// The configuration it was last told of.
@@ -64,8 +73,10 @@ impl Pod {
         let ready = status.conditions.iter().flatten().any(|it| it.type_ == "Ready" && it.status == "True");
         let annotation = |name: &str| pod.metadata.annotations.as_ref()?.get(name).cloned();
         let running = status.phase.as_deref() == Some("Running");
+        let hindrance = if ready { None } else { hindrance(&status) };
         Some(Self {
             gateway,
+            hindrance,
             address: status.pod_ip.and_then(|address| address.parse().ok()).filter(|_| running),
             ready,
             leaving: ended || pod.metadata.deletion_timestamp.is_some(),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     api::{GatewayReport, RejectedConfig},
-    controller::observed::DeploymentState,
+    controller::observed::{DeploymentState, Hindrance, Leaving},
 };
 
 const TYPES: [&str; 6] =
@@ -16,11 +16,18 @@ fn report(generation: i64) -> GatewayReport {
 }
 
 fn pod(name: &str, report: Option<GatewayReport>) -> PodState {
-    PodState { name: name.into(), ready: true, report }
+    PodState { name: name.into(), ready: true, report, ..PodState::default() }
 }
 
 fn deployment(replicas: i32, updated: i32, available: i32) -> DeploymentState {
-    DeploymentState { up_to_date: true, replicas, updated, ready: available, available, stuck: None }
+    DeploymentState {
+        up_to_date: true,
+        replicas,
+        updated,
+        ready: available,
+        available,
+        ..DeploymentState::default()
+    }
 }
 
 fn problem(reason: Reason, message: &str) -> Problem {
@@ -168,6 +175,62 @@ fn what_waits_for_somebody_is_stalled() {
     assert_not_ready(&stuck, "ProgressDeadlineExceeded", false);
 }
 
+fn hindered(reason: &str, change: impl FnOnce(&mut DeploymentState)) -> String {
+    let mut observed = with_deployment(change);
+    observed.pods[1].ready = false;
+    observed.pods[1].hindrance = Some(Hindrance { reason: reason.into(), message: "that is why".into() });
+    find(&observed, "Ready").message
+}
+
+#[test]
+fn why_pods_do_not_run_is_told_with_the_pod_and_what_to_do() {
+    for (reason, next) in [
+        ("ImagePullBackOff", "look at spec.pod.image and spec.pod.imagePullSecrets"),
+        ("CrashLoopBackOff", "look at kubectl logs b --previous"),
+        ("CreateContainerConfigError", "look at kubectl describe pod b"),
+        ("Unschedulable", "make room on a node, or change what spec.pod asks of nodes"),
+    ] {
+        let expected = format!("2 pods of 3 ready; pod b does not run, {reason}: that is why; {next}");
+        assert_eq!(hindered(reason, |it| it.available = 2), expected);
+    }
+    for (state, begins) in [
+        (deployment(4, 1, 3), "1 pod of 3 replaced, 3 of the old left; pod b"),
+        (deployment(2, 2, 2), "2 pods there, 3 wanted; pod b"),
+        (
+            DeploymentState { stuck: Some("it took too long".into()), ..deployment(3, 3, 2) },
+            "Deployment market has given up waiting, 2 pods of 3 ready: it took too long; pod b",
+        ),
+    ] {
+        let message = hindered("CrashLoopBackOff", |it| *it = state);
+        assert!(message.starts_with(begins), "{message}");
+    }
+}
+
+#[test]
+fn pods_that_are_refused_are_told_before_pods_that_do_not_run() {
+    let message = hindered("CrashLoopBackOff", |it| {
+        *it = DeploymentState { refused: Some("exceeded quota".into()), ..deployment(2, 2, 2) };
+    });
+    let expected = "2 pods there, 3 wanted; its pods are refused: exceeded quota; lift the quota or policy that \
+                    forbids them, or change spec.pod";
+    assert_eq!(message, expected);
+}
+
+fn leaving(serves: bool) -> Leaving {
+    Leaving { serves, message: "Service a/m is being deleted and held by finalizer b/c".into() }
+}
+
+#[test]
+fn a_child_that_has_to_be_gone_first_is_told_and_what_clients_need_is_not_ready() {
+    let observed = changed(|it| it.leaving = vec![leaving(true)]);
+    assert_not_ready(&observed, "WaitingForDeletion", true);
+    assert_eq!(find(&observed, "Ready").message, leaving(true).message);
+    let observed = changed(|it| it.leaving = vec![leaving(false)]);
+    assert_is(&observed, "Ready", "True", "AllReplicasReady");
+    assert_is(&observed, "Reconciling", "True", "WaitingForDeletion");
+    assert_eq!(find(&observed, "Reconciling").message, leaving(false).message);
+}
+
 #[test]
 fn an_old_verdict_of_the_deployment_does_not_count() {
     let observed = with_deployment(|it| {
@@ -196,6 +259,18 @@ fn a_rejected_configuration_is_told_in_the_pods_words() {
 }
 
 #[test]
+fn what_a_pod_may_yet_take_is_work_in_progress_in_the_pods_words() {
+    for in_force in [3, 4] {
+        let mut observed = rejecting(Some(4));
+        observed.pods[1].may_take = true;
+        observed.pods[1].report.as_mut().unwrap().generation = in_force;
+        assert_not_ready(&observed, "Reloading", true);
+        let message = "Generation 4 is yet to be loaded by b; pod b waits: limits are wrong: lower them";
+        assert_eq!(find(&observed, "Ready").message, message);
+    }
+}
+
+#[test]
 fn what_a_pod_says_of_an_older_generation_is_out_of_date() {
     assert_not_ready(&rejecting(Some(3)), "Reloading", true);
 }
@@ -213,7 +288,7 @@ fn a_pod_that_cannot_be_asked_holds_nothing_up() {
 #[test]
 fn a_pod_that_is_not_ready_need_not_have_loaded_anything() {
     let observed = changed(|it| {
-        it.pods.push(PodState { name: "d".into(), ready: false, report: Some(report(1)) });
+        it.pods.push(PodState { ready: false, ..pod("d", Some(report(1))) });
     });
     assert_is(&observed, "Ready", "True", "AllReplicasReady");
 }
@@ -273,6 +348,14 @@ fn a_missing_api_is_said_and_is_no_failure() {
 }
 
 #[test]
+fn an_optional_api_that_may_not_be_watched_is_said_with_the_right() {
+    let why = "the controller may not list and watch podmonitors (monitoring.coreos.com/v1): grant it";
+    let observed = changed(|it| it.forbidden_apis = vec![why.into()]);
+    assert_is(&observed, "Ready", "True", "AllReplicasReady");
+    assert_eq!(find(&observed, "Ready").message, format!("3 pods wanted and ready; not made: {why}"));
+}
+
+#[test]
 fn while_paused_ready_tells_whether_what_runs_serves() {
     // The spec has moved on, and a Secret has gone: neither has a part in what runs.
     let serves = changed(|it| {
@@ -319,14 +402,14 @@ mod any {
     prop_compose! {
         fn deployments()(up_to_date: bool, counts in prop::array::uniform4(0..4), stuck: bool) -> DeploymentState {
             let [replicas, updated, ready, available] = counts;
-            DeploymentState { up_to_date, replicas, updated, ready, available, stuck: stuck.then(|| "s".into()) }
+            DeploymentState { up_to_date, ready, stuck: stuck.then(|| "s".into()), ..deployment(replicas, updated, available) }
         }
     }
 
     prop_compose! {
         fn pods()(ready: bool, told in prop::option::of((0..6_i64, any::<bool>()))) -> PodState {
             let report = told.map(|(generation, backbone_connected)| GatewayReport { backbone_connected, ..report(generation) });
-            PodState { name: "p".into(), ready, report }
+            PodState { ready, ..pod("p", report) }
         }
     }
 
@@ -334,8 +417,9 @@ mod any {
         fn anything()(
             generation in 0..6_i64, wanted in 0..4, paused: bool, references in problems(), applying in problems(),
             deployment in prop::option::of(deployments()), pods in prop::collection::vec(pods(), 0..4),
+            leaving in prop::collection::vec(any::<bool>().prop_map(leaving), 0..2),
         ) -> Observed {
-            Observed { generation, wanted, paused, references, applying, deployment, pods, ..well() }
+            Observed { generation, wanted, paused, references, applying, leaving, deployment, pods, ..well() }
         }
     }
 
@@ -344,7 +428,8 @@ mod any {
         fn the_three_that_kstatus_reads_never_contradict_each_other(observed in anything()) {
             let holds = |name| of(&observed, name).0 == "True";
             let (ready, reconciling, stalled) = (holds("Ready"), holds("Reconciling"), holds("Stalled"));
-            prop_assert!(u8::from(ready) + u8::from(reconciling) + u8::from(stalled) <= 1);
+            prop_assert!(u8::from(reconciling) + u8::from(stalled) <= 1);
+            prop_assert!(!ready || !stalled && (!reconciling || !observed.leaving.is_empty()));
             // Somebody or something always has the next step, but for what is paused.
             prop_assert!(ready || reconciling || stalled || observed.paused);
         }

@@ -10,12 +10,27 @@ use crate::controller::{
     kind::Kind,
     memory::Sources,
     names,
-    observed::Problem,
+    observed::{Leaving, Problem},
     pods,
     prune::prune,
     reason::Reason,
     validate,
 };
+
+/// What a resource wants.
+enum Wanted {
+    /// All of this and nothing else.
+    Whole(Vec<Child>),
+    /// Something that is not to be had yet.
+    Held {
+        /// What is wrong with its references.
+        references: Vec<Problem>,
+        /// What is wrong with itself.
+        applying: Vec<Problem>,
+        /// What could be made all the same.
+        rest: Vec<Child>,
+    },
+}
 
 impl Pass<'_> {
     /// Makes the children as they should be. Where the configuration or the Secrets of running pods have changed, what
@@ -28,12 +43,9 @@ impl Pass<'_> {
         // Whatever ends this pass early, the next one looks at everything.
         self.memory.made_from = None;
         let wanted = match self.wanted(&sources).await? {
-            Ok(wanted) => wanted,
-            Err((references, applying)) => {
-                self.note_problems(references, applying);
-                if self.problems().all(is_of_sources) {
-                    self.memory.made_from = Some(sources);
-                }
+            Wanted::Whole(wanted) => wanted,
+            Wanted::Held { references, applying, rest } => {
+                self.hold(sources, references, applying, rest).await?;
                 return Ok(None);
             }
         };
@@ -42,42 +54,80 @@ impl Pass<'_> {
             |kind: Kind, name: &str| wanted.iter().any(|child| child.kind == kind && child.name == name);
         let (owner, shared) = (Owner { key: self.key, uid: self.uid }, self.shared);
         problems.extend(prune(shared, owner, self.memory, is_wanted).await?);
-        if problems.is_empty() && !self.pending {
+        if problems.is_empty() && self.leaving.is_empty() {
             self.memory.made_from = Some(sources);
         }
+        self.memory.held = 0;
         self.note_problems(Vec::new(), problems);
         Ok(changed)
     }
 
-    /// Whether nothing is left of the last pass, and nobody has touched the children since.
-    fn is_settled(&self) -> bool {
-        // While references are bad, what runs is left as it is.
-        let waits = !self.memory.references.is_empty() || !self.memory.applying.is_empty();
-        waits || apply::is_undisturbed(self.shared, self.owner(), self.memory)
+    /// Leaves what runs as it is, but for what can be put right with what is in the cluster.
+    async fn hold(
+        &mut self,
+        sources: Sources,
+        references: Vec<Problem>,
+        mut applying: Vec<Problem>,
+        rest: Vec<Child>,
+    ) -> Result<(), Error> {
+        let rest = self.to_restore(rest);
+        applying.extend(self.apply_all(&rest).await?.0);
+        self.note_problems(references, applying);
+        if self.problems().all(is_of_sources) && self.leaving.is_empty() {
+            self.memory.made_from = Some(sources);
+        }
+        self.memory.held = apply::unapplied(self.shared, self.owner(), self.memory);
+        Ok(())
     }
 
-    /// The children that the resource wants, or what is wrong with its references and with itself.
-    async fn wanted(
-        &self,
-        sources: &Sources,
-    ) -> Result<Result<Vec<Child>, (Vec<Problem>, Vec<Problem>)>, Error> {
-        let problems = validate::validate(&self.gateway.spec);
+    /// While a reference is bad: what is to be as it was when last everything was applied, and what clients need and is
+    /// gone. The configuration and the copy of the Secrets stay as they are; without them no pod starts. What the spec
+    /// has changed since waits until it can be applied as a whole.
+    fn to_restore(&self, children: Vec<Child>) -> Vec<Child> {
+        let (cached, name) = (self.shared.caches.lock(), &self.key.name);
+        let found = |kind, name: &str| cached.child(kind, &self.key.namespace, name);
+        let mounted = [(Kind::ConfigMap, names::config_map(name)), (Kind::Secret, names::secrets(name))];
+        let can_start =
+            mounted.iter().all(|(kind, name)| found(*kind, name).is_some_and(|it| it.is_owned_by(self.uid)));
+        let is_to_be = |child: &Child| {
+            let applied = self.memory.applied.get(&(child.kind, child.name.clone()));
+            let as_before = applied.is_some_and(|it| it.once || it.intent == apply::intent(child));
+            let gone = child.kind.serves() && found(child.kind, &child.name).is_none();
+            can_start && !self.is_mounted(child) && (as_before || gone)
+        };
+        children.into_iter().filter(is_to_be).collect()
+    }
+
+    /// Whether nothing is left of the last pass, and nobody has touched the children since.
+    fn is_settled(&self) -> bool {
+        // With a spec that cannot be applied, what runs is left as it is.
+        !self.memory.applying.is_empty() || apply::is_undisturbed(self.shared, self.owner(), self.memory)
+    }
+
+    /// The children that the resource wants, as far as they can be made.
+    async fn wanted(&self, sources: &Sources) -> Result<Wanted, Error> {
+        let of_spec = |applying| Wanted::Held { references: Vec::new(), applying, rest: Vec::new() };
+        let problems = validate::validate(self.gateway);
         if !problems.is_empty() {
-            return Ok(Err((Vec::new(), problems)));
+            return Ok(of_spec(problems));
         }
-        let secrets = match self.resolve(sources).await? {
-            Resolved::Well(secrets) => secrets,
-            Resolved::References(problems) => return Ok(Err((problems, Vec::new()))),
-            Resolved::Spec(problem) => return Ok(Err((Vec::new(), vec![problem]))),
+        let (secrets, references) = match self.resolve(sources).await? {
+            Resolved::Well(secrets) => (Some(secrets), Vec::new()),
+            Resolved::References(problems) => (None, problems),
+            Resolved::Spec(problem) => return Ok(of_spec(vec![problem])),
         };
         let inputs = build::Inputs {
             gateway: self.gateway,
-            secrets: &secrets,
+            secrets: secrets.as_ref(),
             defaults: &self.shared.defaults,
             optional: &sources.optional,
             session_key: &SessionKey(rand::random()),
         };
-        Ok(build::children(&inputs).map_err(|problem| (Vec::new(), vec![problem])))
+        Ok(match build::children(&inputs) {
+            Ok(children) if secrets.is_some() => Wanted::Whole(children),
+            Ok(rest) => Wanted::Held { references, applying: Vec::new(), rest },
+            Err(problem) => of_spec(vec![problem]),
+        })
     }
 
     /// Applies in order. What pods cannot start without is awaited; everything else is applied whatever became of the
@@ -99,7 +149,9 @@ impl Pass<'_> {
                 Outcome::Done => {}
                 Outcome::Corrected(text) => self.publish(Note::corrected(text)).await,
                 Outcome::Refused(problem) => problems.push((child.kind, problem)),
-                Outcome::Pending => self.pending = true,
+                Outcome::Pending(message) => {
+                    self.leaving.push(Leaving { serves: child.kind.serves(), message });
+                }
             }
             if self.is_mounted(child) && !new {
                 changed = Some(content(wanted, |child| self.is_mounted(child)));

@@ -5,19 +5,21 @@ use std::collections::BTreeMap;
 use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api,
-    api::{Patch, PatchParams},
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::Pass;
 use crate::{
-    api::TopicGateway,
+    api::{TopicGateway, TopicGatewayStatus},
     controller::{
-        build,
+        apis, build,
         cache::{Gateway, Pod, version},
-        events::transitions,
+        events::{Note, transitions},
+        kind::Kind,
         names,
-        observed::Observed,
+        observed::{DeploymentState, Observed, PodState},
+        reason::Reason,
         refusal::{Refusal, cause, refusal},
         status,
     },
@@ -56,12 +58,22 @@ impl Pass<'_> {
             "metadata": { "name": self.key.name, "uid": self.uid },
             "status": after,
         });
-        let api: Api<TopicGateway> = Api::namespaced(self.shared.client.clone(), &self.key.namespace);
-        let params = PatchParams::apply(names::STATUS_MANAGER).force();
-        match api.patch_status(&self.key.name, &params, &Patch::Apply(&patch)).await {
+        // What cannot be read as a whole comes back as it is.
+        let resource = ApiResource::erase::<TopicGateway>(&());
+        let client = self.shared.client.clone();
+        let api: Api<DynamicObject> = Api::namespaced_with(client, &self.key.namespace, &resource);
+        let applied = PatchParams::apply(names::STATUS_MANAGER);
+        let written = if self.flawed {
+            // An API server applies nothing to what contradicts its definition.
+            let patch = without_rest(patch, before);
+            api.patch_status(&self.key.name, &applied, &Patch::Merge(&patch)).await
+        } else {
+            api.patch_status(&self.key.name, &applied.force(), &Patch::Apply(&patch)).await
+        };
+        match written {
             Ok(gateway) => {
                 let version = version(&gateway.metadata);
-                self.shared.caches.lock().put_gateway(self.key, version, Gateway::readable(gateway));
+                self.shared.caches.lock().put_gateway(self.key, version, Gateway::read(gateway));
             }
             Err(error) => match refusal(&format!("write the status of TopicGateway {}", self.key), error) {
                 Refusal::Gone => return Ok(()),
@@ -77,8 +89,22 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// Tells once what is not made because the controller may not watch it.
+    pub(super) async fn tell_forbidden(&mut self) {
+        let wanted = build::missing_apis(&self.gateway.spec, &self.shared.apis.available());
+        let mut forbidden = self.shared.apis.forbidden();
+        forbidden.retain(|kind, _| wanted.contains(kind));
+        let known = std::mem::replace(&mut self.memory.forbidden, forbidden.keys().copied().collect());
+        for (kind, why) in forbidden.into_iter().filter(|(kind, _)| !known.contains(kind)) {
+            self.publish(Note::forbidden(&apis::name(kind), &why)).await;
+        }
+    }
+
     fn observed(&self, pods: &BTreeMap<String, Pod>) -> Observed {
         let (spec, optional) = (&self.gateway.spec, self.shared.apis.available());
+        let forbidden = self.shared.apis.forbidden();
+        let (refused, missing): (Vec<Kind>, Vec<Kind>) =
+            build::missing_apis(spec, &optional).into_iter().partition(|kind| forbidden.contains_key(kind));
         Observed {
             name: self.key.name.clone(),
             generation: self.generation,
@@ -86,22 +112,57 @@ impl Pass<'_> {
             paused: spec.paused,
             references: self.memory.references.clone(),
             applying: self.memory.applying.clone(),
-            missing_apis: build::missing_apis(spec, &optional),
+            leaving: self.leaving.clone(),
+            missing_apis: missing.into_iter().map(apis::name).collect(),
+            forbidden_apis: refused.iter().filter_map(|kind| forbidden.get(kind).cloned()).collect(),
             deployment: self.deployment(),
-            pods: self.memory.pods.states(pods),
+            pods: self.pods(pods),
             minimum: build::minimum(spec),
-            address: status::address(self.gateway, &optional),
+            address: status::address(self.gateway, |kind| self.has(kind)),
         }
     }
 
+    /// The pods. What was told to be rejected is not taken for on its way again, as after a start of the controller.
+    fn pods(&self, pods: &BTreeMap<String, Pod>) -> Vec<PodState> {
+        let mut states = self.memory.pods.states(pods);
+        let mut before = self.gateway.status.iter().flat_map(|status| &status.conditions);
+        let rejected = before.any(|it| {
+            it.type_ == "Ready"
+                && it.reason == Reason::ConfigRejected.as_str()
+                && it.observed_generation == Some(self.generation)
+        });
+        if rejected {
+            for state in &mut states {
+                state.may_take = false;
+            }
+        }
+        states
+    }
+
     /// The Deployment, where it is this gateway's own.
-    fn deployment(&self) -> Option<crate::controller::observed::DeploymentState> {
-        let cached = self.shared.caches.lock();
-        let meta =
-            cached.child(crate::controller::kind::Kind::Deployment, &self.key.namespace, &self.key.name)?;
-        if !meta.is_owned_by(self.uid) {
+    fn deployment(&self) -> Option<DeploymentState> {
+        if !self.has(Kind::Deployment) {
             return None;
         }
-        cached.workloads.get(self.key).map(|workload| workload.state.clone())
+        self.shared.caches.lock().workloads.get(self.key).map(|workload| workload.state.clone())
     }
+
+    /// Whether there is a child of this kind and of the gateway's name that is its own.
+    fn has(&self, kind: Kind) -> bool {
+        let cached = self.shared.caches.lock();
+        let child = cached.child(kind, &self.key.namespace, &self.key.name);
+        child.is_some_and(|meta| meta.is_owned_by(self.uid))
+    }
+}
+
+/// A patch to merge that takes away what the status had and has no more.
+fn without_rest(mut patch: Value, before: Option<&TopicGatewayStatus>) -> Value {
+    // A type of texts, numbers, lists and maps with text keys: nothing of it can fail to be JSON.
+    let before = serde_json::to_value(before).unwrap_or_default();
+    if let Some(status) = patch["status"].as_object_mut() {
+        for name in before.as_object().into_iter().flat_map(Map::keys) {
+            status.entry(name.clone()).or_insert(Value::Null);
+        }
+    }
+    patch
 }

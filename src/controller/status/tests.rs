@@ -15,7 +15,7 @@ fn pod(ready: bool, told: Option<(i64, u64, u64)>) -> PodState {
         backbone_connected: true,
         ..GatewayReport::default()
     });
-    PodState { name: "p".into(), ready, report }
+    PodState { name: "p".into(), ready, report, ..PodState::default() }
 }
 
 fn observed(pods: Vec<PodState>) -> Observed {
@@ -107,7 +107,6 @@ fn a_few_clients_among_many_are_not_worth_a_write() {
 
 #[test]
 fn the_address_is_where_clients_come_in() {
-    let all: BTreeSet<Kind> = Kind::ALL.into();
     let route = |hosts: &[&str], port: u16| json!({"route": {"parentRefs": [{"name": "g", "port": port}], "hostnames": hosts}});
     let cases = [
         (json!({}), "ws://market.prices.svc:8080/ws"),
@@ -120,9 +119,16 @@ fn the_address_is_where_clients_come_in() {
         (route(&[], 443), "ws://market.prices.svc:8080/ws"),
     ];
     for (spec, expected) in cases {
-        assert_eq!(address(&gateway(&spec), &all).as_deref(), Some(expected), "{spec}");
+        assert_eq!(address(&gateway(&spec), |_| true).as_deref(), Some(expected), "{spec}");
     }
-    let none = BTreeSet::new();
     let behind = gateway(&route(&["b.example.com"], 443));
-    assert_eq!(address(&behind, &none).as_deref(), Some("ws://market.prices.svc:8080/ws"));
+    let service = |kind| kind == Kind::Service;
+    assert_eq!(address(&behind, service).as_deref(), Some("ws://market.prices.svc:8080/ws"));
+}
+
+#[test]
+fn a_service_of_somebody_else_is_no_address() {
+    for spec in [json!({}), json!({"ingress": {"host": "a.example.com"}})] {
+        assert_eq!(address(&gateway(&spec), |kind| kind != Kind::Service), None, "{spec}");
+    }
 }

@@ -3,15 +3,11 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1};
-use kube::{
-    Resource,
-    api::{DynamicObject, PartialObjectMeta},
-    core::DeserializeGuard,
-};
+use kube::api::{DynamicObject, PartialObjectMeta};
 
 use super::key_of;
 use crate::{
-    api::TopicGateway,
+    api::{TopicGateway, Unreadable},
     controller::{
         cache::{Cached, Gateway, Meta, Pod, Workload, version},
         kind::Kind,
@@ -43,20 +39,14 @@ fn within(key: &Key, scope: Option<&str>) -> bool {
 /// `TopicGateway`s.
 pub(super) struct Gateways;
 
-impl Intake<DeserializeGuard<TopicGateway>> for Gateways {
+impl Intake<DynamicObject> for Gateways {
     fn name(&self) -> String {
         "TopicGateways (topicgateway.io/v1alpha1)".into()
     }
 
-    fn put(&self, cached: &mut Cached, object: DeserializeGuard<TopicGateway>) -> Vec<Key> {
-        let (key, version) = (key_of(&object), version(object.meta()));
-        let gateway = match object.0 {
-            Ok(gateway) => Gateway::readable(gateway),
-            Err(invalid) => {
-                Gateway::Unreadable { error: invalid.error, uid: invalid.metadata.uid.unwrap_or_default() }
-            }
-        };
-        if cached.put_gateway(&key, version, gateway) { vec![key] } else { Vec::new() }
+    fn put(&self, cached: &mut Cached, object: DynamicObject) -> Vec<Key> {
+        let (key, version) = (key_of(&object), version(&object.metadata));
+        if cached.put_gateway(&key, version, Gateway::read(object)) { vec![key] } else { Vec::new() }
     }
 
     fn remove(&self, cached: &mut Cached, key: &Key, version: u64) -> Vec<Key> {
@@ -73,11 +63,19 @@ impl Intake<DeserializeGuard<TopicGateway>> for Gateways {
 }
 
 impl Gateway {
-    /// A gateway without what changes at every write and is never looked at.
-    pub(in crate::controller) fn readable(mut gateway: TopicGateway) -> Self {
-        gateway.metadata.managed_fields = None;
-        gateway.metadata.resource_version = None;
-        Self::Readable(Arc::new(gateway))
+    /// Reads a gateway, but for what changes at every write and is never looked at.
+    pub(in crate::controller) fn read(object: DynamicObject) -> Self {
+        let DynamicObject { mut metadata, mut data, .. } = object;
+        metadata.managed_fields = None;
+        metadata.resource_version = None;
+        let (spec, status) = (data["spec"].take(), data["status"].take());
+        match TopicGateway::read(metadata, &spec, status) {
+            Ok(gateway) => Self::Readable(Arc::new(gateway)),
+            Err(unreadable) => {
+                let Unreadable { flaws, rest } = *unreadable;
+                Self::Unreadable { flaws: flaws.join("; "), rest: Arc::new(rest) }
+            }
+        }
     }
 }
 

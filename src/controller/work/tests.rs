@@ -57,7 +57,7 @@ fn shared(server: Server, examine: fn(&TopicGatewaySpec, &Secrets) -> Result<(),
     });
     let gateway: TopicGateway = serde_json::from_value(gateway).unwrap();
     let key = Key::new("prices", "m");
-    shared.caches.lock().put_gateway(&key, 1, Gateway::readable(gateway));
+    shared.caches.lock().put_gateway(&key, 1, Gateway::Readable(Arc::new(gateway)));
     shared.schedule.after(key, Duration::ZERO);
     shared
 }

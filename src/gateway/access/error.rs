@@ -1,6 +1,6 @@
 //! What can be wrong with the configured keys, and why a token is refused.
 
-use crate::api::{SecretError, SecretKeyRef};
+use crate::api::{JwtAlgorithm, SecretError, SecretKeyRef};
 
 /// Authentication cannot be set up as the resource says; names the issuer, the Secret and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +40,19 @@ pub enum KeyError {
     /// No bytes.
     #[error("is empty: put the shared secret there, 32 random bytes or more")]
     Empty,
+    /// RFC 7518 §3.2 asks for as many bytes as the hash has.
+    #[error(
+        "is a shared secret of {has} bytes, {algorithm:?} needs {needs} or more (RFC 7518 §3.2): put random ones there, \
+         as openssl rand -base64 48 makes"
+    )]
+    TooShort {
+        /// Its bytes.
+        has: usize,
+        /// As many as it should have.
+        needs: usize,
+        /// What it is to check.
+        algorithm: JwtAlgorithm,
+    },
     /// Verifying HMAC with a public key would let everybody sign.
     #[error("is a PEM file and no shared secret: refer to a public key with publicKeySecretRef")]
     PemAsSecret,

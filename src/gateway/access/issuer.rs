@@ -23,8 +23,8 @@ const NOT_BEFORE_LEEWAY: u64 = 30;
 /// gives no key names or the token none.
 const MAX_TRIES: usize = 8;
 
-/// Makes keys of what a Secret holds.
-type Reader = fn(&[u8]) -> Result<Vec<Key>, KeyError>;
+/// Makes keys of what a Secret holds, for these algorithms.
+type Reader = fn(&[u8], &[JwtAlgorithm]) -> Result<Vec<Key>, KeyError>;
 
 /// An issuer with its keys.
 #[derive(Debug, PartialEq)]
@@ -54,15 +54,15 @@ impl Issuer {
         }
         let (at, read): (&SecretKeyRef, Reader) =
             match (&spec.jwks_secret_ref, &spec.public_key_secret_ref, &spec.secret_ref) {
-                (Some(at), None, None) => (at, jwks::keys),
-                (None, Some(at), None) => (at, |pem| Ok(vec![pem::public_key(pem)?.into()])),
-                (None, None, Some(at)) => (at, |bytes| Ok(vec![Material::secret(bytes)?.into()])),
+                (Some(at), None, None) => (at, |document, _| jwks::keys(document)),
+                (None, Some(at), None) => (at, |pem, _| Ok(vec![pem::public_key(pem)?.into()])),
+                (None, None, Some(at)) => (at, |bytes, for_| Ok(vec![Material::secret(bytes, for_)?.into()])),
                 _ => return Err(AccessError::KeyReference(spec.issuer.clone())),
             };
         let bytes =
             secrets.key(at).map_err(|source| AccessError::Secret { issuer: spec.issuer.clone(), source })?;
         let unfit = |source| AccessError::Key { issuer: spec.issuer.clone(), at: at.clone(), source };
-        let keys = read(bytes).map_err(unfit)?;
+        let keys = read(bytes, &spec.algorithms).map_err(unfit)?;
         let fits = |key: &Key| {
             spec.algorithms.is_empty() || spec.algorithms.iter().any(|algorithm| key.fits(*algorithm, None))
         };

@@ -64,7 +64,7 @@ impl Jwk {
             ("EC", Some("P-256")) => self.point(JwtAlgorithm::ES256, 32),
             ("EC", Some("P-384")) => self.point(JwtAlgorithm::ES384, 48),
             ("OKP", Some("Ed25519")) => Material::curve(JwtAlgorithm::EdDSA, &bytes(self.x.as_ref())?).ok(),
-            ("oct", _) => Material::secret(&bytes(self.k.as_ref())?).ok(),
+            ("oct", _) => Material::secret(&bytes(self.k.as_ref())?, &[]).ok(),
             _ => None,
         }
     }

@@ -52,13 +52,22 @@ impl Key {
 }
 
 impl Material {
-    /// A shared secret, byte for byte.
-    pub(super) fn secret(bytes: &[u8]) -> Result<Self, KeyError> {
+    /// A shared secret, byte for byte, long enough for each of these algorithms; where there are none, for the least
+    /// demanding one.
+    pub(super) fn secret(bytes: &[u8], algorithms: &[JwtAlgorithm]) -> Result<Self, KeyError> {
         if bytes.is_empty() {
             return Err(KeyError::Empty);
         }
         if bytes.trim_ascii_start().starts_with(b"-----BEGIN") {
             return Err(KeyError::PemAsSecret);
+        }
+        let algorithms = if algorithms.is_empty() { &[JwtAlgorithm::HS256] } else { algorithms };
+        let demanding =
+            algorithms.iter().filter_map(|algorithm| Some((hash_length(*algorithm)?, *algorithm)));
+        if let Some((needs, algorithm)) = demanding.max_by_key(|(needs, _)| *needs)
+            && bytes.len() < needs
+        {
+            return Err(KeyError::TooShort { has: bytes.len(), needs, algorithm });
         }
         Ok(Self::Secret(bytes.into()))
     }
@@ -86,7 +95,7 @@ impl Material {
 
     fn fits(&self, algorithm: JwtAlgorithm) -> bool {
         match self {
-            Self::Secret(_) => hmac(algorithm).is_some(),
+            Self::Secret(bytes) => hash_length(algorithm).is_some_and(|needs| bytes.len() >= needs),
             Self::Rsa { .. } => rsa(algorithm).is_some(),
             Self::Point(own, _) => *own == algorithm,
         }
@@ -131,6 +140,11 @@ pub(super) fn hmac(algorithm: JwtAlgorithm) -> Option<hmac::Algorithm> {
         JwtAlgorithm::HS512 => Some(hmac::HMAC_SHA512),
         _ => None,
     }
+}
+
+/// Bytes of an HMAC, and the fewest its key may have.
+fn hash_length(algorithm: JwtAlgorithm) -> Option<usize> {
+    Some(hmac(algorithm)?.digest_algorithm().output_len())
 }
 
 fn rsa(algorithm: JwtAlgorithm) -> Option<&'static RsaParameters> {

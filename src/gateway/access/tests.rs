@@ -15,7 +15,8 @@ mod signer;
 use signer::{Signer, token};
 
 const NOW: u64 = 1_700_000_000;
-const SECRET: &[u8] = b"a secret of 32 bytes for testing";
+/// Long enough for every HMAC.
+const SECRET: &[u8] = b"a secret of twice 32 bytes for testing; a secret of twice 32 bytes";
 
 /// A gateway with this `authentication`, on which everybody may subscribe to everything.
 fn spec(authentication: &Value) -> TopicGatewaySpec {

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Controller, SLOW, gateway, named};
+use super::{Controller, SLOW, condition_of, gateway, named};
 use crate::support::{Process, wait_until};
 
 /// An API server and its etcd, which end with the test.
@@ -86,7 +86,7 @@ impl Server {
 
     pub(super) fn define(&self) {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
-        self.kubectl(&["apply", "--server-side", "-f", folder]);
+        self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", folder]);
         // Until the API server has written any condition, `kubectl wait` fails at once.
         let wait = ["wait", "--for=condition=Established", "--timeout=10s", "-f", folder];
         wait_until("the definition is served", || self.try_kubectl(&wait).is_ok());
@@ -140,41 +140,94 @@ fn without_the_definition_it_waits_and_says_why() {
     assert!(!controller.process.ended());
 }
 
-#[test]
-fn a_resource_that_cannot_be_read_is_told_and_stops_nobody() {
-    let server = Server::start();
-    server.define();
+/// Lets the API server take a text where a resource has a number of seconds, and stores one.
+fn poison(server: &Server, name: &str) {
     let heartbeat = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/heartbeatSeconds";
     let patch = json!([{"op": "replace", "path": heartbeat, "value": {"type": "string"}}]).to_string();
-    let controller = server.controller();
-    controller.wait_ready();
     server.kubectl(&["patch", "crd", "topicgateways.topicgateway.io", "--type=json", "--patch", &patch]);
-    let poisoned = named("poisoned", json!({"heartbeatSeconds": "often"}));
+    let poisoned = named(name, json!({"heartbeatSeconds": "often"}));
     wait_until("the API server takes it", || {
         let file = server.0.join("poisoned.json");
         fs::write(&file, poisoned.to_string()).unwrap();
         server.try_kubectl(&["apply", "-f", file.to_str().unwrap()]).is_ok()
     });
-    server.apply(&gateway(json!({})));
-    wait_until("the other has its gateways", || server.has("deployment/m"));
-    wait_until("it is counted", || controller.sum("topicgateway_unreadable_resources", &[]) > 0.5);
-    wait_until("it is told", || {
+}
+
+/// Waits until the resource tells what in it cannot be read.
+#[track_caller]
+fn wait_told(server: &Server, name: &str) {
+    let flaw = "spec.heartbeatSeconds: must be an integer, is a text; write a whole number";
+    wait_until(&format!("the conditions of {name} tell"), || {
+        let gateway = server.kubectl(&["get", "tgw", name, "--output=json"]);
+        let gateway: Value = serde_json::from_str(&gateway).unwrap();
+        [("Ready", "False"), ("Stalled", "True")].into_iter().all(|(condition, status)| {
+            let condition = condition_of(&gateway, condition);
+            condition["status"] == status
+                && condition["reason"] == "InvalidSpec"
+                && condition["message"].as_str().unwrap().contains(flaw)
+                && condition["observedGeneration"] == gateway["metadata"]["generation"]
+        })
+    });
+    wait_until(&format!("an Event on {name} tells"), || {
         let events = server.kubectl(&["get", "events.events.k8s.io", "--output=json"]);
         let events: Value = serde_json::from_str(&events).unwrap();
         events["items"].as_array().unwrap().iter().any(|event| {
-            event["regarding"]["name"] == "poisoned"
-                && event["note"].as_str().unwrap().contains("cannot be read")
+            event["regarding"]["name"] == name
+                && (&event["type"], &event["reason"]) == (&json!("Warning"), &json!("InvalidSpec"))
+                && event["note"].as_str().unwrap().contains(flaw)
         })
     });
-    assert!(!server.has("deployment/poisoned"));
-    server.kubectl(&[
-        "patch",
-        "tgw/poisoned",
-        "--type=json",
-        "--patch",
-        r#"[{"op": "remove", "path": "/spec/heartbeatSeconds"}]"#,
-    ]);
-    wait_until("it has its gateways when it is mended", || server.has("deployment/poisoned"));
+}
+
+#[test]
+fn a_resource_that_cannot_be_read_tells_so_and_stops_nobody() {
+    let server = Server::start();
+    server.define();
+    // One is left of an old definition, the other comes by one that somebody has loosened.
+    poison(&server, "old");
+    server.define();
+    let controller = server.controller();
+    wait_told(&server, "old");
+    poison(&server, "new");
+    server.apply(&gateway(json!({})));
+    wait_told(&server, "new");
+    wait_until("the third has its gateways", || server.has("deployment/m"));
+    wait_until("both are counted", || controller.sum("topicgateway_unreadable_resources", &[]) > 1.5);
+    for name in ["old", "new"] {
+        assert!(!server.has(&format!("deployment/{name}")));
+        let mend = r#"[{"op": "remove", "path": "/spec/heartbeatSeconds"}]"#;
+        server.kubectl(&["patch", "tgw", name, "--type=json", "--patch", mend]);
+        wait_until("it has its gateways when it is mended", || server.has(&format!("deployment/{name}")));
+        wait_until("it is stalled no more", || {
+            let gateway = server.kubectl(&["get", "tgw", name, "--output=json"]);
+            condition_of(&serde_json::from_str(&gateway).unwrap(), "Stalled")["status"] == "False"
+        });
+    }
+}
+
+#[test]
+fn a_resource_that_slipped_past_the_rules_of_an_older_definition_is_told() {
+    let server = Server::start();
+    server.define();
+    let rules = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/backbone/x-kubernetes-validations";
+    let patch = json!([{"op": "remove", "path": rules}]).to_string();
+    server.kubectl(&["patch", "crd", "topicgateways.topicgateway.io", "--type=json", "--patch", &patch]);
+    let neither = gateway(json!({"backbone": {}}));
+    wait_until("the API server takes it", || {
+        let file = server.0.join("neither.json");
+        fs::write(&file, neither.to_string()).unwrap();
+        server.try_kubectl(&["apply", "-f", file.to_str().unwrap()]).is_ok()
+    });
+    let _controller = server.controller();
+    wait_until("it is told", || {
+        let gateway = server.kubectl(&["get", "tgw/m", "--output=json"]);
+        let stalled = condition_of(&serde_json::from_str(&gateway).unwrap(), "Stalled");
+        stalled["reason"] == "InvalidSpec"
+            && stalled["message"]
+                .as_str()
+                .unwrap()
+                .starts_with("spec.backbone: needs exactly one of memory and nats")
+    });
 }
 
 #[test]

@@ -4,15 +4,16 @@ use serde_json::{Value, json};
 
 use super::{Controller, Namespace, SLOW, gateway};
 
-const CHILDREN: [&str; 8] = [
+/// What the gateway `m` has with two replicas, whatever else it asks for; as `kubectl` names them.
+pub(super) const CHILDREN: [&str; 8] = [
     "serviceaccount/m",
     "secret/m-session-key",
     "secret/m-secrets",
     "configmap/m-config",
     "service/m",
     "service/m-headless",
-    "deployment/m",
-    "poddisruptionbudget/m",
+    "deployment.apps/m",
+    "poddisruptionbudget.policy/m",
 ];
 
 #[test]

@@ -1,6 +1,6 @@
 //! Objects of others in the way.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Controller, Namespace, SLOW, gateway};
 
@@ -16,6 +16,7 @@ fn an_object_of_somebody_else_is_left_alone_and_told_and_heals_when_it_goes() {
     assert!(message.contains("rename or delete it"), "{message}");
     let event = namespace.wait_event("Conflict", &message[..40]);
     assert_eq!((&event["type"], &event["regarding"]["name"]), (&json!("Warning"), &json!("m")));
+    assert_eq!(namespace.find("tgw/m").unwrap()["status"]["address"], Value::Null, "it leads elsewhere");
     // Nobody waits for the Service.
     namespace.wait("deployment/m", |_| true);
     assert_eq!(namespace.find("service/m").unwrap(), before);
@@ -23,6 +24,8 @@ fn an_object_of_somebody_else_is_left_alone_and_told_and_heals_when_it_goes() {
     namespace.kubectl(&["delete", "service/m"]);
     namespace.wait_long(SLOW, "service/m", |it| it["metadata"]["ownerReferences"][0]["name"] == "m");
     namespace.wait_condition("Stalled", "False", "WaitingForReplicas");
+    namespace
+        .wait("tgw/m", |it| it["status"]["address"].as_str().is_some_and(|it| it.starts_with("ws://m.")));
 }
 
 #[test]

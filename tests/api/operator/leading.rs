@@ -57,3 +57,18 @@ fn who_loses_the_lease_ends_with_code_1() {
     assert_eq!(leader.process.wait().code(), Some(1));
     assert!(leader.process.stderr().contains("the Lease was lost: another controller has it"));
 }
+
+#[test]
+fn a_lease_that_came_with_the_chart_is_taken_at_once() {
+    let namespace = Namespace::new("chart-lease");
+    namespace.apply(&json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+        "metadata": {"name": "topic-gateway-controller", "labels": {"app.kubernetes.io/managed-by": "Helm"}},
+    }));
+    let began = Instant::now();
+    let leader = Controller::start_with(&namespace, &[]);
+    wait_until("it leads", || leader.leads());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let lease = namespace.find("lease/topic-gateway-controller").unwrap();
+    assert_eq!(lease["metadata"]["labels"]["app.kubernetes.io/managed-by"], "Helm");
+}

@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicU8, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -83,13 +84,15 @@ fn what_pods_tell_is_summed_up_in_the_status() {
     let namespace = Namespace::new("report");
     let _controller = Controller::start(&namespace);
     let [(first, _), _] = two_running(&namespace, [120, 3_456]);
-    let found = namespace.wait_long(SLOW, "tgw/m", |it| it["status"]["connections"] == 3_600);
+    namespace.wait_condition_long(SLOW, "Ready", "True", "AllReplicasReady");
+    // They are asked when they turn ready, and not just now and then.
+    let soon = Duration::from_secs(5);
+    let found = namespace.wait_long(soon, "tgw/m", |it| it["status"]["connections"] == 3_600);
     assert_eq!(
         (&found["status"]["subscriptions"], &found["status"]["configGeneration"]),
         (&json!(7_200), &json!(1))
     );
-    namespace.wait_condition_long(SLOW, "BackboneConnected", "True", "Connected");
-    namespace.wait_condition_long(SLOW, "Ready", "True", "AllReplicasReady");
+    namespace.wait_condition_long(soon, "BackboneConnected", "True", "Connected");
     first.report.lock().unwrap()["backboneConnected"] = json!(false);
     namespace.wait_condition_long(SLOW, "BackboneConnected", "False", "NotConnected");
 }
@@ -119,4 +122,22 @@ fn the_emptiest_pod_goes_first() {
     assert_eq!(left, [full.as_str()], "{empty} has fewer connections");
     let cost = namespace.find(&full).unwrap()["metadata"]["annotations"]["controller.kubernetes.io/pod-deletion-cost"].clone();
     assert_eq!(cost, "900");
+}
+
+#[test]
+fn what_a_pod_rejects_is_given_time_before_somebody_is_called() {
+    let namespace = Namespace::new("rejecting");
+    let _controller = Controller::start(&namespace);
+    let [(pod, _), _] = two_running(&namespace, [1, 1]);
+    namespace.wait_condition_long(SLOW, "Ready", "True", "AllReplicasReady");
+    pod.report.lock().unwrap()["rejected"] =
+        json!({"generation": 2, "message": "Secret \"s\" is not there yet"});
+    namespace.apply(&gateway(json!({"replicas": 2, "heartbeatSeconds": 10})));
+    let message = namespace.wait_condition("Reconciling", "True", "Reloading");
+    assert!(message.starts_with("Generation 2 is yet to be loaded by"), "{message}");
+    namespace.wait("tgw/m", |it| {
+        let message = super::condition_of(it, "Ready")["message"].clone();
+        message.as_str().unwrap().contains("Secret \"s\" is not there yet")
+    });
+    namespace.wait_condition("Stalled", "False", "Reloading");
 }

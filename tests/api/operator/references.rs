@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Controller, Namespace, gateway};
+use super::{Controller, Namespace, condition_of, gateway};
 
 /// A gateway whose tokens are checked with a shared secret.
 fn with_secret() -> Value {
@@ -32,6 +32,12 @@ fn a_missing_secret_is_told_and_heals_when_it_comes() {
     let message = namespace.wait_condition("ResolvedRefs", "False", "InvalidKey");
     assert!(message.contains("\"jwt\"") && message.contains("is empty"), "{message}");
 
+    namespace.kubectl(&["patch", "secret/jwt", "--patch", r#"{"stringData": {"hmac": "0123456789"}}"#]);
+    namespace.wait("tgw/m", |it| {
+        let message = condition_of(it, "ResolvedRefs")["message"].as_str().unwrap().to_owned();
+        message.contains("\"jwt\" is a shared secret of 10 bytes, HS256 needs 32 or more")
+    });
+
     let secret = r#"{"stringData": {"hmac": "0123456789abcdef0123456789abcdef"}}"#;
     namespace.kubectl(&["patch", "secret/jwt", "--patch", secret]);
     namespace.wait_condition("ResolvedRefs", "True", "ResolvedRefs");
@@ -45,13 +51,26 @@ fn a_missing_secret_is_told_and_heals_when_it_comes() {
 fn a_rotated_secret_is_copied_without_touching_the_pods_template() {
     let namespace = Namespace::new("rotation");
     let controller = Controller::start(&namespace);
-    namespace.kubectl(&["create", "secret", "generic", "jwt", "--from-literal=hmac=0123456789abcdef"]);
+    namespace.kubectl(&[
+        "create",
+        "secret",
+        "generic",
+        "jwt",
+        "--from-literal=hmac=0123456789abcdef0123456789abcdef",
+    ]);
     namespace.apply(&with_secret());
     namespace.wait("tgw/m", |it| it["status"]["replicas"] == 1);
     controller.wait_settled();
     let before = namespace.find("deployment/m").unwrap()["metadata"]["generation"].clone();
-    namespace.kubectl(&["patch", "secret/jwt", "--patch", r#"{"stringData": {"hmac": "fedcba9876543210"}}"#]);
-    namespace.wait("secret/m-secrets", |it| it["data"]["jwt_hmac"] == "ZmVkY2JhOTg3NjU0MzIxMA==");
+    namespace.kubectl(&[
+        "patch",
+        "secret/jwt",
+        "--patch",
+        r#"{"stringData": {"hmac": "fedcba9876543210fedcba9876543210"}}"#,
+    ]);
+    namespace.wait("secret/m-secrets", |it| {
+        it["data"]["jwt_hmac"] == "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA="
+    });
     controller.wait_settled();
     assert_eq!(namespace.find("deployment/m").unwrap()["metadata"]["generation"], before);
 }
@@ -60,7 +79,13 @@ fn a_rotated_secret_is_copied_without_touching_the_pods_template() {
 fn what_runs_stays_as_it_is_while_a_secret_is_missing() {
     let namespace = Namespace::new("lost-secret");
     let controller = Controller::start(&namespace);
-    namespace.kubectl(&["create", "secret", "generic", "jwt", "--from-literal=hmac=0123456789abcdef"]);
+    namespace.kubectl(&[
+        "create",
+        "secret",
+        "generic",
+        "jwt",
+        "--from-literal=hmac=0123456789abcdef0123456789abcdef",
+    ]);
     namespace.apply(&with_secret());
     namespace.wait("tgw/m", |it| it["status"]["replicas"] == 1);
     controller.wait_settled();
@@ -70,7 +95,23 @@ fn what_runs_stays_as_it_is_while_a_secret_is_missing() {
     controller.wait_settled();
     assert_eq!(namespace.find("secret/m-secrets").unwrap(), before);
     assert!(namespace.find("deployment/m").is_some());
-    namespace.kubectl(&["create", "secret", "generic", "jwt", "--from-literal=hmac=0123456789abcdef"]);
+    // What is there is enough to go on.
+    for object in ["deployment/m", "service/m"] {
+        let old = namespace.find(object).unwrap()["metadata"]["uid"].clone();
+        namespace.kubectl(&["delete", object]);
+        namespace.wait(object, |it| it["metadata"]["uid"] != old);
+    }
+    namespace.kubectl(&["scale", "deployment/m", "--replicas=7"]);
+    namespace.wait("deployment/m", |it| it["spec"]["replicas"] == 1);
+    namespace.wait_condition("Stalled", "True", "SecretNotFound");
+    assert_eq!(namespace.find("secret/m-secrets").unwrap(), before);
+    namespace.kubectl(&[
+        "create",
+        "secret",
+        "generic",
+        "jwt",
+        "--from-literal=hmac=0123456789abcdef0123456789abcdef",
+    ]);
     namespace.wait_condition("ResolvedRefs", "True", "ResolvedRefs");
 }
 
@@ -83,4 +124,24 @@ fn a_certificate_that_does_not_parse_is_told() {
     namespace.apply(&gateway(json!({"backbone": {"nats": nats}})));
     let message = namespace.wait_condition("ResolvedRefs", "False", "InvalidCertificate");
     assert!(message.contains("\"ca\"") && message.contains("certificates in PEM"), "{message}");
+}
+
+#[test]
+fn a_controller_that_starts_while_a_secret_is_missing_restores_what_is_gone_and_changes_nothing_else() {
+    let namespace = Namespace::new("lost-both");
+    let first = Controller::start(&namespace);
+    namespace.kubectl(&["create", "secret", "generic", "jwt", "--from-literal=hmac=0123456789abcdef"]);
+    namespace.apply(&with_secret());
+    namespace.wait("tgw/m", |it| it["status"]["replicas"] == 1);
+    first.wait_settled();
+    drop(first);
+    namespace.kubectl(&["delete", "secret/jwt", "service/m"]);
+    // What has changed meanwhile waits for the Secret.
+    namespace.kubectl(&["scale", "tgw/m", "--replicas=3"]);
+    let controller = Controller::start(&namespace);
+    namespace.wait("service/m", |_| true);
+    namespace.wait_condition("Stalled", "True", "SecretNotFound");
+    controller.wait_settled();
+    assert_eq!(namespace.find("deployment/m").unwrap()["spec"]["replicas"], 1);
+    assert!(namespace.find("pdb/m").is_none());
 }

@@ -5,22 +5,14 @@ use std::{collections::BTreeSet, fs, thread};
 
 use serde_json::{Value, json};
 
-use super::{Controller, alone::Server, condition_of, named};
+use super::{Controller, alone::Server, children::CHILDREN, condition_of, named};
 use crate::support::Process;
 
 /// Kinds of children, as `kubectl get` takes them.
 const KINDS: &str = "serviceaccount,secret,configmap,service,deployment,pdb,networkpolicy,hpa,ingress,httproute,\
     podmonitor,prometheusrule";
-/// Children that need every rule about children.
-const CHILDREN: [&str; 14] = [
-    "serviceaccount/m",
-    "secret/m-session-key",
-    "secret/m-secrets",
-    "configmap/m-config",
-    "service/m",
-    "service/m-headless",
-    "deployment.apps/m",
-    "poddisruptionbudget.policy/m",
+/// Children that, together with [`CHILDREN`], need every rule about children.
+const MORE: [&str; 6] = [
     "networkpolicy.networking.k8s.io/m",
     "horizontalpodautoscaler.autoscaling/m",
     "ingress.networking.k8s.io/n",
@@ -116,7 +108,7 @@ impl<'a> Trial<'a> {
     fn undone(&self, controller: &Controller) -> Vec<String> {
         let there = self.kubectl(&["get", KINDS, "--output=name"]);
         let there: BTreeSet<&str> = there.lines().collect();
-        let missing = CHILDREN.into_iter().filter(|child| !there.contains(child));
+        let missing = CHILDREN.into_iter().chain(MORE).filter(|child| !there.contains(child));
         let mut undone: Vec<String> = missing.map(|child| format!("no {child}")).collect();
         let gateway = self.json(&["get", "tgw/m"]);
         let condition = condition_of(&gateway, "ResolvedRefs");
@@ -235,6 +227,18 @@ fn all_rules_are_enough(server: &Server) {
     assert!(!told.contains("forbidden"), "{told}");
 }
 
+/// What is not there without a rule about optional kinds, which the controller can do without.
+fn optional(rule: &Value) -> Option<Vec<String>> {
+    let names = rule["resources"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+    let child = |name: &str| {
+        let group = rule["apiGroups"][0]
+            .as_str()
+            .filter(|group| group.starts_with("gateway.") || group.ends_with(".coreos.com"))?;
+        Some(format!("no {}.{group}/m", name.strip_suffix('s')?))
+    };
+    names.map(child).collect()
+}
+
 /// Without the rule somebody is told which right is missing, and something is not done; with it, it is.
 fn the_rule_is_needed(server: &Server, number: usize, rule: (usize, usize)) {
     let trial = Trial::new(server, format!("without-{number}"));
@@ -246,6 +250,14 @@ fn the_rule_is_needed(server: &Server, number: usize, rule: (usize, usize)) {
     super::wait_long(&format!("without {text} a refusal is told"), || {
         if tells_of(&trial, &controller.process, &words) { Ok(()) } else { Err(controller.process.output()) }
     });
+    if let Some(without) = optional(text) {
+        super::wait_long(&format!("without {text} all else is done, and an Event names the right"), || {
+            let undone = trial.undone(&controller);
+            let events = trial.json(&["get", "events.events.k8s.io"])["items"].to_string();
+            let told = words.iter().all(|word| events.contains(&format!("may not list and watch {word} (")));
+            if undone == without && told { Ok(()) } else { Err(format!("{undone:?}: {events}")) }
+        });
+    }
     // The rest is done meanwhile.
     let mut undone = vec![];
     super::wait_long("nothing more is done", || {

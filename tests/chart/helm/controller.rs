@@ -171,3 +171,18 @@ fn the_service_and_the_probe_of_the_test_lead_to_the_controller() {
     let arguments = &the(&objects, "Pod")["spec"]["containers"][0]["args"];
     assert_eq!(arguments, &json!(["probe", format!("http://{name}:9090/readyz")]));
 }
+
+#[test]
+fn the_lease_goes_with_the_release_whose_rights_end_before_its_controller() {
+    for values in [&[][..], &["leaderElection.leaseName=leader"]] {
+        let objects = render(values);
+        let lease = the(&objects, "Lease")["metadata"]["name"].as_str().unwrap().to_owned();
+        let arguments =
+            the(&objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
+        assert!(arguments.contains(&format!("--lease-name={lease}\"")), "{arguments}");
+        assert!(the(&objects, "Lease")["spec"].is_null(), "who holds it is not for the chart to say");
+    }
+    for values in [&["leaderElection.enabled=false"][..], &["rbac.create=false"]] {
+        assert!(of_kind(&render(values), "Lease").is_empty(), "{values:?}");
+    }
+}

@@ -105,7 +105,7 @@ fn the_smallest_release_has_no_object_that_was_not_asked_for() {
     for kind in CLUSTER {
         kinds.remove(kind);
     }
-    let expected = ["Deployment", "Pod", "Role", "RoleBinding", "Service", "ServiceAccount"];
+    let expected = ["Deployment", "Lease", "Pod", "Role", "RoleBinding", "Service", "ServiceAccount"];
     assert_eq!(kinds, BTreeSet::from(expected));
 }
 

@@ -63,10 +63,24 @@ fn values_of_the_wrong_form_are_refused_by_name() {
         "metrics.podMonitor.interval=often",
         "podDisruptionBudget.minAvailable=half",
         "networkPolicy.apiServerPorts={70000}",
+        "logLevel=verbose",
+        "logLevel=info\\,topic_gateway=loud",
+        "resources=500m",
+        "resources.cpu=500m",
+        "resources.limits=500m",
+        "nameOverride=Gateway",
+        "nameOverride=a_b",
+        "fullnameOverride=9gateway",
+        "fullnameOverride=a.b",
+        "extraArgs=--concurrency=4",
+        "extraArgs.concurrency=4",
     ] {
         let (path, _) = value.split_once('=').unwrap();
         let told = refusal(&[value]);
-        assert!(told.contains(path.rsplit('.').next().unwrap()), "{value}: {told}");
+        assert!(path.split('.').any(|key| told.contains(key)), "{value}: {told}");
+    }
+    for value in ["logLevel=off", "logLevel=warn\\,topic_gateway::controller=debug", "nameOverride=a-b"] {
+        assert!(!render(&[value]).is_empty());
     }
 }
 

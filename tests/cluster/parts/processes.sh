@@ -20,7 +20,7 @@ apiserver_command() {
         --client-ca-file="$pki/ca.crt" --cert-dir="$state"
         "--authorization-mode=Node,RBAC" --allow-privileged=true
         # The second, which some distributions turn on, asks more rights of whoever makes objects with an owner.
-        --enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement
+        "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement"
         --service-account-issuer=https://kubernetes.default.svc.cluster.local
         --service-account-key-file="$pki/accounts.pub" --service-account-signing-key-file="$pki/accounts.key"
         --kubelet-certificate-authority="$pki/ca.crt"

@@ -447,3 +447,69 @@ fn pods_scaling_and_ways_in() {
         ],
     );
 }
+
+#[test]
+fn what_pods_take_from_kubernetes_itself() {
+    let pod = |text: &str, expected: &str| {
+        spec(&format!("{MEMORY}  pod: {{{text}}}\n"), &[&format!("6: spec.pod.{expected}")]);
+    };
+    let toleration = |text: &str, sentence: &str| {
+        pod(&format!("tolerations: [{{{text}}}]"), &format!("tolerations[0]: {sentence}"));
+    };
+    toleration(
+        "key: a, operator: Is",
+        "the operator is none that there is; write Exists or Equal (or Lt, Gt for numbers)",
+    );
+    toleration(
+        "key: a, effect: NoPods",
+        "the effect is none that there is; write NoSchedule, PreferNoSchedule or NoExecute",
+    );
+    toleration("value: a", "names no key; name one, or write operator: Exists to tolerate every taint");
+    toleration(
+        "key: a, operator: Exists, value: b",
+        "Exists looks at no value; take value away, or write operator: Equal",
+    );
+    let spread = |skew: i32, key: &str, when: &str, sentence: &str| {
+        pod(
+            &format!(
+                "topologySpreadConstraints: [{{maxSkew: {skew}, topologyKey: '{key}', whenUnsatisfiable: {when}}}]"
+            ),
+            &format!("topologySpreadConstraints[0]: {sentence}"),
+        );
+    };
+    spread(0, "zone", "DoNotSchedule", "maxSkew is below 1; raise it, 1 spreads as evenly as can be");
+    spread(1, "", "DoNotSchedule", "topologyKey is empty; name a label of nodes, as kubernetes.io/hostname");
+    spread(
+        1,
+        "zone",
+        "Never",
+        "whenUnsatisfiable is none that there is; write DoNotSchedule or ScheduleAnyway",
+    );
+    pod(
+        "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: []}}}",
+        "affinity: nodeAffinity has no nodeSelectorTerms and would fit no node; add one, or take requiredDuringSchedulingIgnoredDuringExecution away",
+    );
+    assert!(
+        parse(&format!(
+            "{HEAD}spec:\n{MEMORY}  pod: {{tolerations: [{{operator: Exists}}, {{key: a, value: b}}]}}\n"
+        ))
+        .is_ok()
+    );
+}
+
+#[test]
+fn images() {
+    let image = |image: &str| format!("{HEAD}spec:\n{MEMORY}  pod: {{image: '{image}'}}\n");
+    let digest = format!("r.example.com/a/b:1@sha256:{}", "0".repeat(64));
+    for good in
+        ["a", "a:1", "a/b_c:1.2-x", "localhost:5000/a", "[::1]:5000/a:latest", "R.example.com/a", &digest]
+    {
+        assert!(parse(&image(good)).is_ok(), "{good}");
+    }
+    for bad in ["a:b:c", "A:1", "a:", "a b", "a@sha256:1", "/a", "a//b", "a:.1", "https://a/b"] {
+        let expected = format!(
+            "6: spec.pod.image: {bad:?} is not allowed; write registry/repository:tag or registry/repository@sha256:digest"
+        );
+        assert_eq!(findings(&image(bad)), [expected]);
+    }
+}

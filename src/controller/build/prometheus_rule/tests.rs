@@ -26,7 +26,7 @@ fn rules(spec: &Value) -> Vec<Value> {
     };
     let inputs = Inputs {
         gateway: &gateway,
-        secrets: &crate::api::Secrets::default(),
+        secrets: None,
         defaults: &defaults,
         optional: &Kind::ALL.into(),
         session_key: &SessionKey([0; 32]),

@@ -169,7 +169,7 @@ fn unfit_points_are_passed_over() {
 
 #[test]
 fn not_more_than_eight_keys_are_tried_for_a_token() {
-    let other = BASE64URL.encode("another secret");
+    let other = BASE64URL.encode("another secret of 32 bytes or more");
     let at = |place: usize| {
         let mut keys = vec![("HS256", json!({"k": other})); 12];
         keys[place].1 = json!({});

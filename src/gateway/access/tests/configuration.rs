@@ -1,5 +1,7 @@
 //! Key material that is missing or unfit is told by name.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
+
 use super::*;
 
 fn problem(reference: &str, algorithms: &[&str], bytes: &[u8]) -> KeyError {
@@ -50,6 +52,37 @@ fn unfit_key_material_is_refused() {
         ("jwksSecretRef", b"{\"keys\":[]}", KeyError::NoneFits),
     ] {
         assert_eq!(problem(reference, &[], bytes), expected, "{reference} {expected}");
+    }
+}
+
+#[test]
+fn a_shared_secret_must_be_as_long_as_the_hash() {
+    for (algorithms, needs, algorithm) in [
+        (&[][..], 32, JwtAlgorithm::HS256),
+        (&["HS256"], 32, JwtAlgorithm::HS256),
+        (&["HS256", "HS384"], 48, JwtAlgorithm::HS384),
+        (&["HS512", "HS256"], 64, JwtAlgorithm::HS512),
+    ] {
+        let short = KeyError::TooShort { has: needs - 1, needs, algorithm };
+        assert_eq!(problem("secretRef", algorithms, &SECRET[..needs - 1]), short);
+        assert!(access("secretRef", algorithms, &SECRET[..needs]).is_ok(), "{algorithms:?}");
+    }
+    let k = BASE64URL.encode(&SECRET[..31]);
+    let jwks = json!({"keys": [{"kty": "oct", "k": k}]}).to_string();
+    assert_eq!(problem("jwksSecretRef", &[], jwks.as_bytes()), KeyError::NoneFits);
+}
+
+#[test]
+fn without_algorithms_a_shared_secret_checks_those_it_is_long_enough_for() {
+    let access = access("secretRef", &[], &SECRET[..48]).unwrap();
+    let minted = claims(&json!({}));
+    for (algorithm, expected) in [
+        (JwtAlgorithm::HS256, None),
+        (JwtAlgorithm::HS384, None),
+        (JwtAlgorithm::HS512, Some(AuthError::Signature)),
+    ] {
+        let token = sign(algorithm, &SECRET[..48], minted.as_object().unwrap()).unwrap();
+        assert_eq!(refusal(&access, &token), expected, "{algorithm:?}");
     }
 }
 

@@ -156,7 +156,7 @@ fn an_issuer_cannot_sign_for_another() {
     let entry = |issuer: &str| json!({"issuer": issuer, "secretRef": {"name": "keys", "key": issuer}});
     let mut secrets = Secrets::default();
     secrets.insert("keys", "home", SECRET.into());
-    secrets.insert("keys", "away", b"the secret of the other issuer".to_vec());
+    secrets.insert("keys", "away", b"the secret of the other issuer, 32 bytes".to_vec());
     let access = Access::new(&spec(&json!({"jwt": [entry("home"), entry("away")]})), &secrets).unwrap();
     assert_eq!(refusal(&access, &signed(&json!({}))), None);
     assert_eq!(refusal(&access, &signed(&json!({"iss": "away"}))), Some(AuthError::Signature));

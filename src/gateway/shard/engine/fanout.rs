@@ -27,7 +27,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let Some(socket) = self.table.get_mut(index) else { return };
         let topic = (arrival.key != arrival.topic).then(|| arrival.topic.clone());
         // Topics of a pattern count each for itself: the pattern has no position.
-        if let (Some(seq), None) = (arrival.seq, &topic) {
+        if let (true, Some(seq), None) = (arrival.message, arrival.seq, &topic) {
             socket.seq = seq;
         }
         // After a gap the backbone says where it goes on, if it knows.

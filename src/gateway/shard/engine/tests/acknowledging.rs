@@ -103,7 +103,13 @@ fn numbers_that_begin_anew_are_accounted_for_anew() {
     let mut frame = Vec::new();
     event::gap(&mut frame, "risk.a", None, None, crate::gateway::protocol::GapReason::Expired);
     let (key, topic, frame) = ("risk.a".into(), "risk.a".into(), frame.into());
-    bench.engine.event(ShardEvent::Deliver(vec![Arrival { key, topic, frame, seq: Some(0), message: false }]));
+    bench.engine.event(ShardEvent::Deliver(vec![Arrival {
+        key,
+        topic,
+        frame,
+        seq: Some(0),
+        message: false,
+    }]));
     bench.seqs.clear();
     bench.kept.clear();
     bench.settle();
