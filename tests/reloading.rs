@@ -207,7 +207,7 @@ async fn a_secret_that_comes_after_the_configuration_is_waited_for() {
     let issuer = Issuer::shared();
     let mut gateway = Configured::start(&Resource::open());
     let mut clients = subscribers(&gateway, 3).await;
-    let wanted = Resource::with_tokens(&issuer);
+    let wanted = issuer.admitted(Resource::open());
     let generation = gateway.edit(&wanted);
     let rejected = gateway.wait_for_rejection("spec.authentication.jwt[0].secretRef");
     assert_eq!(rejected["generation"], generation, "{rejected}");
