@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Controller, Namespace, SLOW, gateway};
+use crate::{kubectl::try_kubectl, support::wait_until};
 
 /// What the gateway `m` has with two replicas, whatever else it asks for; as `kubectl` names them.
 pub(super) const CHILDREN: [&str; 8] = [
@@ -53,7 +54,11 @@ fn what_is_no_longer_wanted_is_deleted() {
     for child in optional {
         namespace.wait(child, |_| true);
     }
-    namespace.kubectl(&["replace", "-f", &written(&gateway(json!({})))]);
+    let less = written(&gateway(json!({})));
+    // The controller may write the status in the same moment.
+    wait_until("the resource is replaced", || {
+        try_kubectl(&["--namespace", &namespace.0, "replace", "-f", &less], "").is_ok()
+    });
     for child in optional {
         namespace.wait_gone(child);
     }

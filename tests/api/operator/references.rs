@@ -130,7 +130,13 @@ fn a_certificate_that_does_not_parse_is_told() {
 fn a_controller_that_starts_while_a_secret_is_missing_restores_what_is_gone_and_changes_nothing_else() {
     let namespace = Namespace::new("lost-both");
     let first = Controller::start(&namespace);
-    namespace.kubectl(&["create", "secret", "generic", "jwt", "--from-literal=hmac=0123456789abcdef"]);
+    namespace.kubectl(&[
+        "create",
+        "secret",
+        "generic",
+        "jwt",
+        "--from-literal=hmac=0123456789abcdef0123456789abcdef",
+    ]);
     namespace.apply(&with_secret());
     namespace.wait("tgw/m", |it| it["status"]["replicas"] == 1);
     first.wait_settled();
