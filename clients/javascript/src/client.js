@@ -322,7 +322,10 @@ export class Client {
   #drain(after) {
     this.#drained = performance.now() + after;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#connection?.end('the gateway is going away'), after);
+    this.#timer = setTimeout(() => {
+      this.#drained = 0;
+      this.#connection?.end('the gateway is going away');
+    }, after);
   }
 
   // --- What goes out ------------------------------------------------------------------------------------------------
