@@ -57,6 +57,8 @@ export interface Replayed {
   toSeq: number;
   /** Whether nothing of it is missing. */
   complete: boolean;
+  /** What is missing of it, as far as its numbers are known. */
+  gaps: Gap[];
 }
 
 export type ErrorCode =

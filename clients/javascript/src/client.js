@@ -5,7 +5,7 @@ import { afterClose } from './closing.js';
 import { Connection } from './connection.js';
 import { GatewayError } from './errors.js';
 import { Events } from './events.js';
-import { CLOSING, RESUMED_TOPICS, STABLE } from './limits.js';
+import { CLOSING, RESUMED_TOPICS, SETTLED_TRIES, STABLE } from './limits.js';
 import { Publishes } from './publishes.js';
 import { Refresh } from './refresh.js';
 import { Replays } from './replays.js';
@@ -186,6 +186,7 @@ export class Client {
   /** The gateway let this client in. */
   #opened(ready) {
     this.#authFailures = 0;
+    this.#tries = Math.min(this.#tries, SETTLED_TRIES);
     this.#took(ready);
     this.#connection.watch(ready.heartbeatSeconds ?? 25);
     this.#stable = setTimeout(() => (this.#tries = 0), STABLE);
@@ -287,7 +288,10 @@ export class Client {
         break;
       case 'gap': {
         const { type, ...gap } = frame;
-        this.#streams.get(gap.topic)?.gap(gap);
+        const stream = this.#streams.get(gap.topic);
+        const read = this.#replays.gap(gap);
+        // Of what a replay asked for, a subscription hears only what it has not had.
+        if (!read || gap.toSeq > stream?.feed.position) stream?.gap(gap);
         break;
       }
       case 'subscribed':
@@ -307,9 +311,15 @@ export class Client {
   }
 
   #message({ type, ...message }) {
-    this.#replays.message(message);
-    this.#streams.get(message.topic)?.message(message);
-    for (const stream of this.#patterns) if (matches(stream.topic, message.topic)) stream.message(message);
+    const streams = this.#wantedBy(message.topic);
+    this.#replays.message(message, streams.some(({ state, feed }) => state === 'live' && feed.isNew(message)));
+    for (const stream of streams) stream.message(message);
+  }
+
+  #wantedBy(topic) {
+    const own = this.#streams.get(topic);
+    const wide = [...this.#patterns].filter((pattern) => matches(pattern.topic, topic));
+    return own ? [own, ...wide] : wide;
   }
 
   /** An error that answers no command: of a topic, or of the connection. */

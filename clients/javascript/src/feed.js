@@ -34,6 +34,11 @@ export class Feed {
     return this.recoverable && this.position !== undefined;
   }
 
+  /** Whether nothing of this number has come yet. */
+  isNew({ seqNo }) {
+    return !this.resumable || seqNo > this.#head;
+  }
+
   /** `subscribed` came. */
   begin({ seqNo = 0, recoverable = false, recovered }) {
     const before = this.resumable ? this.position : undefined;

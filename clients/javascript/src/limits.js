@@ -21,6 +21,8 @@ export const FAILED_MESSAGES = 1_000;
 
 /** Times that one hole is asked for before it is reported as a gap. */
 export const REPAIR_TRIES = 5;
+/** Failed attempts that a connection which got as far as `ready` counts for, until it has stood long enough. */
+export const SETTLED_TRIES = 2;
 /** Processed messages after which a cumulative ack goes out at once. */
 export const ACK_EVERY = 100;
 

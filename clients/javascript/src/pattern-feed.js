@@ -15,6 +15,10 @@ export class PatternFeed {
     this.bounds = { queued };
   }
 
+  isNew({ topic, seqNo }) {
+    return !(seqNo <= this.#last.get(topic));
+  }
+
   begin() {
     this.#last.clear();
     return [];

@@ -27,7 +27,8 @@ export class Replays {
       if (this.#size >= REPLAYS) {
         throw new GatewayError('BUSY', `${REPLAYS} replays wait: wait for some before you ask for more`, { topic, retryable: true });
       }
-      const job = { topic, fromSeq, toSeq, complete: true, messages: [], tries: 0, signal };
+      // `reached`: number up to which everything has come or is known to be gone.
+      const job = { topic, reached: fromSeq - 1, fromSeq, toSeq, complete: true, messages: [], gaps: [], tries: 0, signal };
       job.end = (then) => {
         signal?.removeEventListener('abort', job.abort);
         this.#remove(job);
@@ -36,7 +37,6 @@ export class Replays {
       job.abort = () => job.end(() => reject(signal.reason));
       signal?.addEventListener('abort', job.abort);
       job.take = (message) => {
-        job.fromSeq = message.seqNo + 1;
         if (handler) handler(message);
         else if (job.messages.push(message) > REPLAYED_MESSAGES) {
           const text = `more than ${REPLAYED_MESSAGES} messages: give a handler, or ask for a smaller part`;
@@ -44,25 +44,40 @@ export class Replays {
         }
       };
       job.answered = (answer) => {
-        const { messages } = job;
+        const { messages, gaps } = job;
         const complete = job.complete && answer.complete === true;
-        job.end(() => resolve({ topic, fromSeq, toSeq: answer.toSeq, complete, ...(handler ? {} : { messages }) }));
+        job.end(() => resolve({ topic, fromSeq, toSeq: answer.toSeq, complete, gaps, ...(handler ? {} : { messages }) }));
       };
       job.refused = (error) => job.end(() => reject(error));
       this.#add(job);
     });
   }
 
-  /** A message came; it may belong to a replay. */
-  message(message) {
-    const job = this.#topics.get(message.topic)?.[0];
-    if (!job?.take || !job.running || message.seqNo === undefined) return;
-    if (message.seqNo < job.fromSeq || message.seqNo > (job.toSeq ?? Infinity)) return;
+  /**
+   * A message came; it may belong to a replay. `isNews`: it may as well be what a subscription waits for; then it belongs
+   * to the replay only if it follows on what that has.
+   */
+  message(message, isNews) {
+    const job = this.#reading(message.topic);
+    const { seqNo, prevSeqNo } = message;
+    if (!job || seqNo === undefined || seqNo <= job.reached || seqNo > (job.toSeq ?? Infinity)) return;
+    if (isNews && !(prevSeqNo <= job.reached)) return;
+    job.reached = seqNo;
     try {
       job.take(message);
     } catch (error) {
       job.refused(error);
     }
+  }
+
+  /** A gap came; whether it belongs to a replay. */
+  gap(gap) {
+    const job = this.#reading(gap.topic);
+    if (!job || gap.reason !== 'expired' || !(gap.fromSeq > job.reached && gap.fromSeq <= (job.toSeq ?? Infinity))) return false;
+    job.gaps.push(gap);
+    job.complete = false;
+    job.reached = Math.max(job.reached, gap.toSeq);
+    return true;
   }
 
   opened() {
@@ -92,6 +107,12 @@ export class Replays {
     }
   }
 
+  /** What the application reads of a topic just now. */
+  #reading(topic) {
+    const job = this.#topics.get(topic)?.[0];
+    return job?.take && job.running ? job : undefined;
+  }
+
   #add(job) {
     const jobs = this.#topics.get(job.topic) ?? [];
     // A hole holds its subscription up, so it goes before what only waits.
@@ -105,7 +126,13 @@ export class Replays {
   #start(job) {
     if (!this.#open || job.running) return;
     job.running = true;
-    const { topic, fromSeq, toSeq } = job;
+    const { topic, toSeq } = job;
+    const fromSeq = job.repair ? job.fromSeq : job.reached + 1;
+    if (fromSeq > toSeq) {
+      // All of it has come; only the answer was lost.
+      job.answered({ toSeq, complete: true });
+      return;
+    }
     this.#command(
       { type: 'replay', topic, fromSeq, toSeq },
       (frame) => job.running && this.#answered(job, frame),

@@ -64,3 +64,24 @@ export async function startRelay(gateway) {
   };
   return relay;
 }
+
+/** The resource that the tests' gateway is started from. */
+export const resource = new URL('gateway.yaml', import.meta.url).pathname;
+
+/** A token of a user for that gateway. */
+export async function mint(user, ttl = '1h') {
+  const child = spawn(binary, ['token', 'mint', '-f', resource, '--user', user, '--ttl', ttl], { stdio: ['ignore', 'pipe', 'ignore'] });
+  let token = '';
+  child.stdout.on('data', (data) => (token += data));
+  await once(child, 'close');
+  return token.trim();
+}
+
+/** Waits for a condition. */
+export async function until(condition, what, patience = 30_000) {
+  const deadline = Date.now() + patience;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`it did not come to it in time: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
