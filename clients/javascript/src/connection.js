@@ -9,6 +9,7 @@ export class Connection {
   #on;
   #timer;
   #opening;
+  #failing;
   #heard = false;
   #nextId = 0;
   /** Commands without an answer, by id. Bounded by what the client keeps of each kind. */
@@ -22,8 +23,10 @@ export class Connection {
     this.#socket.onopen = () => on.open();
     this.#socket.onmessage = ({ data }) => this.#receive(data);
     this.#socket.onclose = ({ code, reason }) => this.#ended(code, String(reason ?? ''));
-    // A close follows, which says more.
-    this.#socket.onerror = () => {};
+    // A close follows, which says more; but not in Node where no connection was made.
+    this.#socket.onerror = () => {
+      this.#failing ??= setTimeout(() => this.#ended(1006, 'no connection was made'), 0);
+    };
   }
 
   get isOpen() {
@@ -116,6 +119,7 @@ export class Connection {
   #quit() {
     clearTimeout(this.#opening);
     clearTimeout(this.#timer);
+    clearTimeout(this.#failing);
     this.#commands.clear();
     this.#socket.onopen = null;
     this.#socket.onmessage = null;

@@ -532,6 +532,14 @@ test('a silent gateway is asked with ping and then left', async (t) => {
   assert.match(bench.states.at(-1).reason, /silent/);
 });
 
+test('a connection that fails without a close is tried again', async (t) => {
+  const bench = new Bench(t);
+  await settle();
+  bench.socket.onerror();
+  await bench.pass(0);
+  assert.equal(bench.client.state, 'waiting');
+});
+
 test('a gateway that does not answer in time is left', async (t) => {
   const bench = new Bench(t);
   await settle();
