@@ -5,30 +5,47 @@ import { once } from 'node:events';
 import { connect as dial, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 
+import { connect } from '../src/index.js';
+
 export const binary = process.env.TOPIC_GATEWAY_BIN;
+
+const natsServer = process.env.NATS_SERVER_BIN;
 
 /** Why there can be no integration test; false if there can. */
 export const without =
-  binary === undefined
+  !binary
     ? 'TOPIC_GATEWAY_BIN names no topic-gateway'
     : globalThis.WebSocket === undefined && 'there is no WebSocket: Node 22, or 20 with --experimental-websocket';
 
-/** Starts `topic-gateway dev`; `stop` ends it. */
-export async function startGateway(...options) {
-  const args = ['dev', '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', ...options];
-  const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+/** Starts `topic-gateway dev`, from a resource's file or text; `stop` ends it. */
+export async function startGateway({ file, text }) {
+  const args = ['dev', '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', '-f', file ?? '-'];
+  const child = spawn(binary, args, { stdio: ['pipe', 'pipe', 'ignore'] });
+  child.stdin.end(text ?? '');
+  const { host, port, stop } = await address(child, child.stdout, /^\s*gateway\s.*http:\/\/([\d.]+):(\d+)/);
+  return { host, port, stop, url: `ws://${host}:${port}/ws` };
+}
+
+/** Starts a nats-server, on a free port unless one is given. */
+export async function startNats(port = -1) {
+  const child = spawn(natsServer, ['-a', '127.0.0.1', '-p', String(port)], { stdio: ['ignore', 'ignore', 'pipe'] });
+  return address(child, child.stderr, /Listening for client connections on ([\d.]+):(\d+)/);
+}
+
+/** The address that a process prints, and how to end it; gives its exit code. */
+async function address(child, output, pattern) {
   const exit = once(child, 'exit');
-  for await (const line of createInterface({ input: child.stdout })) {
-    const found = /^\s*gateway\s.*http:\/\/([\d.]+):(\d+)/.exec(line);
-    if (!found) continue;
-    child.stdout.resume();
-    const stop = async (signal = 'SIGTERM') => {
-      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
-      return (await exit)[0];
-    };
-    return { host: found[1], port: Number(found[2]), url: `ws://${found[1]}:${found[2]}/ws`, stop };
+  const stop = async (signal = 'SIGTERM') => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    return (await exit)[0];
+  };
+  for await (const line of createInterface({ input: output })) {
+    const [, host, port] = pattern.exec(line) ?? [];
+    if (!host) continue;
+    output.resume();
+    return { host, port: Number(port), stop };
   }
-  throw new Error('the gateway ended before it printed its address');
+  throw new Error(`${child.spawnfile} ended before it printed its address`);
 }
 
 /** Passes bytes on to a gateway that can be changed; `cut` resets every connection. */
@@ -65,6 +82,9 @@ export async function startRelay(gateway) {
   return relay;
 }
 
+/** Why there can be none with NATS. */
+export const withoutNats = without || (!natsServer && 'NATS_SERVER_BIN names no nats-server');
+
 /** The resource that the tests' gateway is started from. */
 export const resource = new URL('gateway.yaml', import.meta.url).pathname;
 
@@ -76,6 +96,19 @@ export async function mint(user, ttl = '1h') {
   await once(child, 'close');
   return token.trim();
 }
+
+/** A client that is closed with the test; what it tells of is kept in `seen`. */
+export function open(t, url, options) {
+  const client = connect(url, options);
+  const seen = { states: [], gaps: [], errors: [] };
+  client.on('state', ({ state, resumed }) => seen.states.push(resumed ? 'resumed' : state));
+  client.on('gap', (gap) => seen.gaps.push(gap));
+  client.on('error', (error) => seen.errors.push(error));
+  t.after(() => client.close());
+  return Object.assign(client, { seen });
+}
+
+export const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => from + n);
 
 /** Waits for a condition. */
 export async function until(condition, what, patience = 30_000) {

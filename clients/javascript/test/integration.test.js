@@ -3,15 +3,14 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { connect } from '../src/index.js';
-import { mint, resource, startGateway, startRelay, until, without } from './gateway.js';
+import { mint, numbers, open as connected, resource, startGateway, startRelay, until, without } from './gateway.js';
 
 let gateway;
 let relay;
 let token;
 before(async () => {
   if (without) return;
-  gateway = await startGateway('-f', resource);
+  gateway = await startGateway({ file: resource });
   relay = await startRelay(gateway);
   token = await mint('ann');
 });
@@ -22,18 +21,7 @@ after(async () => {
 
 const scenario = (sentence, body) => test(sentence, { skip: without }, body);
 
-/** A client that is closed with the test; what it tells of is kept. */
-function open(t, url = gateway.url, options = { token }) {
-  const client = connect(url, options);
-  const seen = { states: [], gaps: [], errors: [] };
-  client.on('state', ({ state, resumed }) => seen.states.push(resumed ? 'resumed' : state));
-  client.on('gap', (gap) => seen.gaps.push(gap));
-  client.on('error', (error) => seen.errors.push(error));
-  t.after(() => client.close());
-  return Object.assign(client, { seen });
-}
-
-const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => from + n);
+const open = (t, url = gateway.url, options = { token }) => connected(t, url, options);
 
 async function publish(client, topic, from, to) {
   for (const n of numbers(from, to)) await client.publish(topic, n);
@@ -154,7 +142,7 @@ scenario('a replay gives a part again, with or without a subscription', async (t
 });
 
 scenario('a gateway that is killed and replaced by one that knows nothing is followed, and the loss told', async (t) => {
-  const first = await startGateway('-f', resource);
+  const first = await startGateway({ file: resource });
   const own = await startRelay(first);
   const client = open(t, own.url);
   const got = [];
@@ -162,7 +150,7 @@ scenario('a gateway that is killed and replaced by one that knows nothing is fol
   await client.subscribe('open.anew', ({ data }) => got.push(data)).ready;
   await publish(client, 'open.anew', 1, 5);
   await first.stop('SIGKILL');
-  const second = await startGateway('-f', resource);
+  const second = await startGateway({ file: resource });
   t.after(() => second.stop('SIGKILL'));
   own.target = second;
   await until(() => client.state === 'waiting' || client.state === 'connecting', 'lost');
@@ -174,7 +162,7 @@ scenario('a gateway that is killed and replaced by one that knows nothing is fol
 });
 
 scenario('a gateway that goes away is left when it says, without an error', async (t) => {
-  const first = await startGateway('-f', resource);
+  const first = await startGateway({ file: resource });
   const own = await startRelay(first);
   const client = open(t, own.url);
   t.after(() => own.stop());
