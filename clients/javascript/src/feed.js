@@ -20,6 +20,8 @@ export class Feed {
   #asked;
   #tries = 0;
   #window;
+  /** `subscribed` has just said where the topic goes on: the gap that follows tells of the same loss. */
+  #placed = false;
   /** Of a feed without positions: messages are being dropped, and a gap has said so. */
   #dropping = false;
 
@@ -55,6 +57,7 @@ export class Feed {
       if (recovered === undefined && before !== undefined && seqNo > before) items.push(this.#gap(before + 1, seqNo, 'disconnected'));
       this.position = seqNo;
     }
+    this.#placed = recovered === false;
     this.#head = this.position ?? 0;
     return items;
   }
@@ -71,6 +74,7 @@ export class Feed {
   /** A message came; the application has room for so many. */
   take(message, room) {
     const { seqNo, prevSeqNo } = message;
+    this.#placed = false;
     if (!this.recoverable || seqNo === undefined) return this.#pass(message, room);
     this.#head = Math.max(this.#head, seqNo);
     if (this.position !== undefined && seqNo <= this.position) {
@@ -93,7 +97,9 @@ export class Feed {
   /** `gap` came: its messages will not. */
   lose(gap, room) {
     const { fromSeq, toSeq, reason } = gap;
-    if (toSeq === undefined && reason === 'expired') {
+    const placed = this.#placed;
+    this.#placed = false;
+    if (toSeq === undefined && reason === 'expired' && !placed) {
       // The topic began anew: the next message says where.
       this.interrupted();
       this.position = undefined;

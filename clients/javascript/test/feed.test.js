@@ -65,6 +65,13 @@ const table = [
 
 for (const [sentence, steps, expected] of table) test(sentence, () => assert.deepEqual(play(steps), expected));
 
+test('a position that the gateway has put anew can be resumed from before anything came', () => {
+  const feed = new Feed('a');
+  feed.begin({ seqNo: 6, recoverable: true, recovered: false });
+  feed.lose(gap(), 1);
+  assert.deepEqual([feed.position, feed.resumable], [6, true]);
+});
+
 test('without room messages are let go, and read again as soon as half of it is there', () => {
   const out = play([['m', 11], ['room', 0], ['m', 12], ['m', 13], ['m', 14], ['m', 15], ['m', 16], ['room', 1], ['room', 2]]);
   assert.deepEqual(out, [11, '?12-12']);
