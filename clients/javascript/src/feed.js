@@ -22,6 +22,8 @@ export class Feed {
   #window;
   /** `subscribed` has just said where the topic goes on: the gap that follows tells of the same loss. */
   #placed = false;
+  /** Of the stream that the numbers belong to, where the gateway says it. */
+  #epoch;
   /** Of a feed without positions: messages are being dropped, and a gap has said so. */
   #dropping = false;
 
@@ -42,14 +44,20 @@ export class Feed {
   }
 
   /** `subscribed` came. */
-  begin({ seqNo = 0, recoverable = false, recovered }) {
+  begin({ seqNo = 0, recoverable = false, recovered, epoch }) {
     const before = this.resumable ? this.position : undefined;
     const items = [];
+    const anew = before !== undefined && epoch !== this.#epoch && this.#epoch !== undefined;
+    this.#epoch = epoch;
     this.interrupted();
     this.recoverable = recoverable;
     if (!recoverable) {
       this.position = undefined;
       if (before !== undefined) items.push(this.#gap(undefined, undefined, 'disconnected'));
+    } else if (anew && recovered !== false) {
+      // The numbers are those of another stream, whatever the gateway made of the old position.
+      items.push(this.#gap(undefined, undefined, 'expired'));
+      this.position = seqNo;
     } else if (recovered === true) {
       this.position = before ?? seqNo;
     } else {

@@ -59,6 +59,7 @@ const table = [
   ['what a resume sends twice is dropped', [['m', 11], ['lost'], ['subscribed', { seqNo: 9, recovered: true }], ['m', 10], ['m', 11], ['m', 12]], [11, 12]],
   ['a position that the gateway puts back is followed', [['m', 11], ['lost'], ['subscribed', { seqNo: 2, recovered: false }], ['gap'], ['m', 3, 2], ['m', 4]], [11, 'expired -', 3, 4]],
   ['a position that the gateway puts ahead is followed', [['m', 11], ['lost'], ['subscribed', { seqNo: 20, recovered: false }], ['gap', 12, 20], ['m', 21, 20]], [11, 'expired 12-20', 21]],
+  ['numbers of another stream are told as a gap', [['subscribed', { seqNo: 10, epoch: 1 }], ['m', 11], ['lost'], ['subscribed', { seqNo: 9, recovered: true, epoch: 2 }], ['m', 10], ['m', 11]], [11, 'expired -', 10, 11]],
   ['a skip that nobody speaks of is reported', [['m', 11], ['lost'], ['subscribed', { seqNo: 20 }], ['m', 21, 20]], [11, 'disconnected 12-20', 21]],
   ['a topic that lost its history goes on', [['m', 11], ['lost'], ['subscribed', { seqNo: 0, recoverable: false }], ['m', 3]], [11, 'disconnected -', 3]],
 ];
