@@ -149,6 +149,7 @@ scenario('a gateway that is killed and replaced by one that knows nothing is fol
   t.after(() => own.stop());
   await client.subscribe('open.anew', ({ data }) => got.push(data)).ready;
   await publish(client, 'open.anew', 1, 5);
+  await until(() => got.length >= 5, 'messages of the first one');
   await first.stop('SIGKILL');
   const second = await startGateway({ file: resource });
   t.after(() => second.stop('SIGKILL'));
