@@ -1,0 +1,16 @@
+// Topics and patterns: tokens divided by dots, `*` for one token and `>` for all that follow.
+
+export function isPattern(topic) {
+  return topic.split('.').some((token) => token === '*' || token === '>');
+}
+
+/** Whether a topic is meant by a pattern. */
+export function matches(pattern, topic) {
+  const wanted = pattern.split('.');
+  const given = topic.split('.');
+  for (const [at, token] of wanted.entries()) {
+    if (token === '>') return given.length > at;
+    if (at >= given.length || (token !== '*' && token !== given[at])) return false;
+  }
+  return wanted.length === given.length;
+}
