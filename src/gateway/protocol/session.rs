@@ -34,6 +34,8 @@ struct Refusal {
     code: ErrorCode,
     message: String,
     topic: Option<String>,
+    /// The same command may succeed later, though the code alone does not say so.
+    later: bool,
 }
 
 type Decided = Result<Decision, Refusal>;
@@ -86,7 +88,7 @@ impl Session {
                 (id, decided)
             }
             Err(Rejection { id, topic, message }) => {
-                (id, Err(Refusal { code: ErrorCode::BadRequest, message, topic }))
+                (id, Err(Refusal { code: ErrorCode::BadRequest, message, topic, later: false }))
             }
         };
         self.tell(id.as_ref(), decided, now_ms, out)
@@ -118,10 +120,10 @@ impl Session {
     fn tell(&mut self, id: Option<&Id>, decided: Decided, now_ms: u64, out: &mut Vec<u8>) -> Decision {
         match decided {
             Ok(decision) => decision,
-            Err(Refusal { code, message, topic }) => self.errored(now_ms).unwrap_or_else(|| {
+            Err(Refusal { code, message, topic, later }) => self.errored(now_ms).unwrap_or_else(|| {
                 // A topic too long to be one is not echoed, so that answers stay small.
                 let topic = topic.as_deref().filter(|topic| topic.len() <= MAX_TOPIC_BYTES);
-                event::error(out, id, code, &message, topic, None);
+                event::error(out, id, code, &message, topic, later.then_some(true));
                 Decision::Refused(code)
             }),
         }

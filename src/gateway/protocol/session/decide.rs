@@ -46,7 +46,7 @@ impl Session {
                 let catch_up = history.map(|start| CatchUp { start, resumed: false });
                 let decided = self.may_subscribe(id, &topic, catch_up, held, policy)?;
                 if !self.subscribes.take(now_ms) {
-                    return refuse(ErrorCode::LimitExceeded, SUBSCRIBE_RATE, Some(&topic));
+                    return too_fast(SUBSCRIBE_RATE, Some(&topic));
                 }
                 Ok(decided)
             }
@@ -69,7 +69,7 @@ impl Session {
             self.known(None)?;
         }
         if !self.subscribes.take(now_ms) {
-            return refuse(ErrorCode::LimitExceeded, SUBSCRIBE_RATE, None);
+            return too_fast(SUBSCRIBE_RATE, None);
         }
         Ok(match token {
             Some(token) => Decision::Authenticate { id, token, beginning },
@@ -110,7 +110,7 @@ impl Session {
         self.known(Some(topic))?;
         let filter: Filter = parse(topic)?;
         if !self.subscribes.take(now_ms) {
-            return refuse(ErrorCode::LimitExceeded, SUBSCRIBE_RATE, Some(topic));
+            return too_fast(SUBSCRIBE_RATE, Some(topic));
         }
         if held.holds(topic) {
             return Ok(Decision::Unsubscribe { id, filter });
@@ -143,7 +143,7 @@ impl Session {
         }
         if !self.publishes.take(now_ms) {
             let message = "too many publishes in this second: publish it again later with the same messageId";
-            return refuse(ErrorCode::LimitExceeded, message, Some(topic));
+            return too_fast(message, Some(topic));
         }
         Ok(Decision::Publish {
             id,
@@ -159,7 +159,7 @@ impl Session {
         let parsed: Topic = parse(topic)?;
         self.readable(topic)?;
         if !self.subscribes.take(now_ms) {
-            return refuse(ErrorCode::LimitExceeded, SUBSCRIBE_RATE, Some(topic));
+            return too_fast(SUBSCRIBE_RATE, Some(topic));
         }
         Ok(Decision::Replay { id, topic: parsed, from, to })
     }
@@ -199,5 +199,10 @@ fn refuse<T>(code: ErrorCode, message: impl Into<String>, topic: Option<&str>) -
 }
 
 fn refusal(code: ErrorCode, message: impl Into<String>, topic: Option<&str>) -> Refusal {
-    Refusal { code, message: message.into(), topic: topic.map(Into::into) }
+    Refusal { code, message: message.into(), topic: topic.map(Into::into), later: false }
+}
+
+/// Over a rate: the same command may succeed later.
+fn too_fast<T>(message: &str, topic: Option<&str>) -> Result<T, Refusal> {
+    Err(Refusal { later: true, ..refusal(ErrorCode::LimitExceeded, message, topic) })
 }

@@ -18,7 +18,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     /// Keeps account of a subscription from this position on.
     pub(super) fn begin_ledger(&mut self, slot: usize, index: u32, position: Seq) {
         if let Some(connection) = self.connections.get_mut(slot) {
-            connection.ledgers.get_or_insert_default().push(Ledger::new(index, position));
+            connection.ledgers.push(Ledger::new(index, position));
         }
         self.pump(slot, index);
     }
@@ -46,9 +46,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
     /// A client has processed something.
     pub(super) fn acknowledge(&mut self, slot: usize, acknowledged: &Acknowledged) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
-        let Some(ledgers) = &mut connection.ledgers else { return };
         let mut touched = Vec::new();
-        for ledger in ledgers.iter_mut() {
+        for ledger in &mut connection.ledgers {
             let Some(socket) = self.table.get(ledger.index) else { continue };
             let due = self.now.ms + ack_within(socket.ack_seconds);
             match acknowledged {
@@ -81,9 +80,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
     /// Sends again what has not been acknowledged in time, and asks again for what could not be read.
     pub(super) fn look_after_ledgers(&mut self, slot: usize) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
-        let Some(ledgers) = &mut connection.ledgers else { return };
-        let mut indices = Vec::with_capacity(ledgers.len());
-        for ledger in ledgers.iter_mut() {
+        let mut indices = Vec::with_capacity(connection.ledgers.len());
+        for ledger in &mut connection.ledgers {
             indices.push(ledger.index);
             if let Some(again) = ledger.go_back(self.now.ms) {
                 self.counts.redelivered(again as u64);

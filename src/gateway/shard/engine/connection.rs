@@ -43,7 +43,7 @@ pub(super) struct Connection<S> {
     /// There while history is read for this connection.
     pub(super) readings: Option<Box<Readings>>,
     /// Subscriptions that are delivered at least once; at most as many as are held.
-    pub(super) ledgers: Option<Box<Vec<Ledger>>>,
+    pub(super) ledgers: Vec<Ledger>,
     /// There while the connection is not read.
     pub(super) pause: Option<Box<Pause>>,
     /// `/ws/sub/{topic}`: subscribed as soon as the client may.
@@ -125,7 +125,7 @@ impl<S> Connection<S> {
     }
 
     pub(super) fn ledger(&mut self, index: u32) -> Option<&mut Ledger> {
-        self.ledgers.as_mut()?.iter_mut().find(|ledger| ledger.index == index)
+        self.ledgers.iter_mut().find(|ledger| ledger.index == index)
     }
 
     pub(super) fn lag(&mut self) -> &mut Lag {

@@ -139,7 +139,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             return Flow::Broken;
         }
         let Some(connection) = self.connections.get_mut(slot) else { return Flow::Idle };
-        if connection.ledgers.is_some() && connection.ledger(index).is_some() {
+        if connection.ledger(index).is_some() {
             return self.wake(index, place, slot);
         }
         let skip = skipped(&self.table, connection, index);
@@ -199,7 +199,7 @@ pub(super) fn skipped<S>(table: &Table, connection: &Connection<S>, index: u32) 
         return Vec::new();
     }
     let earlier = connection.held.iter().take_while(|held| held.socket != index).map(|held| held.socket);
-    let ledgers = connection.ledgers.iter().flat_map(|ledgers| ledgers.iter().map(|ledger| ledger.index));
+    let ledgers = connection.ledgers.iter().map(|ledger| ledger.index);
     let others = earlier.chain(ledgers.filter(|own| *own != index));
     others.filter_map(|other| table.get(other).map(|socket| socket.filter.clone())).collect()
 }

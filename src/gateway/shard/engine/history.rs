@@ -250,8 +250,17 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let again = readings.list.iter().any(|reading| reading.topic == topic);
         let apart = readings.list.iter().filter(|reading| reading.live.is_none()).count();
         if again || apart >= REPLAYS {
-            let code = ErrorCode::LimitExceeded;
-            return self.error(slot, id.as_ref(), code, ONE_AT_A_TIME, Some(topic.as_str()));
+            event::error(
+                &mut connection.outbox,
+                id.as_ref(),
+                ErrorCode::LimitExceeded,
+                ONE_AT_A_TIME,
+                Some(topic.as_str()),
+                Some(true),
+            );
+            self.counts.error(ErrorCode::LimitExceeded);
+            self.owing.push(slot);
+            return;
         }
         let start = Start::After(from.saturating_sub(1));
         let held = |index: &u32| connection.held.iter().any(|held| held.socket == *index);
@@ -275,8 +284,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let Some((connection, socket)) = self.connections.get(slot).zip(self.table.get(index)) else {
             return 0;
         };
-        let mut ledgers = connection.ledgers.iter().flat_map(|ledgers| ledgers.iter());
-        if let Some(ledger) = ledgers.find(|ledger| ledger.index == index) {
+        if let Some(ledger) = connection.ledgers.iter().find(|ledger| ledger.index == index) {
             return ledger.sent();
         }
         let mut readings = connection.readings.iter().flat_map(|readings| &readings.list);
@@ -358,7 +366,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 let topic = reading.topic.clone();
                 let ledger = index.and_then(|index| connection.ledger(index));
                 match (ledger, lost.map(|lost| lost.between)) {
-                    (Some(ledger), Some(Some((_, last)))) => ledger.skip_to(last),
+                    (Some(ledger), Some(Some((_, end)))) => ledger.skip_to(end),
                     (Some(ledger), Some(None)) => ledger.begin_anew(after),
                     _ => {}
                 }
@@ -448,8 +456,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let accounted = matches!(reading.purpose, Purpose::Deliver);
         let index = reading.live.filter(|_| accounted).map(|live| live.index);
         let seconds = index.and_then(|index| self.table.get(index)?.ack_seconds);
-        let mut ledgers = connection.ledgers.iter_mut().flat_map(|ledgers| ledgers.iter_mut());
-        let ledger = ledgers.find(|ledger| Some(ledger.index) == index);
+        let ledger = connection.ledgers.iter_mut().find(|ledger| Some(ledger.index) == index);
         let before = lag.carry.len();
         let (messages, rest) = reading.put(ledger, self.now.ms + ack_within(seconds), &mut lag.carry);
         self.counts.delivered(messages, (lag.carry.len() - before) as u64);
@@ -476,15 +483,15 @@ impl<S: Socket, C: Control> Engine<S, C> {
             reading.start = Start::After(reading.sent);
             reading.stage = Stage::Queued;
         } else if let Some(Reading { topic, purpose, live, sent, .. }) = readings.take(ticket) {
-            self.end_reading(slot, topic, purpose, live, sent);
+            self.end_reading(slot, &topic, purpose, live, sent);
         }
         self.ask(slot);
     }
 
-    fn end_reading(&mut self, slot: usize, topic: Topic, purpose: Purpose, live: Option<Live>, sent: Seq) {
+    fn end_reading(&mut self, slot: usize, topic: &Topic, purpose: Purpose, live: Option<Live>, sent: Seq) {
         match (purpose, live) {
             (Purpose::Replay { id, from, to, complete }, live) => {
-                self.replayed(slot, id.as_ref(), &topic, (from, to.unwrap_or(sent)), complete);
+                self.replayed(slot, id.as_ref(), topic, (from, to.unwrap_or(sent)), complete);
                 match live {
                     Some(live) if live.reached < live.splice => {
                         self.read_before(
@@ -565,7 +572,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
                     self.subscribed(slot, index, id.as_ref(), seq, None, None);
                 }
                 Purpose::Replay { id, from, .. } => {
-                    self.replayed(slot, id.as_ref(), &topic, (from, sent), false)
+                    self.replayed(slot, id.as_ref(), &topic, (from, sent), false);
                 }
                 Purpose::Continue | Purpose::Deliver => {}
             }

@@ -51,7 +51,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             in_flight: 0,
             overlap: false,
             readings: None,
-            ledgers: None,
+            ledgers: Vec::new(),
             pause: None,
             topic: topic.map(Into::into),
             ping_at: second + 1 + spread(slot, self.settings.heartbeat_seconds),
@@ -183,7 +183,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             }
             return;
         }
-        let has_ledgers = connection.ledgers.is_some();
+        let has_ledgers = !connection.ledgers.is_empty();
         if connection.ends_at != 0 && second >= connection.ends_at {
             let reason = if connection.session.identity().is_some() {
                 "the token has expired: connect with a new one"

@@ -245,9 +245,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             if let Some(readings) = &mut connection.readings {
                 readings.forget(index);
             }
-            if let Some(ledgers) = &mut connection.ledgers {
-                ledgers.retain(|ledger| ledger.index != index);
-            }
+            connection.ledgers.retain(|ledger| ledger.index != index);
             if let Some(lag) = &mut connection.lag {
                 if lag.current == Some(index) {
                     lag.carry = socket.log.copy(taken.cursor, socket.log.boundary(taken.cursor));

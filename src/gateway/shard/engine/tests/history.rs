@@ -37,7 +37,7 @@ fn runs(lines: &[String]) -> Vec<String> {
         let number = (parts[0] == "message").then(|| parts[2].parse().unwrap());
         match (&mut open, number) {
             (Some((topic, _, last)), Some(number)) if topic == parts[1] && number == *last + 1 => {
-                *last = number
+                *last = number;
             }
             (_, Some(number)) => {
                 close(&mut open, &mut runs);
