@@ -16,7 +16,7 @@ mod shards;
 pub use counts::Counts;
 pub(crate) use exchange::{Change, Exchange, Gone, Surroundings};
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -80,19 +80,35 @@ pub struct HistoryRequest {
 pub enum PublishError {
     /// The backbone cannot be reached or did not confirm in time: try again.
     #[error("the backbone did not confirm the message: {0}; publish it again with the same messageId")]
-    Unavailable(&'static str),
+    Unavailable(Cow<'static, str>),
     /// The backbone refuses this message for good or for now.
     #[error("{0}")]
     Refused(String),
 }
 
 /// Whether the backbone can be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Status {
     /// Connected now.
     pub connected: bool,
     /// How often a lost connection came back.
     pub reconnects: u64,
+    /// How messages come from the stream.
+    pub feed: Feed,
+    /// What is wrong with the stream, and what to do.
+    pub trouble: Option<Arc<str>>,
+}
+
+/// How messages come to the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Feed {
+    /// Without a stream: there is no history, and what is lost on the way is lost.
+    #[default]
+    Core,
+    /// The stream publishes everything it stores again, with its number.
+    Republish,
+    /// The stream does not: a message is noticed as it is published, and read from the stream.
+    Notice,
 }
 
 /// The ways to talk to a running backbone. Cheap to clone.

@@ -135,10 +135,10 @@ impl Publisher {
         match self.0.backbone.try_send(PublishRequest { topic, message_id, unique_id, body, reply }) {
             Ok(()) => Wait::Backbone(flight, confirmation),
             Err(mpsc::error::TrySendError::Full(_)) => {
-                Wait::Nothing(flight.end(Err(PublishError::Unavailable("it has too much to do"))))
+                Wait::Nothing(flight.end(Err(PublishError::Unavailable("it has too much to do".into()))))
             }
             Err(mpsc::error::TrySendError::Closed(_)) => {
-                Wait::Nothing(flight.end(Err(PublishError::Unavailable("the gateway is stopping"))))
+                Wait::Nothing(flight.end(Err(PublishError::Unavailable("the gateway is stopping".into()))))
             }
         }
     }
@@ -151,8 +151,8 @@ async fn outcome(shared: Arc<Shared>, wait: Wait, permit: Option<OwnedSemaphoreP
         Wait::Backbone(flight, confirmation) => {
             flight.end(match timeout(CONFIRM_WITHIN, confirmation).await {
                 Ok(Ok(result)) => result,
-                Ok(Err(_)) => Err(PublishError::Unavailable("it gave no answer")),
-                Err(_) => Err(PublishError::Unavailable("it took longer than 5 s")),
+                Ok(Err(_)) => Err(PublishError::Unavailable("it gave no answer".into())),
+                Err(_) => Err(PublishError::Unavailable("it took longer than 5 s".into())),
             })
         }
         // The other one ends within 5 s, or is dropped.
@@ -160,7 +160,7 @@ async fn outcome(shared: Arc<Shared>, wait: Wait, permit: Option<OwnedSemaphoreP
             match waiter.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone()) {
                 Some(PublishAnswer::Accepted(seq)) => PublishAnswer::Duplicate(seq),
                 Some(failed) => failed,
-                None => unavailable(&PublishError::Unavailable("the first attempt was given up")),
+                None => unavailable(&PublishError::Unavailable("the first attempt was given up".into())),
             }
         }
     };

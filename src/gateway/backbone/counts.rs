@@ -15,6 +15,12 @@ pub struct Counts {
     pub ignored_subjects: AtomicU64,
     /// Gaps with reason `backbone` that were announced, one per topic or pattern.
     pub gaps: AtomicU64,
+    /// Gaps with reason `expired` that were announced, one per topic: the stream did not have the messages any more.
+    pub expired: AtomicU64,
+    /// Messages that did not come on their way to the gateway and were read from the stream.
+    pub repaired: AtomicU64,
+    /// Reads of history from the stream, each for one topic.
+    pub history_reads: AtomicU64,
     /// Messages the NATS client is known to have dropped because the gateway did not take them in time.
     pub dropped: AtomicU64,
     /// Errors the server sent, permission violations above all.

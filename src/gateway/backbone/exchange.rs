@@ -25,7 +25,7 @@ use super::{
     nats::{self, BackboneError, Keys},
 };
 use crate::{
-    api::{Backbone, Filter, NatsBackbone, NatsTls, Secrets, SubscriptionMode},
+    api::{Backbone, Filter, JetStream, NatsBackbone, NatsTls, Secrets, SubscriptionMode},
     gateway::{history::Keeping, shard::Inbox},
 };
 
@@ -197,7 +197,15 @@ fn essence(spec: &Backbone) -> Option<NatsBackbone> {
         subscription: nats.subscription,
         subjects: if wildcard { nats.subjects.clone() } else { Vec::new() },
         subject_prefix: nats.subject_prefix.trim_end_matches('.').into(),
-        jet_stream: nats.jet_stream.clone(),
+        // How the stream is kept is not the gateway's concern.
+        jet_stream: nats.jet_stream.as_ref().map(|jet| JetStream {
+            stream: jet.stream.clone(),
+            manage: false,
+            max_age: None,
+            max_bytes: None,
+            replicas: 0,
+            duplicate_window_seconds: 0,
+        }),
         credentials_secret_ref: None,
         nkey_secret_ref: None,
         token_secret_ref: None,

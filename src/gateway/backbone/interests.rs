@@ -85,6 +85,11 @@ pub(crate) struct Source {
 }
 
 impl Interests {
+    /// Nobody wants anything; feeds are numbered behind this one.
+    pub(crate) fn after(newest: FeedId) -> Self {
+        Self { started: newest, ..Self::default() }
+    }
+
     /// A shard wants a key; said again, the new epoch counts. A pattern looks at every feed once.
     pub(crate) fn want(&mut self, filter: &Filter, wanted: Wanted) -> Cover {
         let index = self.entry(filter);
@@ -165,6 +170,17 @@ impl Interests {
         out.retain(|index| !self.entries[*index].wanted.is_empty());
     }
 
+    /// Puts into `out` which keys get messages of this subject, whatever feed they come on.
+    pub(crate) fn reach(&self, subject: &str, out: &mut Vec<usize>) {
+        out.clear();
+        let own = self.by_text.get(subject).copied();
+        out.extend(own.filter(|index| matches!(self.entries[*index].filter, Filter::Topic(_))));
+        if self.wanted_patterns > 0 {
+            self.patterns.matches(subject, out);
+        }
+        out.retain(|index| !self.entries[*index].wanted.is_empty());
+    }
+
     /// A key and who wants it, by a number from [`Interests::route`].
     pub(crate) fn key(&self, index: usize) -> (&Filter, &[Wanted]) {
         let entry = &self.entries[index];
@@ -184,6 +200,22 @@ impl Interests {
             })
             .filter(|entry| !entry.wanted.is_empty())
             .map(|entry| (&entry.filter, entry.wanted.as_slice()))
+    }
+
+    /// Whether some shard wants this topic by its own name.
+    pub(crate) fn names(&self, topic: &str) -> bool {
+        self.by_text.get(topic).is_some_and(|index| !self.entries[*index].wanted.is_empty())
+    }
+
+    /// The earliest feed that brings this subject.
+    pub(crate) fn feed_of(&self, subject: &str) -> Option<FeedId> {
+        self.earliest(&self.matching(subject))
+    }
+
+    /// The earliest feed that brings all of a topic or pattern that is wanted.
+    pub(crate) fn cover(&self, filter: &Filter) -> Option<FeedId> {
+        let cover = self.entries[*self.by_text.get(filter.as_str())?].cover;
+        (cover != 0).then_some(cover)
     }
 
     /// The newest feed.

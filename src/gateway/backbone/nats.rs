@@ -1,8 +1,10 @@
-//! Topics on NATS, without a stream: what is published while the connection is down is lost, and said to be.
+//! Topics on NATS. Without a stream, what is published while the connection is down is lost, and said to be; with one
+//! ([`jetstream`]), it is read from there.
 
 mod barrier;
 mod connection;
 mod feeds;
+mod jetstream;
 mod keys;
 mod options;
 mod publish;
@@ -28,7 +30,7 @@ use super::{
     deliveries::Deliveries,
     exchange::{Post, Surroundings},
 };
-use crate::api::{Filter, NatsBackbone, SecretError, Secrets};
+use crate::api::{Filter, JetStream, NatsBackbone, SecretError, Secrets};
 
 /// Events of the NATS client that wait for the task; the client itself holds 128 more and drops what follows.
 const EVENTS: usize = 128;
@@ -71,6 +73,7 @@ pub(crate) struct Prepared {
     keys: Keys,
     router: Router,
     pins: Vec<Filter>,
+    stream: Option<JetStream>,
     /// Why the last attempt to connect failed.
     trouble: String,
     cancel: CancellationToken,
@@ -96,7 +99,8 @@ impl Prepared {
         let deliveries = Deliveries::new(around.inboxes.clone(), cancel.clone());
         let router = Router::new(spec, deliveries, around.counts.clone());
         let (pins, trouble, end) = (options::pins(spec), String::new(), cancel.clone().drop_guard());
-        Ok(Self { client, events, keys, router, pins, trouble, cancel, end })
+        let stream = spec.jet_stream.clone();
+        Ok(Self { client, events, keys, router, pins, stream, trouble, cancel, end })
     }
 
     /// What it proves itself with.
@@ -124,8 +128,8 @@ impl Prepared {
     /// Starts the task of this backbone. Once its token is cancelled it confirms what is in flight, drains and ends,
     /// all within 5 seconds; so it does when another one takes its place.
     pub(super) fn run(self, post: Post, tasks: &TaskTracker) {
-        let Self { client, events, router, pins, cancel, end, .. } = self;
-        let task = Task::new(client, router, pins, events);
+        let Self { client, events, router, pins, stream, cancel, end, .. } = self;
+        let task = Task::new(client, router, pins, events, stream.as_ref());
         tasks.spawn(async move {
             task.run(post, cancel).await;
             drop(end);

@@ -78,7 +78,7 @@ async fn a_second_attempt_waits_for_the_first_ones_outcome() {
 async fn a_second_attempt_shares_the_firsts_error_and_a_third_is_fresh() {
     let (publisher, mut backbone) = publisher(4);
     let (first, second) = (publish(&publisher, "a", "1"), publish(&publisher, "a", "1"));
-    confirm(backbone.recv().await.unwrap(), Err(PublishError::Unavailable("it is away")));
+    confirm(backbone.recv().await.unwrap(), Err(PublishError::Unavailable("it is away".into())));
     let (first, second) = (first.await, second.await);
     assert!(is_unavailable(&first) && first == second, "{first:?} {second:?}");
     let third = publish(&publisher, "a", "1");

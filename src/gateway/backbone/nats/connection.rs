@@ -7,16 +7,21 @@ use tokio::time::timeout;
 
 use super::{
     barrier::CONFIRM,
+    jetstream::{Jet, Layout, Place, Seen},
     task::{Task, Waiter},
 };
-use crate::gateway::backbone::{Counts, PublishError};
+use crate::{
+    api::Filter,
+    gateway::backbone::{
+        Counts, Feed, InterestChange, PublishError,
+        interests::{Interests, Wanted},
+    },
+};
 
 /// Error texts of the server that are remembered so as to be logged once; further ones are only counted.
 const TEXTS: usize = 100;
 /// The client drops events beyond 128: after so many losses at once, others may have gone unseen.
 const MANY_LOSSES: usize = 128;
-/// The client numbers its subscriptions from 1; the first is where barriers come back.
-const BARRIER_SID: u64 = 1;
 
 const LOST: &str = "the connection to NATS was lost before it was confirmed";
 
@@ -38,14 +43,98 @@ impl Task {
         let before = std::mem::replace(&mut self.link, Link { connected, connects });
         if self.link != before {
             self.fail_all(LOST);
+            if let Some(jet) = &mut self.jet {
+                jet.reconnected(LOST);
+            }
             self.changed(before);
         }
         if connected && self.echo.is_none() {
             self.first_connection().await;
         }
-        if connected && self.echo.is_some() && !self.inherited.is_empty() {
+        if connected && self.echo.is_some() && self.ready() {
+            self.go_on().await;
+        }
+    }
+
+    /// Whether it is known on which subjects topics come.
+    fn ready(&self) -> bool {
+        self.jet.as_ref().is_none_or(|jet| jet.layout().is_some())
+    }
+
+    /// Starts what was to wait until it is known on which subjects topics come.
+    async fn go_on(&mut self) {
+        if !std::mem::replace(&mut self.pinned, true) {
+            for filter in self.pins.clone() {
+                if let Some(feed) = self.router.interests.pin(&filter) {
+                    self.start(feed, &filter).await;
+                }
+            }
+        }
+        if !self.inherited.is_empty() {
             self.inherit().await;
         }
+    }
+
+    /// The stream was seen, or is known not to be there.
+    pub(super) async fn seen(&mut self, seen: Seen) {
+        let Some(jet) = &mut self.jet else { return };
+        let (trouble, kept) = (jet.trouble(), jet.take_kept());
+        let feed = jet.layout().map_or(Feed::Core, Layout::feed);
+        self.status.send_if_modified(|status| {
+            let changed = (status.feed, &status.trouble) != (feed, &trouble);
+            (status.feed, status.trouble) = (feed, trouble);
+            changed
+        });
+        if seen == Seen::Moved {
+            self.subscribe_anew();
+        }
+        if self.link.connected && self.echo.is_some() && self.ready() {
+            self.go_on().await;
+        }
+        for change in kept {
+            self.change(change).await;
+        }
+    }
+
+    /// Topics come on other subjects now: everything is subscribed to anew.
+    fn subscribe_anew(&mut self) {
+        tracing::info!("the stream captures other subjects, or publishes again elsewhere: subscribing anew");
+        let waiting = self.barriers.take(|waiter| !matches!(waiter, Waiter::Publish(..)));
+        self.inherited.extend(self.router.wanted(None));
+        self.router.interests = Interests::after(self.router.interests.newest());
+        self.feeds.clear();
+        self.pinned = false;
+        // Those are wanted, and so among the inherited ones; nobody has told them yet where they begin.
+        drop(waiting);
+        if let Some(jet) = &mut self.jet {
+            jet.moved();
+        }
+    }
+
+    /// What was interrupted is in force again: who can have missed something without getting it is told.
+    pub(super) fn resume(&mut self, interrupted: Vec<(Filter, Vec<Wanted>)>) {
+        let Some(jet) = &mut self.jet else { return self.router.announce(&interrupted) };
+        let (kept, lost): (Vec<_>, Vec<_>) =
+            interrupted.into_iter().partition(|(filter, _)| jet.keeps(&self.router, filter));
+        if !kept.is_empty() {
+            jet.check_now(&self.router);
+        }
+        self.router.announce(&lost);
+        // Where they go on is another position, or one that was never told.
+        for (filter, wanted) in lost {
+            for Wanted { shard, epoch } in wanted {
+                let change = InterestChange { filter: filter.clone(), shard, epoch, wanted: true };
+                if self.router.interests.stands(&filter, Wanted { shard, epoch }) && self.is_stored(&filter) {
+                    self.in_force(change);
+                }
+            }
+        }
+    }
+
+    /// Whether the stream has something of this.
+    fn is_stored(&self, filter: &Filter) -> bool {
+        let layout = self.jet.as_ref().and_then(Jet::layout);
+        layout.is_some_and(|layout| layout.place(filter) != Place::Outside)
     }
 
     fn changed(&mut self, before: Link) {
@@ -71,15 +160,14 @@ impl Task {
     }
 
     async fn first_connection(&mut self) {
-        match timeout(CONFIRM, self.client.subscribe(self.inbox.clone())).await {
+        self.subscribed += 1;
+        match timeout(CONFIRM, self.client.subscribe(format!("{}.>", self.inbox))).await {
             Ok(Ok(echo)) => self.echo = Some(echo),
             // Tried again at the next look.
             failed => return tracing::warn!(?failed, "cannot subscribe to the gateway's own inbox on NATS"),
         }
-        for filter in std::mem::take(&mut self.pins) {
-            if let Some(feed) = self.router.interests.pin(&filter) {
-                self.start(feed, &filter).await;
-            }
+        if let Some(jet) = &mut self.jet {
+            jet.ask();
         }
     }
 
@@ -142,12 +230,16 @@ impl Task {
         if text.contains("Violation for Publish") {
             let router = &self.router;
             let meant = |waiter: &Waiter| matches!(waiter, Waiter::Publish(topic, _) if router.subject(topic.as_str()) == subject);
+            let why =
+                format!("NATS does not let the gateway publish to {subject:?}: give its user that right");
+            let why = PublishError::Refused(why);
             for waiter in self.barriers.take(meant) {
-                if let Waiter::Publish(topic, reply) = waiter {
-                    let why =
-                        format!("NATS does not let the gateway publish to {topic}: give its user that right");
-                    let _ = reply.send(Err(PublishError::Refused(why)));
+                if let Waiter::Publish(_, reply) = waiter {
+                    let _ = reply.send(Err(why.clone()));
                 }
+            }
+            if let Some(jet) = &mut self.jet {
+                jet.acks.refuse(|topic| router.subject(topic.as_str()) == subject, &why);
             }
         } else if text.contains("Violation for Subscription") {
             let router = &self.router;
@@ -172,13 +264,12 @@ impl Task {
     pub(super) fn announce_losses(&mut self) {
         let many = std::mem::take(&mut self.losses) >= MANY_LOSSES;
         let lossy = std::mem::take(&mut self.lossy);
-        // Feeds and the client's subscriptions are numbered alike, as each feed is subscribed to once.
-        let feed = |sid: &u64| Some(sid.saturating_sub(BARRIER_SID));
         let losers = if many {
             self.router.wanted(None)
         } else {
-            lossy.iter().flat_map(|sid| self.router.wanted(feed(sid))).collect()
+            let feeds = lossy.iter().filter_map(|number| self.feeds.numbered(*number));
+            feeds.flat_map(|feed| self.router.wanted(Some(feed))).collect()
         };
-        self.router.announce(&losers);
+        self.resume(losers);
     }
 }

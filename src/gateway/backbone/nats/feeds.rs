@@ -14,17 +14,24 @@ use std::{
 use async_nats::{Message, Subscriber};
 use futures_util::{Stream, task::AtomicWaker};
 
+use super::jetstream::Channel;
 use crate::gateway::backbone::interests::FeedId;
 
-/// Subscriptions by the feed they serve. Bounded by the feeds; each holds at most 65 536 messages.
+/// What a subscription serves.
+pub(super) type Way = (FeedId, Channel);
+
+/// Subscriptions by what they serve. Bounded by the feeds; each holds at most 65 536 messages.
 #[derive(Debug, Default)]
 pub(super) struct Feeds {
-    open: HashMap<FeedId, Feed>,
+    open: HashMap<Way, Feed>,
+    /// As the client numbers its subscriptions.
+    by_number: HashMap<u64, FeedId>,
     ready: Arc<Ready>,
 }
 
 #[derive(Debug)]
 struct Feed {
+    number: u64,
     subscriber: Subscriber,
     bell: Arc<Bell>,
     /// Rings the bell; made once, as it is needed for every poll.
@@ -34,13 +41,13 @@ struct Feed {
 /// The feeds that have something, each at most once.
 #[derive(Debug, Default)]
 struct Ready {
-    rung: Mutex<Vec<FeedId>>,
+    rung: Mutex<Vec<Way>>,
     task: AtomicWaker,
 }
 
 #[derive(Debug)]
 struct Bell {
-    feed: FeedId,
+    way: Way,
     rung: AtomicBool,
     ready: Arc<Ready>,
 }
@@ -52,29 +59,40 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.rung.swap(true, Ordering::AcqRel) {
-            self.ready.rung.lock().unwrap_or_else(PoisonError::into_inner).push(self.feed);
+            self.ready.rung.lock().unwrap_or_else(PoisonError::into_inner).push(self.way);
             self.ready.task.wake();
         }
     }
 }
 
 impl Feeds {
-    /// Takes messages of this subscription from now on.
-    pub(super) fn insert(&mut self, feed: FeedId, subscriber: Subscriber) {
-        let bell = Arc::new(Bell { feed, rung: AtomicBool::new(false), ready: self.ready.clone() });
+    /// Takes messages of this subscription, which has this number at the client, from now on.
+    pub(super) fn insert(&mut self, way: Way, number: u64, subscriber: Subscriber) {
+        let bell = Arc::new(Bell { way, rung: AtomicBool::new(false), ready: self.ready.clone() });
         bell.wake_by_ref();
         let waker = Waker::from(bell.clone());
-        self.open.insert(feed, Feed { subscriber, bell, waker });
+        self.by_number.insert(number, way.0);
+        self.open.insert(way, Feed { number, subscriber, bell, waker });
     }
 
-    /// Ends a subscription; what it still holds is dropped.
+    /// Ends the subscriptions of a feed; what they still hold is dropped.
     pub(super) fn remove(&mut self, feed: FeedId) {
-        self.open.remove(&feed);
+        for channel in [Channel::Sent, Channel::Stored] {
+            if let Some(feed) = self.open.remove(&(feed, channel)) {
+                self.by_number.remove(&feed.number);
+            }
+        }
+    }
+
+    /// The feed that a subscription with this number serves.
+    pub(super) fn numbered(&self, number: u64) -> Option<FeedId> {
+        self.by_number.get(&number).copied()
     }
 
     /// Ends all subscriptions.
     pub(super) fn clear(&mut self) {
         self.open.clear();
+        self.by_number.clear();
     }
 
     /// Waits until some feed has something.
@@ -88,7 +106,7 @@ impl Feeds {
     }
 
     /// Gives what there is to `each`, at most `budget` messages; `true` if there is more.
-    pub(super) fn take(&mut self, mut budget: usize, mut each: impl FnMut(FeedId, Message)) -> bool {
+    pub(super) fn take(&mut self, mut budget: usize, mut each: impl FnMut(Way, Message)) -> bool {
         let rung = std::mem::take(&mut *self.ready.rung.lock().unwrap_or_else(PoisonError::into_inner));
         let mut rung = rung.into_iter();
         for id in rung.by_ref() {

@@ -1,21 +1,39 @@
 //! What clients publish, on its way to NATS.
 
-use async_nats::{HeaderMap, HeaderValue, PublishErrorKind};
+use std::time::Instant;
+
+use async_nats::{HeaderMap, HeaderName, HeaderValue, PublishErrorKind};
 use tokio::time::timeout;
 
 use super::{
     barrier::CONFIRM,
+    jetstream::Place,
     router::MESSAGE_ID,
-    subscribe::NOT_CONNECTED,
+    subscribe::{NOT_CONNECTED, RESERVED},
     task::{Task, Waiter},
 };
-use crate::gateway::backbone::{PublishError, PublishRequest};
+use crate::{
+    api::{Filter, Topic},
+    gateway::backbone::{PublishError, PublishRequest},
+};
+
+/// By which the stream knows a message that is published again.
+const UNIQUE_ID: HeaderName = HeaderName::from_static("Nats-Msg-Id");
 
 impl Task {
     /// Publishes; it is confirmed with the next barrier.
     pub(super) async fn publish(&mut self, request: PublishRequest) {
+        let request = match self.place_of(&request.topic) {
+            Ok(Place::Inside) => return self.store(request).await,
+            Ok(_) => request,
+            Err(error) => {
+                let _ = request.reply.send(Err(error));
+                return;
+            }
+        };
         let PublishRequest { topic, message_id, body, reply, .. } = request;
-        match self.send(topic.as_str(), &message_id, body).await {
+        let headers = headers(&message_id, None);
+        match self.send(topic.as_str(), headers, None, body).await {
             Ok(()) => self.barriers.join(Waiter::Publish(topic, reply)),
             Err(error) => {
                 // Nobody waits any more: there is nobody to tell.
@@ -24,19 +42,57 @@ impl Task {
         }
     }
 
-    async fn send(&self, topic: &str, message_id: &str, body: bytes::Bytes) -> Result<(), PublishError> {
-        if !self.link.connected {
-            return Err(PublishError::Unavailable(NOT_CONNECTED));
+    /// Publishes to the stream; it confirms by itself.
+    async fn store(&mut self, request: PublishRequest) {
+        let PublishRequest { topic, message_id, unique_id, body, reply } = request;
+        let Some(jet) = &mut self.jet else { return };
+        let id = jet.acks.wait(topic.clone(), reply, Instant::now());
+        let headers = headers(&message_id, Some(&unique_id));
+        let answer = format!("{}.p.{id}", self.inbox);
+        if let Err(error) = self.send(topic.as_str(), headers, Some(answer), body).await
+            && let Some(jet) = &mut self.jet
+        {
+            jet.acks.fail(id, error);
         }
-        let id: HeaderValue = message_id.parse().map_err(|_| {
-            PublishError::Refused(
-                "the messageId must not hold line ends, NATS cannot pass it on: leave them out".into(),
-            )
-        })?;
-        let mut headers = HeaderMap::new();
-        headers.insert(MESSAGE_ID, id);
-        let bytes = body.len();
-        let sent = self.client.publish_with_headers(self.router.subject(topic), headers, body);
+    }
+
+    /// Whether the stream takes a topic in, or why nobody can say so.
+    fn place_of(&self, topic: &Topic) -> Result<Place, PublishError> {
+        let Some(jet) = &self.jet else { return Ok(Place::Outside) };
+        if !self.link.connected {
+            return Err(PublishError::Unavailable(NOT_CONNECTED.into()));
+        }
+        if let Some(why) = jet.absent() {
+            return Err(PublishError::Unavailable(why.to_owned().into()));
+        }
+        let Some(layout) = jet.layout() else {
+            return Err(PublishError::Unavailable("the stream was not seen yet".into()));
+        };
+        match layout.place(&Filter::Topic(topic.clone())) {
+            Place::Reserved => Err(PublishError::Refused(RESERVED.into())),
+            place => Ok(place),
+        }
+    }
+
+    async fn send(
+        &self,
+        topic: &str,
+        headers: Result<HeaderMap, PublishError>,
+        answer: Option<String>,
+        body: bytes::Bytes,
+    ) -> Result<(), PublishError> {
+        if !self.link.connected {
+            return Err(PublishError::Unavailable(NOT_CONNECTED.into()));
+        }
+        let (bytes, headers, subject) = (body.len(), headers?, self.router.subject(topic));
+        let sent = async {
+            match answer {
+                Some(answer) => {
+                    self.client.publish_with_reply_and_headers(subject, answer, headers, body).await
+                }
+                None => self.client.publish_with_headers(subject, headers, body).await,
+            }
+        };
         match timeout(CONFIRM, sent).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
@@ -49,7 +105,22 @@ impl Task {
             Ok(Err(error)) if error.kind() == PublishErrorKind::InvalidSubject => Err(PublishError::Refused(
                 format!("NATS does not take {topic:?} as a subject: publish to another topic"),
             )),
-            Ok(Err(_)) | Err(_) => Err(PublishError::Unavailable("the NATS client does not take it")),
+            Ok(Err(_)) | Err(_) => Err(PublishError::Unavailable("the NATS client does not take it".into())),
         }
     }
+}
+
+/// The publisher's id of the message, and what the stream is to know it by.
+fn headers(message_id: &str, unique_id: Option<&str>) -> Result<HeaderMap, PublishError> {
+    let mut headers = HeaderMap::new();
+    for (name, text) in [(MESSAGE_ID, Some(message_id)), (UNIQUE_ID, unique_id)] {
+        let Some(text) = text else { continue };
+        let value: HeaderValue = text.parse().map_err(|_| {
+            PublishError::Refused(
+                "the messageId must not hold line ends, NATS cannot pass it on: leave them out".into(),
+            )
+        })?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
 }

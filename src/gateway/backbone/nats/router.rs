@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use async_nats::{HeaderName, Message};
+use bytes::Bytes;
 
 use crate::{
-    api::{Filter, NatsBackbone, Topic},
+    api::{Filter, NatsBackbone, Seq, Topic},
     gateway::{
         backbone::{
             Counts,
             deliveries::Deliveries,
             interests::{FeedId, Interests, Source, Wanted},
         },
-        protocol::{body, event},
+        protocol::{GapReason, body, event},
         shard::Arrival,
     },
 };
@@ -72,6 +73,62 @@ impl Router {
         }
     }
 
+    /// The topic or pattern on NATS, without the prefix; `None` where it has another.
+    pub(super) fn topic_of<'a>(&self, subject: &'a str) -> Option<&'a str> {
+        subject.strip_prefix(self.prefix.as_str())
+    }
+
+    /// With its dot, or empty.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Looks up who gets messages of this topic that come on this feed; without a feed: whoever wants the topic.
+    /// `false` if nobody does.
+    pub(super) fn aim(&mut self, source: Option<Source>, topic: &str) -> bool {
+        match source {
+            Some(source) => self.interests.route(source, topic, &mut self.keys),
+            None => self.interests.reach(topic, &mut self.keys),
+        }
+        !self.keys.is_empty()
+    }
+
+    /// Sends a message of the stream to those who were aimed at; answers its frame.
+    pub(super) fn stored(
+        &mut self,
+        topic: &Topic,
+        seq: Seq,
+        prev: Seq,
+        id: Option<&str>,
+        body: &[u8],
+    ) -> Bytes {
+        let (frame, json) = stored_frame(topic.as_str(), seq, prev, id, body);
+        Counts::add(&self.counts.not_json, u64::from(!json));
+        self.push(topic, &frame, Some(seq), true);
+        frame
+    }
+
+    /// Tells whoever wants the topic that these messages are gone for good; absent: nobody knows which. It goes on
+    /// after `position`.
+    pub(super) fn gone(&mut self, topic: &Topic, numbers: Option<(Seq, Seq)>, position: Seq) {
+        if self.aim(None, topic.as_str()) {
+            let (from, to) = numbers.unzip();
+            let mut frame = Vec::new();
+            event::gap(&mut frame, topic.as_str(), from, to, GapReason::Expired);
+            self.push(topic, &frame.into(), Some(position), false);
+            Counts::add(&self.counts.expired, 1);
+        }
+    }
+
+    fn push(&mut self, topic: &Topic, frame: &Bytes, seq: Option<Seq>, message: bool) {
+        for (filter, wanted) in self.keys.iter().map(|key| self.interests.key(*key)) {
+            for Wanted { shard, .. } in wanted {
+                let (key, topic) = (filter.shared().clone(), topic.shared().clone());
+                self.deliveries.push(*shard, Arrival { key, topic, frame: frame.clone(), seq, message });
+            }
+        }
+    }
+
     /// Who wants something from this feed now, or from any.
     pub(super) fn wanted(&self, feed: Option<FeedId>) -> Vec<(Filter, Vec<Wanted>)> {
         self.interests.wanted(feed).map(|(filter, wanted)| (filter.clone(), wanted.to_vec())).collect()
@@ -84,4 +141,11 @@ impl Router {
             self.deliveries.gap(filter, still, &self.counts);
         }
     }
+}
+
+/// The frame of a message of the stream, whose number is that of the stream; and whether the body is JSON.
+pub(super) fn stored_frame(topic: &str, seq: Seq, prev: Seq, id: Option<&str>, body: &[u8]) -> (Bytes, bool) {
+    let scan = body::scan(body);
+    let id = scan.message_id.as_deref().or(id);
+    (event::message(topic, Some(seq), Some(prev), id, body, &scan), scan.json)
 }

@@ -4,10 +4,11 @@ use tokio::time::timeout;
 
 use super::{
     barrier::CONFIRM,
+    jetstream::{Begin, Channel, Jet, Place},
     task::{Task, Waiter, wanted_by},
 };
 use crate::{
-    api::Filter,
+    api::{Filter, Seq},
     gateway::{
         backbone::{InterestChange, interests::FeedId},
         shard::ShardEvent,
@@ -15,6 +16,9 @@ use crate::{
 };
 
 pub(super) const NOT_CONNECTED: &str = "the gateway is not connected to NATS";
+/// Why nobody is to have what the stream publishes again.
+pub(super) const RESERVED: &str =
+    "the stream publishes what it has stored on such subjects, for gateways: use the topics themselves";
 
 impl Task {
     /// A shard begins or ceases to want something.
@@ -26,6 +30,7 @@ impl Task {
             self.release(&change);
             return self.refuse(&change, NOT_CONNECTED);
         }
+        let Some(change) = self.placed(change) else { return };
         let cover = self.router.interests.want(&change.filter, wanted_by(&change));
         if cover.start && !self.start(cover.feed, &change.filter).await {
             return self.refuse(&change, NOT_CONNECTED);
@@ -37,24 +42,61 @@ impl Task {
         }
     }
 
+    /// Where there is a stream, waits until it is known what the stream captures, and refuses what cannot be had.
+    fn placed(&mut self, change: InterestChange) -> Option<InterestChange> {
+        let Some(jet) = &mut self.jet else { return Some(change) };
+        if let Some(why) = jet.absent() {
+            let why = why.to_owned();
+            self.refuse(&change, &why);
+            return None;
+        }
+        match jet.layout().map(|layout| layout.place(&change.filter)) {
+            Some(Place::Reserved) => {
+                self.refuse(&change, RESERVED);
+                None
+            }
+            Some(_) => Some(change),
+            None => {
+                jet.keep(change);
+                None
+            }
+        }
+    }
+
     /// Subscribes; `false` if the client does not take it.
     pub(super) async fn start(&mut self, feed: FeedId, filter: &Filter) -> bool {
-        let subject = self.router.subject(filter.as_str());
-        match timeout(CONFIRM, self.client.subscribe(subject)).await {
-            Ok(Ok(subscriber)) => self.feeds.insert(feed, subscriber),
-            failed => {
-                tracing::warn!(%filter, ?failed, "the NATS client does not subscribe");
-                return false;
+        let subjects = match self.jet.as_ref().and_then(Jet::layout) {
+            Some(layout) => layout.subjects(filter),
+            None => vec![(Channel::Sent, self.router.subject(filter.as_str()))],
+        };
+        for (channel, subject) in subjects {
+            self.subscribed += 1;
+            match timeout(CONFIRM, self.client.subscribe(subject)).await {
+                Ok(Ok(subscriber)) => self.feeds.insert((feed, channel), self.subscribed, subscriber),
+                failed => {
+                    tracing::warn!(%filter, ?failed, "the NATS client does not subscribe");
+                    return false;
+                }
             }
         }
         true
     }
 
+    /// The feed of what a shard wants is in force: it is told so, once its position is known where it has one.
+    pub(super) fn in_force(&mut self, change: InterestChange) {
+        let stands = self.router.interests.stands(&change.filter, wanted_by(&change));
+        match self.jet.as_mut().filter(|_| stands).map(|jet| jet.begin(&change)) {
+            Some(Begin::Later) => {}
+            Some(Begin::At(seq, recoverable)) => self.tell(change, seq, recoverable),
+            None => self.tell(change, 0, false),
+        }
+    }
+
     /// Tells the shard that what it wants arrives from now on.
-    pub(super) fn in_force(&self, change: InterestChange) {
+    pub(super) fn tell(&self, change: InterestChange, seq: Seq, recoverable: bool) {
         if let Some(inbox) = self.router.deliveries.inbox(change.shard) {
             let InterestChange { filter, epoch, .. } = change;
-            inbox.push(ShardEvent::InForce { filter, epoch, seq: 0, recoverable: false });
+            inbox.push(ShardEvent::InForce { filter, epoch, seq, recoverable });
         }
     }
 
@@ -75,8 +117,12 @@ impl Task {
         for (_, wanted) in self.inherited.iter_mut().filter(|(filter, _)| *filter == change.filter) {
             wanted.retain(|one| one.shard != change.shard);
         }
-        for feed in self.router.interests.release(&change.filter, change.shard) {
-            self.feeds.remove(feed);
+        let ended = self.router.interests.release(&change.filter, change.shard);
+        for feed in &ended {
+            self.feeds.remove(*feed);
+        }
+        if let Some(jet) = &mut self.jet {
+            jet.released(&mut self.router, &change.filter, &ended);
         }
     }
 }

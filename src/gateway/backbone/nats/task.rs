@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_nats::{Client, Event, Message, Statistics, Subscriber};
-use futures_util::StreamExt;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{MissedTickBehavior, interval, timeout},
@@ -20,12 +20,14 @@ use super::{
     barrier::{Barriers, CONFIRM},
     connection::Link,
     feeds::Feeds,
+    jetstream::{Done, Jet},
     router::Router,
+    subscribe::NOT_CONNECTED,
 };
 use crate::{
-    api::{Filter, Topic},
+    api::{Filter, JetStream, Topic},
     gateway::backbone::{
-        Counts, InterestChange, PublishError, Published, Status,
+        Counts, HistoryRequest, InterestChange, PublishError, Published, Status,
         exchange::Post,
         interests::{FeedId, Interests, Wanted},
     },
@@ -65,6 +67,12 @@ pub(super) struct Task {
     pub(super) proven: FeedId,
     /// Feeds that are there for good.
     pub(super) pins: Vec<Filter>,
+    /// They are started.
+    pub(super) pinned: bool,
+    /// The stream, where there is to be one.
+    pub(super) jet: Option<Jet>,
+    /// Subscriptions made so far: the client numbers them from 1.
+    pub(super) subscribed: u64,
     /// What shards got from the backbone before this one, until it is subscribed to here.
     pub(super) inherited: Vec<(Filter, Vec<Wanted>)>,
     /// What the client tells.
@@ -87,10 +95,15 @@ impl Task {
         router: Router,
         pins: Vec<Filter>,
         events: mpsc::Receiver<Event>,
+        stream: Option<&JetStream>,
     ) -> Self {
+        let inbox = client.new_inbox();
         Self {
             statistics: client.statistics(),
-            inbox: client.new_inbox(),
+            jet: stream.map(|stream| Jet::new(stream, client.clone(), &inbox, router.prefix())),
+            inbox,
+            subscribed: 0,
+            pinned: false,
             client,
             router,
             pins,
@@ -117,7 +130,7 @@ impl Task {
         let next = loop {
             self.send_barrier().await;
             self.router.deliveries.flush().await;
-            let room = self.barriers.waiting() < IN_FLIGHT;
+            let room = self.barriers.waiting() + self.jet.as_ref().map_or(0, Jet::waiting) < IN_FLIGHT;
             tokio::select! {
                 () = cancel.cancelled() => break None,
                 Some(next) = asked.recv() => break Some(next),
@@ -132,11 +145,9 @@ impl Task {
                         self.publish(request).await;
                     }
                 }
-                Some(read) = reads.recv() => {
-                    // Nobody waits any more.
-                    let _ = read.reply.send(Err(HistoryError::None(NO_STREAM.into())));
-                }
-                Some(barrier) = next(self.echo.as_mut()) => self.returned(&barrier).await,
+                Some(read) = reads.recv(), if room => self.history(read),
+                Some(message) = next(self.echo.as_mut()) => self.answered(message).await,
+                done = done(self.jet.as_mut()) => self.done(done).await,
                 () = self.feeds.ready() => self.receive().await,
                 _ = tick.tick() => self.tick().await,
             }
@@ -181,6 +192,12 @@ impl Task {
                 unanswered.push(change);
             }
         }
+        if let Some(jet) = &mut self.jet {
+            for change in jet.stop() {
+                self.router.interests.release(&change.filter, change.shard);
+                unanswered.push(change);
+            }
+        }
         let mut wanted = self.router.wanted(None);
         wanted.append(&mut self.inherited);
         self.router.interests = Interests::default();
@@ -190,18 +207,20 @@ impl Task {
 
     /// Takes a batch of messages from the feeds and hands it to the shards.
     async fn receive(&mut self) {
-        let Self { feeds, router, .. } = self;
+        let Self { feeds, router, jet, .. } = self;
         let (mut messages, mut bytes) = (0, 0);
         let mut source = (0, None);
         let mut take = || {
-            feeds.take(MESSAGES, |feed, message| {
+            feeds.take(MESSAGES, |(feed, channel), message| {
                 messages += 1;
                 bytes += message.payload.len() as u64;
                 if source.0 != feed {
                     source = (feed, router.interests.source(feed));
                 }
-                if let Some(source) = source.1 {
-                    router.message(source, &message);
+                match (source.1, &mut *jet) {
+                    (Some(source), None) => router.message(source, &message),
+                    (Some(source), Some(jet)) => jet.message(router, (feed, channel), source, &message),
+                    (None, _) => {}
                 }
             })
         };
@@ -224,6 +243,69 @@ impl Task {
             );
         }
         self.announce_losses();
+        if let Some(jet) = self.jet.as_mut().filter(|_| self.link.connected) {
+            jet.tick();
+        }
+    }
+
+    fn history(&mut self, read: HistoryRequest) {
+        let error = match &mut self.jet {
+            Some(jet) if self.link.connected => return jet.history(read, &self.router.counts),
+            Some(_) => HistoryError::Unavailable(format!("{NOT_CONNECTED}; ask again in a moment")),
+            None => HistoryError::None(NO_STREAM.into()),
+        };
+        // Nobody waits any more.
+        let _ = read.reply.send(Err(error));
+    }
+
+    /// The stream has answered something.
+    async fn done(&mut self, done: Done) {
+        let Self { jet: Some(jet), router, .. } = self else { return };
+        match done {
+            Done::Info(highest, info) => {
+                let seen = jet.info(router, highest, info);
+                self.seen(seen).await;
+            }
+            Done::Opened(life, heads) => match jet.opened(router, life, heads) {
+                Ok((begun, heads)) => {
+                    for (change, position) in &begun {
+                        let recoverable = matches!(change.filter, Filter::Topic(_));
+                        self.tell(change.clone(), *position, recoverable);
+                    }
+                    if let Some(jet) = &mut self.jet {
+                        jet.open(&mut self.router, &begun, heads.through);
+                    }
+                }
+                Err((changes, error)) => {
+                    let reason = error.to_string();
+                    changes.iter().for_each(|change| self.refuse(change, &reason));
+                }
+            },
+            Done::Checked(life, urgent, heads) => jet.checked(router, life, urgent, heads),
+            Done::Part(topic, read, part) => jet.part(router, &topic, read, part),
+            Done::Found(topic, ask, found) => jet.found(&topic, ask, found, &router.counts),
+        }
+    }
+
+    /// Something has come to the gateway's own inbox: barriers, and answers to what it asked.
+    async fn answered(&mut self, message: Message) {
+        let mut next = Some(message);
+        for _ in 0..BATCH {
+            let Some(message) = next.take() else { break };
+            let kind = message.subject.strip_prefix(self.inbox.as_str()).and_then(|rest| rest.get(1..));
+            match (kind.and_then(|kind| kind.split_once('.')), &mut self.jet) {
+                (Some(("r", id)), Some(jet)) => {
+                    let id = id.to_owned();
+                    jet.requests.arrived(&id, message);
+                }
+                (Some(("p", id)), Some(jet)) => jet.acks.arrived(id, &message),
+                _ => self.returned(&message).await,
+            }
+            next = self.echo.as_mut().and_then(|echo| echo.next().now_or_never().flatten());
+        }
+        if let Some(message) = next {
+            Box::pin(self.answered(message)).await;
+        }
     }
 
     /// Sends the barrier that somebody waits for.
@@ -231,7 +313,8 @@ impl Task {
         if self.link.connected && self.barriers.due() {
             let id = self.barriers.send(self.router.interests.newest(), Instant::now());
             // If it is not sent it is not back in time, and then those who wait are told.
-            let _ = timeout(CONFIRM, self.client.publish(self.inbox.clone(), id.to_string().into())).await;
+            let _ = timeout(CONFIRM, self.client.publish(format!("{}.b", self.inbox), id.to_string().into()))
+                .await;
         }
     }
 
@@ -253,7 +336,7 @@ impl Task {
                     // Nobody waits any more: the message is published all the same.
                     let _ = reply.send(Ok(Published::default()));
                 }
-                Waiter::Announce(losers) => self.router.announce(&losers),
+                Waiter::Announce(losers) => self.resume(losers),
             }
         }
     }
@@ -264,7 +347,7 @@ impl Task {
             match waiter {
                 Waiter::Interest(change) => self.refuse(&change, reason),
                 Waiter::Publish(_, reply) => {
-                    let _ = reply.send(Err(PublishError::Unavailable(reason)));
+                    let _ = reply.send(Err(PublishError::Unavailable(reason.into())));
                 }
                 // Whether or not the subscriptions are in force, messages have been lost.
                 Waiter::Announce(losers) => self.router.announce(&losers),
@@ -277,14 +360,18 @@ impl Task {
         let work = async {
             self.look().await;
             self.send_barrier().await;
-            while self.link.connected && self.barriers.waiting() > 0 {
-                let Some(barrier) = next(self.echo.as_mut()).await else { break };
-                self.returned(&barrier).await;
+            let acks = |jet: &Option<Jet>| jet.as_ref().map_or(0, |jet| jet.acks.waiting());
+            while self.link.connected && self.barriers.waiting() + acks(&self.jet) > 0 {
+                let Some(message) = next(self.echo.as_mut()).await else { break };
+                self.answered(message).await;
                 self.send_barrier().await;
             }
         };
         let _ = timeout(END, work).await;
         self.fail_all(reason);
+        if let Some(jet) = &mut self.jet {
+            jet.acks.fail_all(reason);
+        }
         self.feeds.clear();
         if self.link.connected {
             let _ = timeout(END, self.client.drain()).await;
@@ -300,6 +387,13 @@ impl Task {
 /// Who asks in this change.
 pub(super) fn wanted_by(change: &InterestChange) -> Wanted {
     Wanted { shard: change.shard, epoch: change.epoch }
+}
+
+async fn done(jet: Option<&mut Jet>) -> Done {
+    match jet {
+        Some(jet) => jet.done().await,
+        None => pending().await,
+    }
 }
 
 async fn next(subscriber: Option<&mut Subscriber>) -> Option<Message> {

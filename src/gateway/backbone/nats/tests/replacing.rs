@@ -75,7 +75,7 @@ async fn what_shards_want_is_wanted_of_the_next_backbone_and_everybody_is_told_o
     // What is given up now is given up there.
     change(&rig.handle, "b.*", 0, 1, false).await;
     server.sees(&["x.a"]).await;
-    assert_eq!(*rig.handle.status.borrow(), Status { connected: true, reconnects: 0 });
+    assert_eq!(*rig.handle.status.borrow(), Status { connected: true, reconnects: 0, ..Status::default() });
     assert_eq!(count(&rig.counts.gaps), 2);
     rig.end().await;
     server.sees(&[]).await;

@@ -1,0 +1,162 @@
+//! What comes on the subscriptions, and what is read where something did not come.
+
+use async_nats::{HeaderMap, HeaderValue, Message};
+
+use super::{
+    Jet, TOPICS,
+    live::Live,
+    reader::ReadError,
+    sequencer::{Part, Read, Verdict},
+    wire::{self, Stored},
+};
+use crate::{
+    api::{Seq, Topic},
+    gateway::backbone::{
+        Counts,
+        interests::{FeedId, Source},
+        nats::router::{MESSAGE_ID, Router},
+    },
+};
+
+impl Jet {
+    /// A message that the stream has stored and published again.
+    pub(crate) fn stored(&mut self, router: &mut Router, feed: FeedId, source: Source, message: &Message) {
+        // Only the stream itself sends on these subjects, unless somebody else may, too.
+        let Some((headers, seq, prev)) = self.numbers(message) else {
+            return Counts::add(&router.counts.ignored_subjects, 1);
+        };
+        let Some(subject) = headers.get(wire::SUBJECT).map(HeaderValue::as_str) else { return };
+        let Some(topic) = router.topic_of(subject) else { return };
+        self.watch.highest = self.watch.highest.max(seq);
+        if !router.aim(Some(source), topic) {
+            return;
+        }
+        let base = self.bases.get(&feed).copied().unwrap_or(prev);
+        if !self.follows(router, topic, base) {
+            return;
+        }
+        let Some(live) = self.topics.get_mut(topic) else { return };
+        let id = headers.get(MESSAGE_ID).map(HeaderValue::as_str);
+        match live.order.judge(seq, prev) {
+            Verdict::Deliver { prev } => {
+                let before = live.tail.bytes();
+                live.send(router, seq, prev, id, &message.payload);
+                let grown = (before, live.tail.bytes());
+                self.kept(topic, grown);
+            }
+            // Sent twice, or of a stream that begins anew.
+            Verdict::Old => self.watch.suspect(),
+            Verdict::Early => {
+                let held = Stored {
+                    subject: subject.to_owned(),
+                    seq,
+                    id: id.map(str::to_owned),
+                    body: message.payload.clone(),
+                };
+                let read = live.order.hold(seq, prev, message.payload.len(), held);
+                let topic = live.topic.clone();
+                self.read(&topic, read);
+            }
+        }
+    }
+
+    /// A message that is in the stream now, or in a moment.
+    pub(crate) fn noticed(&mut self, router: &mut Router, feed: FeedId, source: Source, topic: &str) {
+        if !router.aim(Some(source), topic) {
+            return;
+        }
+        let base = self.bases.get(&feed).copied().unwrap_or(self.watch.highest);
+        if !self.follows(router, topic, base) {
+            return;
+        }
+        let Some(live) = self.topics.get_mut(topic) else { return };
+        let (read, topic) = (live.order.notice(), live.topic.clone());
+        self.read(&topic, read);
+    }
+
+    /// Missing messages have been read, or not.
+    pub(crate) fn part(
+        &mut self,
+        router: &mut Router,
+        topic: &Topic,
+        read: Read,
+        part: Result<Part<Stored>, ReadError>,
+    ) {
+        self.parts -= 1;
+        let mut steps = std::mem::take(&mut self.steps);
+        let mut next = None;
+        // Nobody wants the topic any more.
+        if let Some(live) = self.topics.get_mut(topic.as_str()) {
+            let before = live.tail.bytes();
+            match part {
+                Ok(part) => {
+                    let newest = part.messages.last().map_or(0, |(seq, _)| *seq);
+                    self.watch.highest = self.watch.highest.max(newest);
+                    Counts::add(&router.counts.repaired, part.messages.len() as u64);
+                    next = live.order.filled(read, part, &mut steps);
+                    live.follow(router, &mut steps);
+                }
+                Err(error) => {
+                    tracing::debug!(%topic, %error, "missing messages could not be read, tried again");
+                    live.order.failed(read);
+                    self.again.insert(topic.clone());
+                }
+            }
+            let grown = (before, live.tail.bytes());
+            self.kept(topic.as_str(), grown);
+        }
+        self.steps = steps;
+        self.read(topic, next);
+        self.pump();
+    }
+
+    /// Follows the topic, if it is new from `base` on; `false` if it is none.
+    pub(super) fn follows(&mut self, router: &Router, topic: &str, base: Seq) -> bool {
+        if self.topics.contains_key(topic) {
+            return true;
+        }
+        let Ok(parsed) = topic.parse::<Topic>() else {
+            Counts::add(&router.counts.ignored_subjects, 1);
+            return false;
+        };
+        if self.topics.len() >= TOPICS {
+            self.forget_patterns(router);
+        }
+        self.topics.insert(parsed.shared().clone(), Live::from(parsed, base));
+        true
+    }
+
+    /// Forgets the topics that nobody wants by name.
+    fn forget_patterns(&mut self, router: &Router) {
+        tracing::warn!(topics = TOPICS, "more topics come by patterns than the gateway follows: narrow them");
+        let named = |topic: &str| router.interests.names(topic);
+        let forgotten: Vec<_> = self.topics.keys().filter(|topic| !named(topic)).cloned().collect();
+        for topic in forgotten {
+            self.forget(&topic);
+        }
+        self.bases.values_mut().for_each(|base| *base = self.watch.highest);
+    }
+
+    /// Follows a topic no more.
+    pub(super) fn forget(&mut self, topic: &str) {
+        if let Some(live) = self.topics.remove(topic) {
+            self.kept(topic, (live.tail.bytes(), 0));
+        }
+    }
+
+    /// Tries again what could not be read.
+    pub(super) fn read_again(&mut self) {
+        for topic in std::mem::take(&mut self.again) {
+            let read = self.topics.get_mut(topic.as_str()).and_then(|live| live.order.wanting());
+            self.read(&topic, read);
+        }
+    }
+
+    fn numbers<'a>(&self, message: &'a Message) -> Option<(&'a HeaderMap, Seq, Seq)> {
+        let headers = message.headers.as_ref()?;
+        let ours = headers.get(wire::STREAM)?.as_str() == &*self.reader.stream;
+        let (seq, prev) =
+            wire::number(headers, wire::SEQUENCE).zip(wire::number(headers, wire::LAST_SEQUENCE))?;
+        ours.then_some((headers, seq, prev))
+    }
+}

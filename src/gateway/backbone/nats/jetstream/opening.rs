@@ -1,0 +1,173 @@
+//! From an interest whose feed is in force to a position: what is delivered from now on has larger numbers.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    Done, Jet, Place,
+    live::Live,
+    reader::{Heads, ReadError},
+};
+use crate::{
+    api::{Filter, Seq},
+    gateway::{
+        backbone::{InterestChange, interests::FeedId, nats::router::Router},
+        history::Tail,
+    },
+};
+
+/// Interests whose positions are asked for at one time.
+const BATCH: usize = super::reader::SUBJECTS;
+
+/// What an interest is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// It is in force, after this position.
+    At(Seq, bool),
+    /// It waits.
+    Later,
+}
+
+impl Jet {
+    /// The feed of this interest is in force.
+    pub(crate) fn begin(&mut self, change: &InterestChange) -> Begin {
+        let place = self.layout().map_or(Place::Outside, |layout| layout.place(&change.filter));
+        if matches!(place, Place::Outside | Place::Reserved) {
+            return Begin::At(0, false);
+        }
+        if let Filter::Topic(topic) = &change.filter {
+            let live =
+                self.topics.entry(topic.shared().clone()).or_insert_with(|| Live::opening(topic.clone()));
+            if !live.opening && live.order.is_exact() {
+                return Begin::At(live.order.position(), true);
+            }
+        }
+        self.opening.push(change.clone());
+        self.ask_positions();
+        Begin::Later
+    }
+
+    /// Keeps an interest until it is known what the stream captures.
+    pub(crate) fn keep(&mut self, change: InterestChange) {
+        self.unplaced.push(change);
+        self.ask();
+    }
+
+    /// What was kept, once the stream was seen, or is known not to be there.
+    pub(crate) fn take_kept(&mut self) -> Vec<InterestChange> {
+        std::mem::take(&mut self.unplaced)
+    }
+
+    /// Asks for the positions of those who wait for them: one question at a time, for as many as there are.
+    fn ask_positions(&mut self) {
+        if !self.asked_for.is_empty() || self.opening.is_empty() {
+            return;
+        }
+        let some = self.opening.len().min(BATCH);
+        self.asked_for.extend(self.opening.drain(..some));
+        let topics = self.asked_for.iter().filter(|change| matches!(change.filter, Filter::Topic(_)));
+        let mut subjects: Vec<_> = topics.map(|change| self.subject(change.filter.as_str())).collect();
+        subjects.sort_unstable();
+        subjects.dedup();
+        let (reader, life) = (self.reader.clone(), self.watch.life);
+        self.work.spawn(async move {
+            let heads = if subjects.is_empty() {
+                let last = reader.info().await.map(|info| info.state.last_seq);
+                last.map(|through| Heads { newest: Vec::new(), through })
+            } else {
+                reader.heads(&subjects, 0).await
+            };
+            Done::Opened(life, heads)
+        });
+    }
+
+    /// The positions are known: answers who begins where, or (an error) that these cannot begin.
+    pub(crate) fn opened(
+        &mut self,
+        router: &Router,
+        life: u32,
+        heads: Result<Heads, ReadError>,
+    ) -> Result<(Vec<(InterestChange, Seq)>, Heads), (Vec<InterestChange>, ReadError)> {
+        let changes = std::mem::take(&mut self.asked_for);
+        if life != self.watch.life {
+            self.opening.extend(changes);
+            self.ask_positions();
+            return Ok(Default::default());
+        }
+        let heads = match heads {
+            Ok(heads) => heads,
+            Err(error) => {
+                self.ask_positions();
+                return Err((changes, error));
+            }
+        };
+        let newest: HashMap<&str, Seq> =
+            heads.newest.iter().map(|(subject, head)| (subject.as_str(), *head)).collect();
+        let mut begun = Vec::with_capacity(changes.len());
+        for change in changes {
+            let mut position = 0;
+            if let Filter::Topic(topic) = &change.filter {
+                let head = newest.get(self.subject(topic.as_str()).as_str()).copied().unwrap_or(0);
+                match self.topics.get(topic.as_str()) {
+                    Some(live) if !live.opening => position = live.order.position(),
+                    _ => position = head,
+                }
+            } else if let Some(feed) = router.interests.cover(&change.filter) {
+                self.bases.entry(feed).or_insert(heads.through);
+            }
+            begun.push((change, position));
+        }
+        self.ask_positions();
+        Ok((begun, heads))
+    }
+
+    /// What has come meanwhile follows: to be called when everybody was told where it begins.
+    pub(crate) fn open(&mut self, router: &mut Router, begun: &[(InterestChange, Seq)], through: Seq) {
+        let mut steps = std::mem::take(&mut self.steps);
+        for (change, position) in begun {
+            let Some(live) = self.topics.get_mut(change.filter.as_str()).filter(|live| live.opening) else {
+                continue;
+            };
+            live.opening = false;
+            live.tail = Tail::at(*position);
+            let read = live.order.open(*position, through, &mut steps);
+            live.follow(router, &mut steps);
+            let (topic, grown) = (live.topic.clone(), (0, live.tail.bytes()));
+            self.kept(topic.as_str(), grown);
+            self.read(&topic, read);
+        }
+        self.steps = steps;
+    }
+
+    /// A shard wants something no more, and these feeds have ended.
+    pub(crate) fn released(&mut self, router: &mut Router, filter: &Filter, ended: &[FeedId]) {
+        for feed in ended {
+            self.bases.remove(feed);
+        }
+        match filter {
+            Filter::Topic(topic) if !router.aim(None, topic.as_str()) => self.forget(topic.as_str()),
+            Filter::Topic(_) => {}
+            Filter::Pattern(pattern) => {
+                let own = |topic: &&Arc<str>| pattern.matches_str(topic);
+                let matched: Vec<_> = self.topics.keys().filter(own).cloned().collect();
+                for topic in matched {
+                    if !router.aim(None, &topic) {
+                        self.forget(&topic);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether nothing of this can have been missed without being found again, given that the feed goes on.
+    pub(crate) fn keeps(&self, router: &Router, filter: &Filter) -> bool {
+        let inside = self.layout().is_some_and(|layout| layout.place(filter) == Place::Inside);
+        inside
+            && match filter {
+                Filter::Topic(topic) => self.topics.get(topic.as_str()).is_some_and(|live| !live.opening),
+                Filter::Pattern(_) => {
+                    let cover = router.interests.cover(filter);
+                    !self.watch.patterns_too_wide && cover.is_some_and(|feed| self.bases.contains_key(&feed))
+                }
+            }
+    }
+}

@@ -1,0 +1,194 @@
+//! A part of a topic's history, read from the stream.
+//!
+//! Whether something between a position and the first message found is gone cannot be seen from the messages: other
+//! topics have numbers of the same stream. So the read begins with the message that *has* the position: if it is
+//! there, nothing behind it has been evicted. If it is not there, only a stream that begins before it, and gives up
+//! old messages in no other way than from its beginning, still has everything.
+
+use super::{
+    reader::{BATCH, ReadError, Reader, Span},
+    wire::Stored,
+};
+use crate::{
+    api::{Seq, Topic},
+    gateway::{
+        backbone::nats::router,
+        history::{Kept, Lost, PAGE_BYTES, PAGE_MESSAGES, Page, Start},
+    },
+};
+
+/// How far before the position a read begins where others are likely to ask for a little more: in numbers of the
+/// stream.
+pub(super) const MARGIN: Seq = 256;
+/// Messages that a search for the newest ones may find too many.
+const SLACK: u64 = 512;
+/// Steps of that search.
+const PROBES: usize = 48;
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// What was asked for.
+    pub(super) page: Page,
+    /// The messages before it that were read as well.
+    pub(super) before: Vec<Kept>,
+}
+
+/// Where a read goes to.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) topic: Topic,
+    pub(super) subject: String,
+}
+
+impl Reader {
+    /// Reads a page.
+    pub(super) async fn page(
+        &self,
+        place: &Place,
+        start: Start,
+        until: Option<Seq>,
+    ) -> Result<Found, ReadError> {
+        match start {
+            Start::After(position) => self.after(place, position, until).await,
+            Start::Newest(count) => self.newest_ones(place, count.into(), until).await,
+        }
+    }
+
+    async fn after(&self, place: &Place, position: Seq, until: Option<Seq>) -> Result<Found, ReadError> {
+        let (subject, need) = (&place.subject, until.unwrap_or(0));
+        let from = position.saturating_sub(MARGIN).max(1);
+        let mut span = self.span(subject, from, BATCH, need).await?;
+        if span.pending > 0 && span.messages.last().is_none_or(|newest| newest.seq <= position) {
+            span = self.span(subject, position.max(1), BATCH, need).await?;
+        }
+        let cut = span.messages.partition_point(|message| message.seq <= position);
+        let anchored = cut > 0 && span.messages[cut - 1].seq == position;
+        let mut lost = None;
+        if !anchored {
+            let evidence = self.nothing_gone(position).await?;
+            if position > evidence.last {
+                return self.another_life(place).await;
+            }
+            let next = span.messages.get(cut).map_or(evidence.first, |first| first.seq);
+            let last = until.unwrap_or(Seq::MAX).min(next.saturating_sub(1));
+            let gone = !evidence.whole && last > position;
+            lost = gone.then_some(Lost { between: Some((position + 1, last)) });
+        }
+        let gone = lost.and_then(|lost| lost.between).map_or(0, |(_, last)| last);
+        Ok(found(&place.topic, position, gone, lost, span, until))
+    }
+
+    /// The position is none that this stream has ever given.
+    async fn another_life(&self, place: &Place) -> Result<Found, ReadError> {
+        let heads = self.heads(std::slice::from_ref(&place.subject), 0).await?;
+        let after = heads.newest.first().map_or(0, |(_, head)| *head);
+        let page = Page { after, lost: Some(Lost::default()), ..Page::default() };
+        Ok(Found { page, before: Vec::new() })
+    }
+
+    async fn newest_ones(&self, place: &Place, count: u64, until: Option<Seq>) -> Result<Found, ReadError> {
+        let state = self.info().await?.state;
+        let last = until.unwrap_or(state.last_seq).min(state.last_seq);
+        let from = if self.direct {
+            self.where_newest_begin(&place.subject, count, state.first_seq.max(1), last).await?
+        } else {
+            // Numbers of other topics are in between: these may be fewer.
+            last.saturating_sub(count).max(1)
+        };
+        let behind = if self.direct { self.count(&place.subject, last + 1).await? } else { 0 };
+        let span = self.span(&place.subject, from, BATCH, 0).await?;
+        // Those behind `last` came while the search was on.
+        let there = (span.messages.len() as u64 + span.pending).saturating_sub(behind);
+        let skip =
+            usize::try_from(there.saturating_sub(count)).unwrap_or(usize::MAX).min(span.messages.len());
+        let position =
+            skip.checked_sub(1).and_then(|at| span.messages.get(at)).map_or(0, |before| before.seq);
+        Ok(found(&place.topic, position, 0, None, span, Some(last)))
+    }
+
+    /// A number from which on there are more than `count` messages up to `last`, but not many more; `first` if there
+    /// are not.
+    async fn where_newest_begin(
+        &self,
+        subject: &str,
+        count: u64,
+        first: Seq,
+        last: Seq,
+    ) -> Result<Seq, ReadError> {
+        let behind = self.count(subject, last + 1).await?;
+        let (mut low, mut high) = (first, last + 1);
+        let mut next = last.saturating_sub(count).max(first);
+        for probe in 0..PROBES {
+            let there = self.count(subject, next).await?.saturating_sub(behind);
+            if there > count {
+                low = next;
+                if there <= count + SLACK {
+                    break;
+                }
+            } else if next == first {
+                break;
+            } else {
+                high = next;
+            }
+            if high - low <= 1 {
+                break;
+            }
+            // First ever further back, until there are enough; then between the two.
+            let back = (last - next.min(last)).saturating_mul(4).max(SLACK);
+            next = if low == first && there <= count && probe < 8 {
+                last.saturating_sub(back).max(first)
+            } else {
+                low + (high - low) / 2
+            };
+        }
+        Ok(low)
+    }
+
+    /// How many messages there are from this number on.
+    async fn count(&self, subject: &str, from: Seq) -> Result<u64, ReadError> {
+        let span = self.span(subject, from, 1, 0).await?;
+        Ok(span.messages.len() as u64 + span.pending)
+    }
+}
+
+/// Turns messages into frames: those behind `position` into a page, those before it as well.
+fn found(
+    topic: &Topic,
+    position: Seq,
+    gone: Seq,
+    lost: Option<Lost>,
+    span: Span,
+    until: Option<Seq>,
+) -> Found {
+    let mut found = Found { page: Page { after: position, lost, ..Page::default() }, before: Vec::new() };
+    let (mut prev, mut bytes) = (0, 0);
+    for message in &span.messages {
+        if message.seq > position {
+            if until.is_some_and(|until| message.seq > until) {
+                return found;
+            }
+            let kept = kept(topic, prev.max(gone), message);
+            bytes += kept.frame.len();
+            let messages = &mut found.page.messages;
+            if messages.len() == PAGE_MESSAGES || (bytes > PAGE_BYTES && !messages.is_empty()) {
+                found.page.more = true;
+                return found;
+            }
+            messages.push(kept);
+        } else if prev > 0 {
+            // Of the first one nobody knows which one was before it.
+            found.before.push(kept(topic, prev, message));
+        }
+        prev = message.seq;
+    }
+    found.page.more = span.pending > 0 && until.is_none_or(|until| prev < until);
+    found
+}
+
+/// A message as its frame.
+pub(super) fn kept(topic: &Topic, prev: Seq, message: &Stored) -> Kept {
+    let Stored { seq, id, body, .. } = message;
+    let frame = router::stored_frame(topic.as_str(), *seq, prev, id.as_deref(), body).0;
+    Kept { seq: *seq, prev, frame }
+}

@@ -1,0 +1,251 @@
+//! Reads from the stream: what it is, each topic's newest message, what follows a number.
+//!
+//! Direct Get may be answered by a copy of the stream that lags behind. So what it has is taken for true, and what it
+//! does not have only if the leader (which `STREAM.MSG.GET` and `STREAM.INFO` ask) does not have it either.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{
+    requests::{Requests, Unanswered},
+    sequencer::{Part, Read},
+    wire::{Direct, Got, Info, Stored},
+};
+use crate::api::Seq;
+
+/// Subjects asked for at one time; the server answers about 1 024 at most.
+pub(super) const SUBJECTS: usize = 512;
+/// Messages read at one time, and bytes of their bodies (one message more may come).
+pub(super) const BATCH: usize = 1_024;
+const BATCH_BYTES: usize = 512 * 1024;
+/// Messages read one by one, where the stream does not allow Direct Get.
+const ONE_BY_ONE: usize = 256;
+
+/// Why something could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// No answer.
+    #[error("the stream could not be read: {0}; ask again in a moment")]
+    Unanswered(#[from] UnansweredText),
+    /// The server says no.
+    #[error("the stream could not be read: the server says {0:?}; ask again in a moment")]
+    Refused(String),
+}
+
+/// [`Unanswered`], for the ones outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct UnansweredText(Unanswered);
+
+impl ReadError {
+    /// There is no stream, or JetStream is not there at all.
+    pub(super) fn nobody(&self) -> bool {
+        matches!(self, Self::Unanswered(UnansweredText(Unanswered::Nobody)))
+    }
+}
+
+impl From<Unanswered> for ReadError {
+    fn from(error: Unanswered) -> Self {
+        Self::Unanswered(UnansweredText(error))
+    }
+}
+
+/// Reads one stream. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader {
+    pub(super) requests: Requests,
+    pub(super) stream: Arc<str>,
+    /// The stream allows Direct Get.
+    pub(super) direct: bool,
+    /// Old messages of a topic go when new ones come, whatever else the stream holds.
+    pub(super) per_subject: bool,
+    /// There is one copy of the stream: the leader answers always.
+    pub(super) alone: bool,
+}
+
+/// The newest messages of several topics.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Heads {
+    /// Subject and number; subjects without any are left out.
+    pub(crate) newest: Vec<(String, Seq)>,
+    /// Last number of the stream when it was asked.
+    pub(crate) through: Seq,
+}
+
+/// Messages of one subject, in order.
+#[derive(Debug, Default)]
+pub(super) struct Span {
+    pub(super) messages: Vec<Stored>,
+    /// How many follow, as far as the one who answered knows; at least 1 if that is unknown.
+    pub(super) pending: u64,
+}
+
+impl Reader {
+    /// What the stream is, or that there is none (`error`).
+    pub(super) async fn info(&self) -> Result<Info, ReadError> {
+        let subject = format!("$JS.API.STREAM.INFO.{}", self.stream);
+        let answer = self.requests.ask(subject, &json!({})).await?.next().await?;
+        serde_json::from_slice(&answer.payload).map_err(|error| ReadError::Refused(error.to_string()))
+    }
+
+    /// The newest messages of these subjects (wildcards are allowed), as far as their numbers are at least `from`.
+    pub(super) async fn heads(&self, subjects: &[String], from: Seq) -> Result<Heads, ReadError> {
+        let mut heads = Heads { newest: Vec::new(), through: Seq::MAX };
+        for subjects in subjects.chunks(SUBJECTS) {
+            let through = if self.direct {
+                self.newest(subjects, from, &mut heads.newest).await?
+            } else {
+                self.newest_one_by_one(subjects, &mut heads.newest).await?
+            };
+            heads.through = heads.through.min(through);
+        }
+        Ok(heads)
+    }
+
+    async fn newest(
+        &self,
+        subjects: &[String],
+        from: Seq,
+        newest: &mut Vec<(String, Seq)>,
+    ) -> Result<Seq, ReadError> {
+        let (mut from, mut through) = (from, None);
+        loop {
+            let question = json!({"multi_last": subjects, "seq": from, "batch": 2 * BATCH});
+            let mut answers = self.requests.ask(self.direct_get(), &question).await?;
+            let (pending, up_to) = loop {
+                match Direct::read(answers.next().await?) {
+                    Direct::Message(message) => {
+                        // They come by their numbers.
+                        from = message.seq + 1;
+                        newest.push((message.subject, message.seq));
+                    }
+                    Direct::End { pending, through } => break (pending, through),
+                    Direct::Refused(why) => return Err(ReadError::Refused(why)),
+                }
+            };
+            through = match through.or(up_to) {
+                Some(through) => Some(through),
+                // None of these subjects has a message.
+                None => Some(self.info().await?.state.last_seq),
+            };
+            if pending == 0 {
+                return Ok(through.unwrap_or(0));
+            }
+        }
+    }
+
+    async fn newest_one_by_one(
+        &self,
+        subjects: &[String],
+        newest: &mut Vec<(String, Seq)>,
+    ) -> Result<Seq, ReadError> {
+        let through = self.info().await?.state.last_seq;
+        for subject in subjects {
+            let found = self.get(&json!({"last_by_subj": subject})).await?;
+            newest.extend(found.map(|message| (message.subject, message.seq)));
+        }
+        Ok(through)
+    }
+
+    /// What the sequencer asks for.
+    pub(super) async fn part(&self, subject: &str, read: Read) -> Result<Part<Stored>, ReadError> {
+        let mut span = self.span(subject, read.after.max(1), BATCH, read.need).await?;
+        let anchored = span.messages.first().is_some_and(|first| first.seq == read.after);
+        let whole = anchored || self.nothing_gone(read.after).await?.whole;
+        let newest = span.messages.last().map_or(read.after, |newest| newest.seq);
+        let through = if span.pending == 0 { Seq::MAX } else { newest };
+        span.messages.retain(|message| message.seq > read.after);
+        let messages = span.messages.into_iter().map(|message| (message.seq, message)).collect();
+        Ok(Part { messages, whole, through })
+    }
+
+    /// Whether nothing behind this position can be gone, as far as the whole stream tells.
+    pub(super) async fn nothing_gone(&self, position: Seq) -> Result<Evidence, ReadError> {
+        let state = self.info().await?.state;
+        let whole = state.first_seq <= position + 1 && !self.per_subject;
+        Ok(Evidence { whole, first: state.first_seq, last: state.last_seq })
+    }
+
+    /// At most `count` messages from this number on. There are none behind them (`pending` is 0) only if that is
+    /// certain, or if they reach `need`.
+    pub(super) async fn span(
+        &self,
+        subject: &str,
+        from: Seq,
+        count: usize,
+        need: Seq,
+    ) -> Result<Span, ReadError> {
+        if !self.direct {
+            return self.one_by_one(subject, from, count).await;
+        }
+        let question =
+            json!({"seq": from, "next_by_subj": subject, "batch": count, "max_bytes": BATCH_BYTES});
+        let mut answers = self.requests.ask(self.direct_get(), &question).await?;
+        let mut span = Span::default();
+        span.pending = loop {
+            match Direct::read(answers.next().await?) {
+                Direct::Message(message) => span.messages.push(message),
+                Direct::End { pending, .. } => break pending,
+                Direct::Refused(why) => return Err(ReadError::Refused(why)),
+            }
+        };
+        let newest = span.messages.last().map(|newest| newest.seq);
+        if span.pending == 0 && !self.alone && newest.is_none_or(|newest| newest < need) {
+            let next = newest.map_or(from, |newest| newest + 1);
+            if let Some(message) = self.next_at_the_leader(subject, next).await? {
+                span.messages.push(message);
+                span.pending = 1;
+            }
+        }
+        Ok(span)
+    }
+
+    async fn one_by_one(&self, subject: &str, from: Seq, count: usize) -> Result<Span, ReadError> {
+        let mut span = Span { messages: Vec::new(), pending: 1 };
+        let mut next = from;
+        while span.messages.len() < count.min(ONE_BY_ONE) {
+            let Some(message) = self.next_at_the_leader(subject, next).await? else {
+                span.pending = 0;
+                break;
+            };
+            next = message.seq + 1;
+            span.messages.push(message);
+        }
+        Ok(span)
+    }
+
+    async fn next_at_the_leader(&self, subject: &str, from: Seq) -> Result<Option<Stored>, ReadError> {
+        self.get(&json!({"seq": from, "next_by_subj": subject})).await
+    }
+
+    async fn get(&self, question: &serde_json::Value) -> Result<Option<Stored>, ReadError> {
+        let subject = format!("$JS.API.STREAM.MSG.GET.{}", self.stream);
+        let answer = self.requests.ask(subject, question).await?.next().await?;
+        let got: Got =
+            serde_json::from_slice(&answer.payload).map_err(|error| ReadError::Refused(error.to_string()))?;
+        match &got.error {
+            Some(error) if error.err_code == NO_MESSAGE => Ok(None),
+            Some(error) => Err(ReadError::Refused(error.description.clone())),
+            None => Ok(got.message()),
+        }
+    }
+
+    fn direct_get(&self) -> String {
+        format!("$JS.API.DIRECT.GET.{}", self.stream)
+    }
+}
+
+/// `JSNoMessageFoundErr`.
+const NO_MESSAGE: u16 = 10037;
+
+/// What the whole stream tells of a position.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Evidence {
+    /// Nothing behind the position is gone.
+    pub(super) whole: bool,
+    /// First number that the stream holds.
+    pub(super) first: Seq,
+    /// Last number it has given.
+    pub(super) last: Seq,
+}

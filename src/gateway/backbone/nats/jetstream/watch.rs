@@ -1,0 +1,287 @@
+//! Watching the stream: is it there, is it the same, and has anything been stored that did not come?
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    Done, Jet, Known, Layout, Place,
+    reader::{Heads, ReadError},
+    wire::Info,
+};
+use crate::{
+    api::{Filter, Seq},
+    gateway::{backbone::nats::router::Router, history::Tail},
+};
+
+/// How often the stream is asked what it is, and what is newest in it.
+const PERIOD: Duration = Duration::from_secs(5);
+/// `JSStreamNotFoundErr`.
+const NO_STREAM: u16 = 10059;
+
+/// What is being watched.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// Highest number that was ever seen on this stream.
+    pub(super) highest: Seq,
+    /// Up to this number the newest messages of everything that is followed are known.
+    checked: Seq,
+    /// The stream is being asked what it is.
+    asking: bool,
+    /// When it was asked last.
+    asked: Option<Instant>,
+    /// It is to be asked soon, whatever the time.
+    soon: bool,
+    /// Heads are being read.
+    checking: bool,
+    /// Heads are to be read, and what is missing is not on its way: the connection was another one in between.
+    urgent: bool,
+    /// Some pattern matches more topics than the server tells of at one time.
+    pub(super) patterns_too_wide: bool,
+    /// Counts the streams: an answer of an earlier one is of no use.
+    pub(super) life: u32,
+}
+
+impl Watch {
+    /// Something came that does not fit: perhaps the stream is another.
+    pub(super) fn suspect(&mut self) {
+        self.soon = true;
+    }
+}
+
+/// What has become of the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// The same, or nothing new is known.
+    Same,
+    /// What was waiting for it can go on.
+    First,
+    /// It captures other subjects, or publishes again elsewhere.
+    Moved,
+}
+
+impl Jet {
+    /// Does what is due, about once a second.
+    pub(crate) fn tick(&mut self) {
+        self.acks.expire(std::time::Instant::now());
+        self.read_again();
+        self.expect();
+        let due = self.watch.asked.is_none_or(|asked| asked.elapsed() >= PERIOD);
+        // While the stream is not there, somebody may be waiting for it.
+        if due || self.watch.soon || self.absent.is_some() || self.known.is_none() {
+            self.ask();
+        }
+    }
+
+    /// Asks what the stream is.
+    pub(crate) fn ask(&mut self) {
+        if !std::mem::replace(&mut self.watch.asking, true) {
+            self.watch.soon = false;
+            self.watch.asked = Some(Instant::now());
+            let (reader, highest) = (self.reader.clone(), self.watch.highest);
+            self.work.spawn(async move { Done::Info(highest, reader.info().await) });
+        }
+    }
+
+    /// The connection is another: what was under way on it failed, and messages may have been missed.
+    pub(crate) fn reconnected(&mut self, reason: &'static str) {
+        self.requests.fail_all();
+        self.acks.fail_all(reason);
+        self.watch.soon = true;
+    }
+
+    /// Compares with the stream: whatever is missing is not on its way any more.
+    pub(crate) fn check_now(&mut self, router: &Router) {
+        self.watch.urgent = true;
+        self.ask();
+        self.check(router);
+    }
+
+    /// The stream was seen, or not.
+    pub(crate) fn info(&mut self, router: &mut Router, highest: Seq, info: Result<Info, ReadError>) -> Seen {
+        self.watch.asking = false;
+        let info = match info {
+            Ok(info) => info,
+            Err(ReadError::Refused(why)) => {
+                return self.unusable(format!("the stream cannot be used: {why}"));
+            }
+            Err(error) => return self.unanswered(&error),
+        };
+        let stream = &self.reader.stream;
+        if let Some(error) = &info.error {
+            return self.unusable(if error.err_code == NO_STREAM {
+                format!(
+                    "the stream {stream:?} does not exist: create it, or set backbone.nats.jetStream.manage"
+                )
+            } else {
+                format!("the stream {stream:?} cannot be used: {}", error.description)
+            });
+        }
+        self.seen(router, highest, &info)
+    }
+
+    fn seen(&mut self, router: &mut Router, highest: Seq, info: &Info) -> Seen {
+        let layout = Layout::new(&info.config, &self.prefix);
+        self.reader.direct = info.config.allow_direct;
+        self.reader.per_subject = info.config.max_msgs_per_subject > 0;
+        self.reader.alone = info.config.num_replicas <= 1;
+        self.absent = None;
+        self.slow = (!info.config.allow_direct).then(|| {
+            let stream = &self.reader.stream;
+            format!("the stream {stream:?} does not allow Direct Get, reads are slow: set allow_direct")
+                .into()
+        });
+        let before = self.known.replace(Known { layout, created: info.created.clone() });
+        let Some(before) = before else {
+            (self.watch.highest, self.watch.checked) = (info.state.last_seq, info.state.last_seq);
+            return Seen::First;
+        };
+        if before.created != info.created || info.state.last_seq < highest {
+            self.begin_anew(router);
+        }
+        self.watch.highest = self.watch.highest.max(info.state.last_seq);
+        if info.state.last_seq > self.watch.checked || self.watch.urgent {
+            self.check(router);
+        }
+        if self.known.as_ref().is_some_and(|known| known.layout != before.layout) {
+            return Seen::Moved;
+        }
+        // Those who came while there was no stream.
+        if self.unplaced.is_empty() { Seen::Same } else { Seen::First }
+    }
+
+    /// It is another stream: everything it has is new, and nobody knows what was lost of the old one.
+    fn begin_anew(&mut self, router: &mut Router) {
+        tracing::warn!(
+            stream = &*self.reader.stream,
+            "the stream was made anew or set back; subscribers are told, and go on with what is in it now"
+        );
+        (self.watch.highest, self.watch.checked) = (0, 0);
+        self.watch.life += 1;
+        self.bases.values_mut().for_each(|base| *base = 0);
+        self.histories.begin_anew();
+        let mut reads = Vec::new();
+        for live in self.topics.values_mut() {
+            live.tail = Tail::at(0);
+            live.expected = 0;
+            if !live.opening {
+                router.gone(&live.topic, None, 0);
+                reads.push((live.topic.clone(), live.order.restart()));
+            }
+        }
+        for (topic, read) in reads {
+            self.read(&topic, Some(read));
+        }
+    }
+
+    fn unusable(&mut self, text: String) -> Seen {
+        if self.absent.as_deref() != Some(text.as_str()) {
+            tracing::warn!("{text}");
+        }
+        self.absent = Some(Arc::from(text));
+        Seen::First
+    }
+
+    fn unanswered(&mut self, error: &ReadError) -> Seen {
+        if self.known.is_some() && !error.nobody() {
+            tracing::debug!(%error, "the stream could not be asked what it is");
+            return Seen::Same;
+        }
+        self.unusable(
+            "JetStream does not answer: enable it on the NATS server, and let the gateway's NATS user publish to \
+             $JS.API.>"
+                .into(),
+        )
+    }
+
+    /// Why nothing can be had from the stream now.
+    pub(crate) fn absent(&self) -> Option<&str> {
+        self.absent.as_deref()
+    }
+
+    /// What is wrong with the stream.
+    pub(crate) fn trouble(&self) -> Option<Arc<str>> {
+        self.absent.clone().or_else(|| self.slow.clone())
+    }
+
+    /// Reads the newest messages of everything that is followed, as far as they are newer than at the last time.
+    fn check(&mut self, router: &Router) {
+        let Some(layout) = self.known.as_ref().map(|known| &known.layout).filter(|_| !self.watch.checking)
+        else {
+            return;
+        };
+        let mut subjects: Vec<_> = self.topics.keys().map(|topic| self.subject(topic)).collect();
+        if !self.watch.patterns_too_wide {
+            let patterns = router.interests.wanted(None).filter(|(filter, _)| {
+                matches!(filter, Filter::Pattern(_))
+                    && matches!(layout.place(filter), Place::Inside | Place::Both)
+            });
+            subjects.extend(patterns.map(|(filter, _)| self.subject(filter.as_str())));
+        }
+        if subjects.is_empty() {
+            self.watch.checked = self.watch.highest;
+            return;
+        }
+        self.watch.checking = true;
+        let urgent = std::mem::take(&mut self.watch.urgent);
+        let (reader, from, life) = (self.reader.clone(), self.watch.checked + 1, self.watch.life);
+        self.work.spawn(async move { Done::Checked(life, urgent, reader.heads(&subjects, from).await) });
+    }
+
+    /// The newest messages are known.
+    pub(crate) fn checked(
+        &mut self,
+        router: &mut Router,
+        life: u32,
+        urgent: bool,
+        heads: Result<Heads, ReadError>,
+    ) {
+        self.watch.checking = false;
+        if life != self.watch.life {
+            self.watch.urgent |= urgent;
+            return;
+        }
+        let heads = match heads {
+            Ok(heads) => heads,
+            Err(error) => {
+                // The server tells of about 1 024 subjects at most.
+                if matches!(&error, ReadError::Refused(why) if why.starts_with("413")) {
+                    self.watch.patterns_too_wide = true;
+                }
+                tracing::debug!(%error, "the newest messages could not be compared");
+                self.watch.urgent |= urgent;
+                self.watch.soon = true;
+                return;
+            }
+        };
+        for (subject, head) in &heads.newest {
+            let Some(topic) = subject.strip_prefix(&self.prefix) else { continue };
+            let base = router.interests.feed_of(topic).and_then(|feed| self.bases.get(&feed).copied());
+            if !router.aim(None, topic) || !self.follows(router, topic, base.unwrap_or(*head)) {
+                continue;
+            }
+            if let Some(live) = self.topics.get_mut(topic) {
+                live.expected = live.expected.max(*head);
+            }
+        }
+        for live in self.topics.values_mut().filter(|live| live.expected <= live.order.position()) {
+            live.order.settle(heads.through);
+        }
+        self.watch.checked = self.watch.checked.max(heads.through);
+        if urgent {
+            self.expect();
+        }
+    }
+
+    /// Reads what the stream had when it was asked, and what has not come since.
+    fn expect(&mut self) {
+        let mut reads = Vec::new();
+        for live in self.topics.values_mut().filter(|live| live.expected > live.order.position()) {
+            let read = live.order.head(std::mem::take(&mut live.expected));
+            reads.extend(read.map(|read| (live.topic.clone(), read)));
+        }
+        for (topic, read) in reads {
+            self.read(&topic, Some(read));
+        }
+    }
+}

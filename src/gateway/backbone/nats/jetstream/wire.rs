@@ -1,0 +1,156 @@
+//! What the JetStream API says (NATS ADR-2, ADR-8, ADR-31), as far as it is needed here.
+
+use std::collections::BTreeMap;
+
+use async_nats::{HeaderMap, Message};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use serde::Deserialize;
+
+use crate::{api::Seq, gateway::backbone::nats::router::MESSAGE_ID};
+
+/// Number of a message in the stream.
+pub(super) const SEQUENCE: &str = "Nats-Sequence";
+/// In a message published again: number of the one before it on the same subject, as far as the stream has it.
+pub(super) const LAST_SEQUENCE: &str = "Nats-Last-Sequence";
+/// Name of the stream.
+pub(super) const STREAM: &str = "Nats-Stream";
+/// Subject of a message.
+pub(super) const SUBJECT: &str = "Nats-Subject";
+/// In an answer to Direct Get: how many messages would follow.
+const PENDING: &str = "Nats-Num-Pending";
+/// At the end of an answer to Direct Get: last number of the stream when it was asked.
+const UP_TO: &str = "Nats-UpTo-Sequence";
+
+/// A stream's configuration.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Config {
+    pub(super) subjects: Vec<String>,
+    pub(super) republish: Option<RepublishConfig>,
+    pub(super) allow_direct: bool,
+    pub(super) max_msgs_per_subject: i64,
+    pub(super) num_replicas: usize,
+}
+
+/// What is published again, and where.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RepublishConfig {
+    pub(super) src: String,
+    pub(super) dest: String,
+    pub(super) headers_only: bool,
+}
+
+/// What the stream holds.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct State {
+    pub(super) first_seq: Seq,
+    pub(super) last_seq: Seq,
+}
+
+/// Answer to `STREAM.INFO`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Info {
+    pub(super) error: Option<ApiError>,
+    pub(super) config: Config,
+    /// When the stream was made: another one has another time.
+    pub(super) created: String,
+    pub(super) state: State,
+}
+
+/// The server says no.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ApiError {
+    pub(super) code: u16,
+    pub(super) err_code: u16,
+    pub(super) description: String,
+}
+
+/// Answer to a publish.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PubAck {
+    pub(super) error: Option<ApiError>,
+    pub(super) seq: Seq,
+    pub(super) duplicate: bool,
+}
+
+/// A message out of the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(super) subject: String,
+    pub(super) seq: Seq,
+    /// The publisher's id, from our header.
+    pub(super) id: Option<String>,
+    pub(super) body: Bytes,
+}
+
+/// One part of an answer to Direct Get.
+pub(super) enum Direct {
+    Message(Stored),
+    /// That was all for now.
+    End {
+        /// Messages that would follow.
+        pending: u64,
+        /// Last number of the stream, in an answer about several subjects.
+        through: Option<Seq>,
+    },
+    Refused(String),
+}
+
+impl Direct {
+    pub(super) fn read(message: Message) -> Self {
+        let number = |name| message.headers.as_ref().and_then(|headers| number(headers, name));
+        match message.status.map(|status| status.as_u16()) {
+            Some(204) => Self::End { pending: number(PENDING).unwrap_or(0), through: number(UP_TO) },
+            Some(404) => Self::End { pending: 0, through: None },
+            Some(code) => Self::Refused(format!("{code} {}", message.description.unwrap_or_default())),
+            None => {
+                let Some((seq, headers)) = number(SEQUENCE).zip(message.headers.as_ref()) else {
+                    return Self::Refused("a message without its number".into());
+                };
+                let text = |name: &str| headers.get(name).map(|value| value.as_str().to_owned());
+                let (subject, id) = (text(SUBJECT).unwrap_or_default(), text(MESSAGE_ID.as_ref()));
+                Self::Message(Stored { subject, seq, id, body: message.payload })
+            }
+        }
+    }
+}
+
+/// A header that is a number.
+pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.as_str().parse().ok()
+}
+
+/// Answer to `STREAM.MSG.GET`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Got {
+    pub(super) error: Option<ApiError>,
+    message: Option<GotMessage>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct GotMessage {
+    subject: String,
+    seq: Seq,
+    data: String,
+    hdrs: String,
+}
+
+impl Got {
+    /// The message, if it can be read.
+    pub(super) fn message(self) -> Option<Stored> {
+        let GotMessage { subject, seq, data, hdrs } = self.message?;
+        let body = STANDARD.decode(data).ok()?.into();
+        let headers = String::from_utf8(STANDARD.decode(hdrs).ok()?).unwrap_or_default();
+        let lines: BTreeMap<_, _> = headers.lines().filter_map(|line| line.split_once(':')).collect();
+        let id = lines.get(MESSAGE_ID.as_ref() as &str).map(|id| id.trim().to_owned());
+        Some(Stored { subject, seq, id, body })
+    }
+}
