@@ -1,6 +1,7 @@
 //! The backbone against the real nats-server.
 
 mod faults;
+mod jetstream;
 mod replacing;
 mod routing;
 mod security;

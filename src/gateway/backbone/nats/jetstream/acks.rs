@@ -32,7 +32,7 @@ struct Waiting {
 }
 
 impl Acks {
-    pub(super) fn new(stream: &str) -> Self {
+    pub(crate) fn new(stream: &str) -> Self {
         Self { stream: stream.into(), last: 0, by_id: HashMap::new(), deadlines: VecDeque::new() }
     }
 

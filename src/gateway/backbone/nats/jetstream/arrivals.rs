@@ -111,7 +111,7 @@ impl Jet {
     }
 
     /// Follows the topic, if it is new from `base` on; `false` if it is none.
-    pub(super) fn follows(&mut self, router: &Router, topic: &str, base: Seq) -> bool {
+    pub(crate) fn follows(&mut self, router: &Router, topic: &str, base: Seq) -> bool {
         if self.topics.contains_key(topic) {
             return true;
         }
@@ -138,14 +138,14 @@ impl Jet {
     }
 
     /// Follows a topic no more.
-    pub(super) fn forget(&mut self, topic: &str) {
+    pub(crate) fn forget(&mut self, topic: &str) {
         if let Some(live) = self.topics.remove(topic) {
             self.kept(topic, (live.tail.bytes(), 0));
         }
     }
 
     /// Tries again what could not be read.
-    pub(super) fn read_again(&mut self) {
+    pub(crate) fn read_again(&mut self) {
         for topic in std::mem::take(&mut self.again) {
             let read = self.topics.get_mut(topic.as_str()).and_then(|live| live.order.wanting());
             self.read(&topic, read);

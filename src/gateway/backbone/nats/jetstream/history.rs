@@ -34,7 +34,7 @@ pub(crate) struct Ask {
 
 /// Who waits for history, and how much is kept.
 #[derive(Debug, Default)]
-pub(super) struct Histories {
+pub(crate) struct Histories {
     /// Bounded by the owner, who asks [`Histories::waiting`].
     by_topic: HashMap<Topic, Asked>,
     /// Topics that somebody waits for and that are not being read.
@@ -56,12 +56,12 @@ struct Asked {
 
 impl Histories {
     /// How many wait.
-    pub(super) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.waiting
     }
 
     /// What was kept is of another stream.
-    pub(super) fn begin_anew(&mut self) {
+    pub(crate) fn begin_anew(&mut self) {
         self.bytes = 0;
         self.full.clear();
     }
@@ -174,7 +174,7 @@ impl Jet {
 
     /// A tail has changed its size: where all together keep too much, the oldest messages of one topic after the
     /// other go.
-    pub(super) fn kept(&mut self, topic: &str, (before, after): (usize, usize)) {
+    pub(crate) fn kept(&mut self, topic: &str, (before, after): (usize, usize)) {
         let Self { histories, topics, .. } = self;
         histories.bytes = (histories.bytes + after).saturating_sub(before);
         if before == 0

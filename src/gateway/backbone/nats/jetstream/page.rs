@@ -19,7 +19,7 @@ use crate::{
 
 /// How far before the position a read begins where others are likely to ask for a little more: in numbers of the
 /// stream.
-pub(super) const MARGIN: Seq = 256;
+pub(crate) const MARGIN: Seq = 256;
 /// Messages that a search for the newest ones may find too many.
 const SLACK: u64 = 512;
 /// Steps of that search.
@@ -27,23 +27,23 @@ const PROBES: usize = 48;
 
 /// What was found.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// What was asked for.
-    pub(super) page: Page,
+    pub(crate) page: Page,
     /// The messages before it that were read as well.
-    pub(super) before: Vec<Kept>,
+    pub(crate) before: Vec<Kept>,
 }
 
 /// Where a read goes to.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
-    pub(super) topic: Topic,
-    pub(super) subject: String,
+pub(crate) struct Place {
+    pub(crate) topic: Topic,
+    pub(crate) subject: String,
 }
 
 impl Reader {
     /// Reads a page.
-    pub(super) async fn page(
+    pub(crate) async fn page(
         &self,
         place: &Place,
         start: Start,
@@ -187,7 +187,7 @@ fn found(
 }
 
 /// A message as its frame.
-pub(super) fn kept(topic: &Topic, prev: Seq, message: &Stored) -> Kept {
+pub(crate) fn kept(topic: &Topic, prev: Seq, message: &Stored) -> Kept {
     let Stored { seq, id, body, .. } = message;
     let frame = router::stored_frame(topic.as_str(), *seq, prev, id.as_deref(), body).0;
     Kept { seq: *seq, prev, frame }

@@ -15,9 +15,9 @@ use super::{
 use crate::api::Seq;
 
 /// Subjects asked for at one time; the server answers about 1 024 at most.
-pub(super) const SUBJECTS: usize = 512;
+pub(crate) const SUBJECTS: usize = 512;
 /// Messages read at one time, and bytes of their bodies (one message more may come).
-pub(super) const BATCH: usize = 1_024;
+pub(crate) const BATCH: usize = 1_024;
 const BATCH_BYTES: usize = 512 * 1024;
 /// Messages read one by one, where the stream does not allow Direct Get.
 const ONE_BY_ONE: usize = 256;
@@ -27,41 +27,30 @@ const ONE_BY_ONE: usize = 256;
 pub(crate) enum ReadError {
     /// No answer.
     #[error("the stream could not be read: {0}; ask again in a moment")]
-    Unanswered(#[from] UnansweredText),
+    Unanswered(#[from] Unanswered),
     /// The server says no.
     #[error("the stream could not be read: the server says {0:?}; ask again in a moment")]
     Refused(String),
 }
 
-/// [`Unanswered`], for the ones outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(transparent)]
-pub(crate) struct UnansweredText(Unanswered);
-
 impl ReadError {
     /// There is no stream, or JetStream is not there at all.
-    pub(super) fn nobody(&self) -> bool {
-        matches!(self, Self::Unanswered(UnansweredText(Unanswered::Nobody)))
-    }
-}
-
-impl From<Unanswered> for ReadError {
-    fn from(error: Unanswered) -> Self {
-        Self::Unanswered(UnansweredText(error))
+    pub(crate) fn nobody(&self) -> bool {
+        matches!(self, Self::Unanswered(Unanswered::Nobody))
     }
 }
 
 /// Reads one stream. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader {
-    pub(super) requests: Requests,
-    pub(super) stream: Arc<str>,
+    pub(crate) requests: Requests,
+    pub(crate) stream: Arc<str>,
     /// The stream allows Direct Get.
-    pub(super) direct: bool,
+    pub(crate) direct: bool,
     /// Old messages of a topic go when new ones come, whatever else the stream holds.
-    pub(super) per_subject: bool,
+    pub(crate) per_subject: bool,
     /// There is one copy of the stream: the leader answers always.
-    pub(super) alone: bool,
+    pub(crate) alone: bool,
 }
 
 /// The newest messages of several topics.
@@ -75,22 +64,22 @@ pub(crate) struct Heads {
 
 /// Messages of one subject, in order.
 #[derive(Debug, Default)]
-pub(super) struct Span {
-    pub(super) messages: Vec<Stored>,
+pub(crate) struct Span {
+    pub(crate) messages: Vec<Stored>,
     /// How many follow, as far as the one who answered knows; at least 1 if that is unknown.
-    pub(super) pending: u64,
+    pub(crate) pending: u64,
 }
 
 impl Reader {
     /// What the stream is, or that there is none (`error`).
-    pub(super) async fn info(&self) -> Result<Info, ReadError> {
+    pub(crate) async fn info(&self) -> Result<Info, ReadError> {
         let subject = format!("$JS.API.STREAM.INFO.{}", self.stream);
         let answer = self.requests.ask(subject, &json!({})).await?.next().await?;
         serde_json::from_slice(&answer.payload).map_err(|error| ReadError::Refused(error.to_string()))
     }
 
     /// The newest messages of these subjects (wildcards are allowed), as far as their numbers are at least `from`.
-    pub(super) async fn heads(&self, subjects: &[String], from: Seq) -> Result<Heads, ReadError> {
+    pub(crate) async fn heads(&self, subjects: &[String], from: Seq) -> Result<Heads, ReadError> {
         let mut heads = Heads { newest: Vec::new(), through: Seq::MAX };
         for subjects in subjects.chunks(SUBJECTS) {
             let through = if self.direct {
@@ -149,7 +138,7 @@ impl Reader {
     }
 
     /// What the sequencer asks for.
-    pub(super) async fn part(&self, subject: &str, read: Read) -> Result<Part<Stored>, ReadError> {
+    pub(crate) async fn part(&self, subject: &str, read: Read) -> Result<Part<Stored>, ReadError> {
         let mut span = self.span(subject, read.after.max(1), BATCH, read.need).await?;
         let anchored = span.messages.first().is_some_and(|first| first.seq == read.after);
         let whole = anchored || self.nothing_gone(read.after).await?.whole;
@@ -161,7 +150,7 @@ impl Reader {
     }
 
     /// Whether nothing behind this position can be gone, as far as the whole stream tells.
-    pub(super) async fn nothing_gone(&self, position: Seq) -> Result<Evidence, ReadError> {
+    pub(crate) async fn nothing_gone(&self, position: Seq) -> Result<Evidence, ReadError> {
         let state = self.info().await?.state;
         let whole = state.first_seq <= position + 1 && !self.per_subject;
         Ok(Evidence { whole, first: state.first_seq, last: state.last_seq })
@@ -169,7 +158,7 @@ impl Reader {
 
     /// At most `count` messages from this number on. There are none behind them (`pending` is 0) only if that is
     /// certain, or if they reach `need`.
-    pub(super) async fn span(
+    pub(crate) async fn span(
         &self,
         subject: &str,
         from: Seq,
@@ -241,11 +230,11 @@ const NO_MESSAGE: u16 = 10037;
 
 /// What the whole stream tells of a position.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Evidence {
+pub(crate) struct Evidence {
     /// Nothing behind the position is gone.
-    pub(super) whole: bool,
+    pub(crate) whole: bool,
     /// First number that the stream holds.
-    pub(super) first: Seq,
+    pub(crate) first: Seq,
     /// Last number it has given.
-    pub(super) last: Seq,
+    pub(crate) last: Seq,
 }

@@ -18,7 +18,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unanswered {
+pub(crate) enum Unanswered {
     /// Nothing came in time.
     #[error("NATS did not answer within 5 s")]
     Late,
@@ -48,7 +48,7 @@ struct Open {
 
 /// What comes in answer to one question.
 #[derive(Debug)]
-pub(super) struct Answers {
+pub(crate) struct Answers {
     id: u64,
     /// Bounded by what was asked for.
     messages: UnboundedReceiver<Message>,
@@ -57,12 +57,12 @@ pub(super) struct Answers {
 
 impl Requests {
     /// Answers come on subjects below `inbox`.
-    pub(super) fn new(client: Client, inbox: String) -> Self {
+    pub(crate) fn new(client: Client, inbox: String) -> Self {
         Self { client, inbox: inbox.into(), open: Arc::default() }
     }
 
     /// Asks something.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &self,
         subject: String,
         question: &impl Serialize,
@@ -107,7 +107,7 @@ impl Requests {
 
 impl Answers {
     /// The next part of the answer.
-    pub(super) async fn next(&mut self) -> Result<Message, Unanswered> {
+    pub(crate) async fn next(&mut self) -> Result<Message, Unanswered> {
         let message = timeout(WITHIN, self.messages.recv()).await.map_err(|_| Unanswered::Late)?;
         let message = message.ok_or(Unanswered::Lost)?;
         if message.status.is_some_and(|status| status.as_u16() == 503) {

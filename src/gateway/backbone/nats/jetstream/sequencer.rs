@@ -13,16 +13,16 @@ use crate::api::Seq;
 mod tests;
 
 /// Messages held during a read. One more, and they are dropped and read from the stream as well.
-pub(super) const HELD: usize = 256;
+pub(crate) const HELD: usize = 256;
 /// Bytes held during a read, with the same effect.
-pub(super) const HELD_BYTES: usize = 1024 * 1024;
+pub(crate) const HELD_BYTES: usize = 1024 * 1024;
 /// Looks for messages that were noticed and are not in the stream yet; the next one, or the next comparison of
 /// heads, finds what is stored even later.
-pub(super) const LOOKS: u8 = 5;
+pub(crate) const LOOKS: u8 = 5;
 
 /// The state of one topic.
 #[derive(Debug)]
-pub(super) struct Sequencer<M> {
+pub(crate) struct Sequencer<M> {
     /// Everything up to this number is delivered, lost, or older than the topic's first subscriber.
     last: Seq,
     /// `last` is the number of a message of this topic, or 0 where there is none.
@@ -52,7 +52,7 @@ struct Held<M> {
 
 /// What is to be done with a message that has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It follows: deliver it, as the one after `prev`.
     Deliver {
         /// Number of the message before it.
@@ -66,7 +66,7 @@ pub(super) enum Verdict {
 
 /// What comes out of held and read messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step<M> {
+pub(crate) enum Step<M> {
     /// The next message.
     Message {
         /// Its number.
@@ -82,32 +82,32 @@ pub(super) enum Step<M> {
 
 /// A read of the stream that is to be made: one at a time for each topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Read {
+pub(crate) struct Read {
     /// What follows this number is wanted.
-    pub(super) after: Seq,
+    pub(crate) after: Seq,
     /// The topic has got as far as this: a reader that sees less looks at an old copy of the stream.
-    pub(super) need: Seq,
+    pub(crate) need: Seq,
     /// How often this was tried in vain: wait a little longer each time.
-    pub(super) looks: u8,
+    pub(crate) looks: u8,
     /// To be given back with the answer.
-    pub(super) life: u32,
+    pub(crate) life: u32,
 }
 
 /// What a read has found.
 #[derive(Debug)]
-pub(super) struct Part<M> {
+pub(crate) struct Part<M> {
     /// In order.
-    pub(super) messages: Vec<(Seq, M)>,
+    pub(crate) messages: Vec<(Seq, M)>,
     /// Between what was asked for and the first message (or `through`) nothing is gone.
-    pub(super) whole: bool,
+    pub(crate) whole: bool,
     /// Up to this number the stream has nothing else of this topic; [`Seq::MAX`] if its end was seen.
-    pub(super) through: Seq,
+    pub(crate) through: Seq,
 }
 
 impl<M> Sequencer<M> {
     /// A topic of which everything behind this position is to be delivered. Exact: the position is the number of the
     /// topic's newest message.
-    pub(super) fn at(last: Seq, exact: bool) -> Self {
+    pub(crate) fn at(last: Seq, exact: bool) -> Self {
         Self {
             last,
             exact,
@@ -123,29 +123,29 @@ impl<M> Sequencer<M> {
     }
 
     /// A topic whose position is being asked for: what arrives is held until [`Sequencer::open`].
-    pub(super) fn opening() -> Self {
+    pub(crate) fn opening() -> Self {
         Self { reading: true, ..Self::at(0, false) }
     }
 
     /// The position: what will be delivered has larger numbers, without a hole.
-    pub(super) fn position(&self) -> Seq {
+    pub(crate) fn position(&self) -> Seq {
         self.last
     }
 
     /// Whether the position is the number of the topic's newest message that was delivered.
-    pub(super) fn is_exact(&self) -> bool {
+    pub(crate) fn is_exact(&self) -> bool {
         self.exact
     }
 
     /// The position is known now: the topic's newest message when the stream's last number was `through`.
-    pub(super) fn open(&mut self, head: Seq, through: Seq, out: &mut Vec<Step<M>>) -> Option<Read> {
+    pub(crate) fn open(&mut self, head: Seq, through: Seq, out: &mut Vec<Step<M>>) -> Option<Read> {
         (self.last, self.exact, self.reading) = (head.max(self.last), true, false);
         self.settled = through;
         self.drain(true, 0, out)
     }
 
     /// Another stream under the same name: everything begins anew. What was read or held of the old one is dropped.
-    pub(super) fn restart(&mut self) -> Read {
+    pub(crate) fn restart(&mut self) -> Read {
         *self = Self { life: self.life + 1, exact: true, ..Self::opening() };
         self.asked()
     }
@@ -154,7 +154,7 @@ impl<M> Sequencer<M> {
     ///
     /// One that does not name the last delivered one as the one before it, but an older one, says that the last one
     /// is not in the stream any more. Others may have come and gone with it: that is a matter for a read as well.
-    pub(super) fn judge(&mut self, seq: Seq, prev: Seq) -> Verdict {
+    pub(crate) fn judge(&mut self, seq: Seq, prev: Seq) -> Verdict {
         if seq <= self.last {
             return Verdict::Old;
         }
@@ -167,7 +167,7 @@ impl<M> Sequencer<M> {
     }
 
     /// Keeps a message that is [`Verdict::Early`].
-    pub(super) fn hold(&mut self, seq: Seq, prev: Seq, bytes: usize, message: M) -> Option<Read> {
+    pub(crate) fn hold(&mut self, seq: Seq, prev: Seq, bytes: usize, message: M) -> Option<Read> {
         if self.held.len() == HELD || self.held_bytes + bytes > HELD_BYTES {
             let newest = self.held.back().map_or(seq, |held| held.seq.max(seq));
             self.target = self.target.max(newest);
@@ -184,40 +184,40 @@ impl<M> Sequencer<M> {
     }
 
     /// The topic's newest message in the stream has this number.
-    pub(super) fn head(&mut self, head: Seq) -> Option<Read> {
+    pub(crate) fn head(&mut self, head: Seq) -> Option<Read> {
         self.target = self.target.max(head);
         self.wanting()
     }
 
     /// The stream had nothing newer of this topic than the position when its last number was this.
-    pub(super) fn settle(&mut self, through: Seq) {
+    pub(crate) fn settle(&mut self, through: Seq) {
         if !self.reading && self.held.is_empty() && self.last >= self.target {
             self.settled = through;
         }
     }
 
     /// A message was published, and is in the stream now or in a moment.
-    pub(super) fn notice(&mut self) -> Option<Read> {
+    pub(crate) fn notice(&mut self) -> Option<Read> {
         self.owed = self.owed.saturating_add(1);
         self.looks = 0;
         self.wanting()
     }
 
     /// The read to be made, if something is missing and none is under way.
-    pub(super) fn wanting(&mut self) -> Option<Read> {
+    pub(crate) fn wanting(&mut self) -> Option<Read> {
         let missing = !self.held.is_empty() || self.last < self.target || self.owed > 0;
         (missing && !self.reading).then(|| self.asked())
     }
 
     /// A read has failed; [`Sequencer::wanting`] asks for another.
-    pub(super) fn failed(&mut self, read: Read) {
+    pub(crate) fn failed(&mut self, read: Read) {
         if read.life == self.life {
             self.reading = false;
         }
     }
 
     /// A read has been answered. What it found goes out, then what was held.
-    pub(super) fn filled(&mut self, read: Read, part: Part<M>, out: &mut Vec<Step<M>>) -> Option<Read> {
+    pub(crate) fn filled(&mut self, read: Read, part: Part<M>, out: &mut Vec<Step<M>>) -> Option<Read> {
         if read.life != self.life || !self.reading {
             return None;
         }

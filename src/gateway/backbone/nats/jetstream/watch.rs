@@ -21,9 +21,9 @@ const NO_STREAM: u16 = 10059;
 
 /// What is being watched.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     /// Highest number that was ever seen on this stream.
-    pub(super) highest: Seq,
+    pub(crate) highest: Seq,
     /// Up to this number the newest messages of everything that is followed are known.
     checked: Seq,
     /// The stream is being asked what it is.
@@ -37,14 +37,14 @@ pub(super) struct Watch {
     /// Heads are to be read, and what is missing is not on its way: the connection was another one in between.
     urgent: bool,
     /// Some pattern matches more topics than the server tells of at one time.
-    pub(super) patterns_too_wide: bool,
+    pub(crate) patterns_too_wide: bool,
     /// Counts the streams: an answer of an earlier one is of no use.
-    pub(super) life: u32,
+    pub(crate) life: u32,
 }
 
 impl Watch {
     /// Something came that does not fit: perhaps the stream is another.
-    pub(super) fn suspect(&mut self) {
+    pub(crate) fn suspect(&mut self) {
         self.soon = true;
     }
 }

@@ -10,13 +10,13 @@ use serde::Deserialize;
 use crate::{api::Seq, gateway::backbone::nats::router::MESSAGE_ID};
 
 /// Number of a message in the stream.
-pub(super) const SEQUENCE: &str = "Nats-Sequence";
+pub(crate) const SEQUENCE: &str = "Nats-Sequence";
 /// In a message published again: number of the one before it on the same subject, as far as the stream has it.
-pub(super) const LAST_SEQUENCE: &str = "Nats-Last-Sequence";
+pub(crate) const LAST_SEQUENCE: &str = "Nats-Last-Sequence";
 /// Name of the stream.
-pub(super) const STREAM: &str = "Nats-Stream";
+pub(crate) const STREAM: &str = "Nats-Stream";
 /// Subject of a message.
-pub(super) const SUBJECT: &str = "Nats-Subject";
+pub(crate) const SUBJECT: &str = "Nats-Subject";
 /// In an answer to Direct Get: how many messages would follow.
 const PENDING: &str = "Nats-Num-Pending";
 /// At the end of an answer to Direct Get: last number of the stream when it was asked.
@@ -26,71 +26,71 @@ const UP_TO: &str = "Nats-UpTo-Sequence";
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Config {
-    pub(super) subjects: Vec<String>,
-    pub(super) republish: Option<RepublishConfig>,
-    pub(super) allow_direct: bool,
-    pub(super) max_msgs_per_subject: i64,
-    pub(super) num_replicas: usize,
+    pub(crate) subjects: Vec<String>,
+    pub(crate) republish: Option<RepublishConfig>,
+    pub(crate) allow_direct: bool,
+    pub(crate) max_msgs_per_subject: i64,
+    pub(crate) num_replicas: usize,
 }
 
 /// What is published again, and where.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct RepublishConfig {
-    pub(super) src: String,
-    pub(super) dest: String,
-    pub(super) headers_only: bool,
+pub(crate) struct RepublishConfig {
+    pub(crate) src: String,
+    pub(crate) dest: String,
+    pub(crate) headers_only: bool,
 }
 
 /// What the stream holds.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct State {
-    pub(super) first_seq: Seq,
-    pub(super) last_seq: Seq,
+pub(crate) struct State {
+    pub(crate) first_seq: Seq,
+    pub(crate) last_seq: Seq,
 }
 
 /// Answer to `STREAM.INFO`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Info {
-    pub(super) error: Option<ApiError>,
-    pub(super) config: Config,
+    pub(crate) error: Option<ApiError>,
+    pub(crate) config: Config,
     /// When the stream was made: another one has another time.
-    pub(super) created: String,
-    pub(super) state: State,
+    pub(crate) created: String,
+    pub(crate) state: State,
 }
 
 /// The server says no.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct ApiError {
-    pub(super) code: u16,
-    pub(super) err_code: u16,
-    pub(super) description: String,
+pub(crate) struct ApiError {
+    pub(crate) code: u16,
+    pub(crate) err_code: u16,
+    pub(crate) description: String,
 }
 
 /// Answer to a publish.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct PubAck {
-    pub(super) error: Option<ApiError>,
-    pub(super) seq: Seq,
-    pub(super) duplicate: bool,
+pub(crate) struct PubAck {
+    pub(crate) error: Option<ApiError>,
+    pub(crate) seq: Seq,
+    pub(crate) duplicate: bool,
 }
 
 /// A message out of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stored {
-    pub(super) subject: String,
-    pub(super) seq: Seq,
+    pub(crate) subject: String,
+    pub(crate) seq: Seq,
     /// The publisher's id, from our header.
-    pub(super) id: Option<String>,
-    pub(super) body: Bytes,
+    pub(crate) id: Option<String>,
+    pub(crate) body: Bytes,
 }
 
 /// One part of an answer to Direct Get.
-pub(super) enum Direct {
+pub(crate) enum Direct {
     Message(Stored),
     /// That was all for now.
     End {
@@ -103,7 +103,7 @@ pub(super) enum Direct {
 }
 
 impl Direct {
-    pub(super) fn read(message: Message) -> Self {
+    pub(crate) fn read(message: Message) -> Self {
         let number = |name| message.headers.as_ref().and_then(|headers| number(headers, name));
         match message.status.map(|status| status.as_u16()) {
             Some(204) => Self::End { pending: number(PENDING).unwrap_or(0), through: number(UP_TO) },
@@ -122,15 +122,15 @@ impl Direct {
 }
 
 /// A header that is a number.
-pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+pub(crate) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     headers.get(name)?.as_str().parse().ok()
 }
 
 /// Answer to `STREAM.MSG.GET`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Got {
-    pub(super) error: Option<ApiError>,
+pub(crate) struct Got {
+    pub(crate) error: Option<ApiError>,
     message: Option<GotMessage>,
 }
 
@@ -145,7 +145,7 @@ struct GotMessage {
 
 impl Got {
     /// The message, if it can be read.
-    pub(super) fn message(self) -> Option<Stored> {
+    pub(crate) fn message(self) -> Option<Stored> {
         let GotMessage { subject, seq, data, hdrs } = self.message?;
         let body = STANDARD.decode(data).ok()?.into();
         let headers = String::from_utf8(STANDARD.decode(hdrs).ok()?).unwrap_or_default();

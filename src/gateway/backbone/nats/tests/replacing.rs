@@ -27,7 +27,7 @@ fn below(server: &Server, prefix: &str) -> NatsBackbone {
 
 impl Rig {
     /// Takes another backbone over once it is connected.
-    async fn becomes(&mut self, spec: &Backbone) {
+    pub(super) async fn becomes(&mut self, spec: &Backbone) {
         let mut change = self.exchange.prepare(spec, &Secrets::default()).await.unwrap();
         if let Change::Replace(next) = &mut change {
             tokio::time::timeout(PATIENCE, next.connected()).await.unwrap();
