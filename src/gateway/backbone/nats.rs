@@ -9,6 +9,7 @@ mod keys;
 mod options;
 mod publish;
 mod router;
+pub mod stream;
 mod subscribe;
 mod task;
 

@@ -45,6 +45,12 @@ impl Task {
             self.fail_all(LOST);
             if let Some(jet) = &mut self.jet {
                 jet.reconnected(LOST);
+                let (kept, unsent) = jet.take_kept();
+                kept.iter().for_each(|change| self.refuse(change, LOST));
+                for request in unsent {
+                    // Nobody waits any more.
+                    let _ = request.reply.send(Err(PublishError::Unavailable(LOST.into())));
+                }
             }
             self.changed(before);
         }
@@ -78,7 +84,7 @@ impl Task {
     /// The stream was seen, or is known not to be there.
     pub(super) async fn seen(&mut self, seen: Seen) {
         let Some(jet) = &mut self.jet else { return };
-        let (trouble, kept) = (jet.trouble(), jet.take_kept());
+        let (trouble, (kept, unsent)) = (jet.trouble(), jet.take_kept());
         let feed = jet.layout().map_or(Feed::Core, Layout::feed);
         self.status.send_if_modified(|status| {
             let changed = (status.feed, &status.trouble) != (feed, &trouble);
@@ -93,6 +99,9 @@ impl Task {
         }
         for change in kept {
             self.change(change).await;
+        }
+        for request in unsent {
+            self.publish(request).await;
         }
     }
 

@@ -39,6 +39,7 @@ pub(super) use self::{
     opening::Begin,
     requests::Requests,
     watch::Seen,
+    wire::Config,
 };
 use self::{
     history::{Ask, Histories},
@@ -51,7 +52,7 @@ use self::{
 use crate::{
     api::{JetStream, Seq, Topic},
     gateway::backbone::{
-        Feed, InterestChange,
+        Feed, InterestChange, PublishRequest,
         interests::{FeedId, Source},
         nats::router::Router,
     },
@@ -83,6 +84,8 @@ pub(super) struct Jet {
     bases: HashMap<FeedId, Seq>,
     /// Interests that wait until it is known what the stream captures.
     unplaced: Vec<InterestChange>,
+    /// Publishes that wait for the same.
+    unsent: Vec<PublishRequest>,
     /// Interests in force whose position is asked for with the next read of heads.
     opening: Vec<InterestChange>,
     /// Those whose position is being asked for.
@@ -144,6 +147,7 @@ impl Jet {
             topics: HashMap::new(),
             bases: HashMap::new(),
             unplaced: Vec::new(),
+            unsent: Vec::new(),
             opening: Vec::new(),
             asked_for: Vec::new(),
             histories: Histories::default(),
@@ -164,6 +168,7 @@ impl Jet {
     /// How many interests, publishes and reads wait here.
     pub(super) fn waiting(&self) -> usize {
         self.unplaced.len()
+            + self.unsent.len()
             + self.opening.len()
             + self.asked_for.len()
             + self.acks.waiting()

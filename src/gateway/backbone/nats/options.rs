@@ -41,11 +41,13 @@ pub(super) fn options(
         }))
 }
 
-/// The feeds of `Wildcard` mode, in topics: what no other entry covers, widest first.
+/// The feeds of `Wildcard` mode.
 pub(super) fn pins(spec: &NatsBackbone) -> Vec<Filter> {
-    if spec.subscription == SubscriptionMode::PerTopic {
-        return Vec::new();
-    }
+    if spec.subscription == SubscriptionMode::PerTopic { Vec::new() } else { widest(spec) }
+}
+
+/// The entries of `subjects`, in topics: what no other entry covers, widest first.
+pub(super) fn widest(spec: &NatsBackbone) -> Vec<Filter> {
     let prefix = spec.subject_prefix.trim_end_matches('.');
     let below: Vec<_> = spec.subjects.iter().filter_map(|subject| subject.below(prefix)).collect();
     let first_of = |index: usize| {

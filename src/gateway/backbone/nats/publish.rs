@@ -23,6 +23,9 @@ const UNIQUE_ID: HeaderName = HeaderName::from_static("Nats-Msg-Id");
 impl Task {
     /// Publishes; it is confirmed with the next barrier.
     pub(super) async fn publish(&mut self, request: PublishRequest) {
+        if let Some(jet) = self.jet.as_mut().filter(|jet| self.link.connected && jet.is_new()) {
+            return jet.keep_publish(request);
+        }
         let request = match self.place_of(&request.topic) {
             Ok(Place::Inside) => return self.store(request).await,
             Ok(_) => request,

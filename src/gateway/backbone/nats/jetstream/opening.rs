@@ -10,7 +10,7 @@ use super::{
 use crate::{
     api::{Filter, Seq},
     gateway::{
-        backbone::{InterestChange, interests::FeedId, nats::router::Router},
+        backbone::{InterestChange, PublishRequest, interests::FeedId, nats::router::Router},
         history::Tail,
     },
 };
@@ -52,9 +52,20 @@ impl Jet {
         self.ask();
     }
 
+    /// Keeps a publish until then.
+    pub(crate) fn keep_publish(&mut self, request: PublishRequest) {
+        self.unsent.push(request);
+        self.ask();
+    }
+
+    /// Nobody knows yet whether there is a stream.
+    pub(crate) fn is_new(&self) -> bool {
+        self.known.is_none() && self.absent.is_none()
+    }
+
     /// What was kept, once the stream was seen, or is known not to be there.
-    pub(crate) fn take_kept(&mut self) -> Vec<InterestChange> {
-        std::mem::take(&mut self.unplaced)
+    pub(crate) fn take_kept(&mut self) -> (Vec<InterestChange>, Vec<PublishRequest>) {
+        (std::mem::take(&mut self.unplaced), std::mem::take(&mut self.unsent))
     }
 
     /// Asks for the positions of those who wait for them: one question at a time, for as many as there are.

@@ -38,8 +38,8 @@ pub(crate) struct Sequencer<M> {
     /// Reads in a row that found nothing of what is owed.
     looks: u8,
     reading: bool,
-    /// Counts the streams this topic has lived in: an answer from before is of no use.
-    life: u32,
+    /// Counts the reads: only the answer to the last one is of use.
+    reads: u32,
 }
 
 #[derive(Debug)]
@@ -48,6 +48,8 @@ struct Held<M> {
     prev: Seq,
     bytes: usize,
     message: M,
+    /// The last read that was asked for before it came.
+    since: u32,
 }
 
 /// What is to be done with a message that has arrived.
@@ -90,7 +92,7 @@ pub(crate) struct Read {
     /// How often this was tried in vain: wait a little longer each time.
     pub(crate) looks: u8,
     /// To be given back with the answer.
-    pub(crate) life: u32,
+    pub(crate) number: u32,
 }
 
 /// What a read has found.
@@ -118,7 +120,7 @@ impl<M> Sequencer<M> {
             owed: 0,
             looks: 0,
             reading: false,
-            life: 0,
+            reads: 0,
         }
     }
 
@@ -141,25 +143,25 @@ impl<M> Sequencer<M> {
     pub(crate) fn open(&mut self, head: Seq, through: Seq, out: &mut Vec<Step<M>>) -> Option<Read> {
         (self.last, self.exact, self.reading) = (head.max(self.last), true, false);
         self.settled = through;
-        self.drain(true, 0, out)
+        self.drain(0, 0, out)
     }
 
     /// Another stream under the same name: everything begins anew. What was read or held of the old one is dropped.
     pub(crate) fn restart(&mut self) -> Read {
-        *self = Self { life: self.life + 1, exact: true, ..Self::opening() };
+        *self = Self { reads: self.reads, exact: true, ..Self::opening() };
         self.asked()
     }
 
     /// A message has arrived.
     ///
-    /// One that does not name the last delivered one as the one before it, but an older one, says that the last one
-    /// is not in the stream any more. Others may have come and gone with it: that is a matter for a read as well.
+    /// One that does not name the last delivered one as the one before it, but an older one or none, says that the last
+    /// one is not in the stream any more. Others may have come and gone with it: that is a matter for a read as well.
     pub(crate) fn judge(&mut self, seq: Seq, prev: Seq) -> Verdict {
         if seq <= self.last {
             return Verdict::Old;
         }
-        let purged = self.exact && prev < self.last && seq > self.accounted() + 1;
-        if self.reading || !self.held.is_empty() || self.last < self.target || prev > self.last || purged {
+        let waits = self.reading || !self.held.is_empty() || self.last < self.target;
+        if waits || prev > self.last || self.is_broken(seq, prev) {
             return Verdict::Early;
         }
         let prev = self.advance(seq, prev);
@@ -176,7 +178,8 @@ impl<M> Sequencer<M> {
         } else if seq > self.target {
             let at = self.held.partition_point(|held| held.seq < seq);
             if self.held.get(at).is_none_or(|held| held.seq != seq) {
-                self.held.insert(at, Held { seq, prev, bytes, message });
+                let since = self.reads;
+                self.held.insert(at, Held { seq, prev, bytes, message, since });
                 self.held_bytes += bytes;
             }
         }
@@ -211,14 +214,14 @@ impl<M> Sequencer<M> {
 
     /// A read has failed; [`Sequencer::wanting`] asks for another.
     pub(crate) fn failed(&mut self, read: Read) {
-        if read.life == self.life {
+        if read.number == self.reads {
             self.reading = false;
         }
     }
 
     /// A read has been answered. What it found goes out, then what was held.
     pub(crate) fn filled(&mut self, read: Read, part: Part<M>, out: &mut Vec<Step<M>>) -> Option<Read> {
-        if read.life != self.life || !self.reading {
+        if read.number != self.reads || !self.reading {
             return None;
         }
         self.reading = false;
@@ -241,27 +244,38 @@ impl<M> Sequencer<M> {
         if part.through >= self.target {
             self.lose(self.target, out);
         }
-        self.drain(whole, part.through, out)
+        self.drain(read.number, part.through, out)
     }
 
-    /// Delivers what was held as far as it follows, given that the stream has nothing more up to `through`.
-    fn drain(&mut self, mut whole: bool, through: Seq, out: &mut Vec<Step<M>>) -> Option<Read> {
+    /// Delivers what was held as far as it follows, given that this read has found nothing more up to `through`.
+    fn drain(&mut self, read: u32, through: Seq, out: &mut Vec<Step<M>>) -> Option<Read> {
         while self.last >= self.target
             && let Some(next) = self.held.pop_front()
         {
-            if next.seq > self.last && next.prev > self.last.max(through) {
+            if next.seq <= self.last {
+                self.held_bytes -= next.bytes;
+                continue;
+            }
+            let broken = self.is_broken(next.seq, next.prev);
+            let unknown = if broken { next.since >= read || through < next.seq } else { next.prev > through };
+            if unknown && (broken || next.prev > self.last) {
                 self.held.push_front(next);
                 break;
             }
-            let Held { seq, prev, bytes, message } = next;
+            let Held { seq, prev, bytes, message, .. } = next;
             self.held_bytes -= bytes;
-            if seq > self.last {
-                self.lose(if std::mem::replace(&mut whole, true) { prev } else { seq - 1 }, out);
-                let prev = self.advance(seq, prev);
-                out.push(Step::Message { seq, prev, message });
-            }
+            // A read made since it came does not have it any more, nor what may have been before it.
+            self.lose(if broken { seq - 1 } else { prev }, out);
+            let prev = self.advance(seq, prev);
+            out.push(Step::Message { seq, prev, message });
         }
         self.wanting()
+    }
+
+    /// The last delivered message is not in the stream any more, says one that came behind it: others that came in
+    /// between may be gone with it.
+    fn is_broken(&self, seq: Seq, prev: Seq) -> bool {
+        self.exact && (prev < self.last || prev == 0) && seq > self.accounted() + 1
     }
 
     /// Up to this number, nothing can be missing that could still be had.
@@ -288,6 +302,7 @@ impl<M> Sequencer<M> {
     fn asked(&mut self) -> Read {
         self.reading = true;
         let need = self.held.front().map_or(self.target, |held| self.target.max(held.prev));
-        Read { after: self.accounted(), need, looks: self.looks, life: self.life }
+        self.reads += 1;
+        Read { after: self.accounted(), need, looks: self.looks, number: self.reads }
     }
 }

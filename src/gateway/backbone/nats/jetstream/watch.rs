@@ -147,7 +147,7 @@ impl Jet {
             return Seen::Moved;
         }
         // Those who came while there was no stream.
-        if self.unplaced.is_empty() { Seen::Same } else { Seen::First }
+        if self.unplaced.is_empty() && self.unsent.is_empty() { Seen::Same } else { Seen::First }
     }
 
     /// It is another stream: everything it has is new, and nobody knows what was lost of the old one.

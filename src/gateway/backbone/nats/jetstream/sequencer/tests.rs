@@ -268,8 +268,6 @@ fn act(act: u8, n: usize, stream: &mut Stream, follower: &mut Follower) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
-
     #[test]
     fn what_comes_out_is_the_streams_order_without_a_hole_or_a_double_or_is_said_to_be_lost(
         acts in proptest::collection::vec((0_u8..100, 1_usize..4), 1..120),

@@ -52,8 +52,10 @@ async fn what_was_published_last_while_the_connection_was_cut_is_found_without_a
     let (x, y) = (stream.store("a.x", "1").await, stream.store("a.y", "1").await);
     proxy.mend();
     assert!(is_chain(&rig.until(0, "a.x", x).await, 0));
-    let told = rig.until(1, "a.*", y).await;
-    assert_eq!(told.len(), 2, "a topic of a pattern that had no message before: {told:?}");
+    // One of them is a topic of a pattern that had no message before.
+    let told = rig.told(1, "a.*", 2).await;
+    let has = |seq| told.iter().any(|told| matches!(told, Told::Message(own, ..) if *own == seq));
+    assert!(has(x) && has(y), "{told:?}");
 }
 
 #[tokio::test]

@@ -249,8 +249,10 @@ async fn a_read_that_cannot_be_answered_says_why() {
     stream.must("STREAM.DELETE.S", &json!({})).await;
     let gone = rig.read("a.x", Start::After(0), None).await.unwrap_err();
     assert!(matches!(gone, HistoryError::Unavailable(_)), "{gone}");
+    rig.trouble(Some("does not exist")).await;
     stream.create(&config()).await;
     stream.store("a.x", "1").await;
+    rig.trouble(None).await;
     let page = rig.read("a.x", Start::After(0), None).await.unwrap();
     assert_eq!(chain(&page), [(1, 0)]);
 }
