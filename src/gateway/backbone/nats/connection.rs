@@ -42,11 +42,14 @@ impl Task {
         let connects = self.statistics.connects.load(Ordering::Relaxed);
         let before = std::mem::replace(&mut self.link, Link { connected, connects });
         if self.link != before {
+            // Once it is back, everything that is wanted is looked at.
             self.fail_all(LOST);
             if let Some(jet) = &mut self.jet {
                 jet.reconnected(LOST);
                 let (kept, unsent) = jet.take_kept();
-                kept.iter().for_each(|change| self.refuse(change, LOST));
+                for change in &kept {
+                    self.refuse(change, LOST);
+                }
                 for request in unsent {
                     // Nobody waits any more.
                     let _ = request.reply.send(Err(PublishError::Unavailable(LOST.into())));

@@ -130,7 +130,7 @@ fn error(answer: &Value) -> Option<(u64, String)> {
     Some((error["err_code"].as_u64().unwrap_or(0), text.into()))
 }
 
-/// The stream as the resource describes it, by the names of NATS ADR-13 and ADR-28 (RePublish).
+/// The stream as the resource describes it, by the names of NATS ADR-13 and ADR-28.
 ///
 /// It publishes again below `_tg.<stream>`, where it captures nothing: the server refuses a stream that would.
 fn wanted(spec: &NatsBackbone, jet: &JetStream) -> Result<Map<String, Value>, StreamError> {

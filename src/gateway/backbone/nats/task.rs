@@ -20,7 +20,7 @@ use super::{
     barrier::{Barriers, CONFIRM},
     connection::Link,
     feeds::Feeds,
-    jetstream::{Done, Jet},
+    jetstream::{Done, Jet, Opened},
     router::Router,
     subscribe::NOT_CONNECTED,
 };
@@ -237,10 +237,13 @@ impl Task {
     async fn tick(&mut self) {
         self.look().await;
         if self.barriers.overdue(Instant::now()) {
-            self.fail_all(
+            let interrupted = self.fail_all(
                 "NATS did not confirm it within 5 s; if that lasts, check that the gateway's NATS user may publish \
                  and subscribe to _INBOX.>",
             );
+            if !interrupted.is_empty() {
+                self.barriers.join(Waiter::Announce(interrupted));
+            }
         }
         self.announce_losses();
         if let Some(jet) = self.jet.as_mut().filter(|_| self.link.connected) {
@@ -267,18 +270,20 @@ impl Task {
                 self.seen(seen).await;
             }
             Done::Opened(life, heads) => match jet.opened(router, life, heads) {
-                Ok((begun, heads)) => {
+                Opened::Begun(begun, through) => {
                     for (change, position) in &begun {
                         let recoverable = matches!(change.filter, Filter::Topic(_));
                         self.tell(change.clone(), *position, recoverable);
                     }
                     if let Some(jet) = &mut self.jet {
-                        jet.open(&mut self.router, &begun, heads.through);
+                        jet.open(&mut self.router, &begun, through);
                     }
                 }
-                Err((changes, error)) => {
+                Opened::Failed(changes, error) => {
                     let reason = error.to_string();
-                    changes.iter().for_each(|change| self.refuse(change, &reason));
+                    for change in &changes {
+                        self.refuse(change, &reason);
+                    }
                 }
             },
             Done::Checked(life, urgent, heads) => jet.checked(router, life, urgent, heads),
@@ -341,18 +346,25 @@ impl Task {
         }
     }
 
-    /// Nobody waits any more: shards are refused, publishers told to try again.
-    pub(super) fn fail_all(&mut self, reason: &'static str) {
+    /// Nobody waits any more: shards are refused, publishers told to try again. Answers whose subscriptions are still
+    /// to be in force again, before it can be seen what they have missed.
+    pub(super) fn fail_all(&mut self, reason: &'static str) -> Vec<(Filter, Vec<Wanted>)> {
+        let mut interrupted = Vec::new();
         for waiter in self.barriers.take_all() {
             match waiter {
                 Waiter::Interest(change) => self.refuse(&change, reason),
                 Waiter::Publish(_, reply) => {
                     let _ = reply.send(Err(PublishError::Unavailable(reason.into())));
                 }
-                // Whether or not the subscriptions are in force, messages have been lost.
-                Waiter::Announce(losers) => self.router.announce(&losers),
+                // Whether or not the subscriptions are in force, messages have been lost. With a stream nobody knows
+                // that yet: it is seen when they are in force.
+                Waiter::Announce(losers) => match &self.jet {
+                    None => self.router.announce(&losers),
+                    Some(_) => interrupted.extend(losers),
+                },
             }
         }
+        interrupted
     }
 
     /// Waits for what is in flight, drains and ends.

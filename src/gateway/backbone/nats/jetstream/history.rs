@@ -88,7 +88,7 @@ impl Jet {
             let _ = request.reply.send(Err(error));
             return;
         }
-        let Some(request) = self.from_tail(request) else { return };
+        let Some(request) = self.out_of_tail(request) else { return };
         let topic = request.topic.clone();
         let asked = self.histories.by_topic.entry(topic.clone()).or_default();
         asked.requests.push(request);
@@ -100,7 +100,7 @@ impl Jet {
     }
 
     /// Answers out of the tail, if everything is there.
-    fn from_tail(&self, request: HistoryRequest) -> Option<HistoryRequest> {
+    fn out_of_tail(&self, request: HistoryRequest) -> Option<HistoryRequest> {
         let live = self.topics.get(request.topic.as_str()).filter(|live| !live.opening);
         let Some(live) = live.filter(|live| live.tail.reaches(request.start)) else { return Some(request) };
         let _ = request.reply.send(Ok(Arc::new(live.tail.page(request.start, request.until))));
@@ -143,7 +143,7 @@ impl Jet {
                 let page = Arc::new(found.page);
                 for request in std::mem::take(&mut asked.requests) {
                     let Some(request) = answer(ask, &page, request) else { continue };
-                    asked.requests.extend(self.from_tail(request));
+                    asked.requests.extend(self.out_of_tail(request));
                 }
             }
             Err(error) => {

@@ -26,18 +26,27 @@ pub(crate) struct Live {
     pub(crate) tail: Tail,
     /// Number of the newest message that the stream has, and that may be on its way.
     pub(crate) expected: Seq,
+    /// It is among those whose newest messages are being compared.
+    pub(crate) compared: bool,
 }
 
 impl Live {
     /// A topic whose position is being asked for.
     pub(crate) fn opening(topic: Topic) -> Self {
-        Self { topic, order: Sequencer::opening(), opening: true, tail: Tail::default(), expected: 0 }
+        Self {
+            topic,
+            order: Sequencer::opening(),
+            opening: true,
+            tail: Tail::default(),
+            expected: 0,
+            compared: false,
+        }
     }
 
     /// A topic that came by a pattern, of which everything behind `base` is wanted.
     pub(crate) fn from(topic: Topic, base: Seq) -> Self {
         let (order, tail) = (Sequencer::at(base, false), Tail::at(base));
-        Self { topic, order, opening: false, tail, expected: 0 }
+        Self { topic, order, opening: false, tail, expected: 0, compared: false }
     }
 
     /// Sends a message to those who were aimed at, and keeps it.

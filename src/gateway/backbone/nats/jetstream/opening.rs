@@ -27,6 +27,15 @@ pub(crate) enum Begin {
     Later,
 }
 
+/// What has become of those who waited for a position.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// They begin here, as of this last number of the stream.
+    Begun(Vec<(InterestChange, Seq)>, Seq),
+    /// They cannot begin.
+    Failed(Vec<InterestChange>, ReadError),
+}
+
 impl Jet {
     /// The feed of this interest is in force.
     pub(crate) fn begin(&mut self, change: &InterestChange) -> Begin {
@@ -91,24 +100,19 @@ impl Jet {
         });
     }
 
-    /// The positions are known: answers who begins where, or (an error) that these cannot begin.
-    pub(crate) fn opened(
-        &mut self,
-        router: &Router,
-        life: u32,
-        heads: Result<Heads, ReadError>,
-    ) -> Result<(Vec<(InterestChange, Seq)>, Heads), (Vec<InterestChange>, ReadError)> {
+    /// The positions are known, or not.
+    pub(crate) fn opened(&mut self, router: &Router, life: u32, heads: Result<Heads, ReadError>) -> Opened {
         let changes = std::mem::take(&mut self.asked_for);
         if life != self.watch.life {
             self.opening.extend(changes);
             self.ask_positions();
-            return Ok(Default::default());
+            return Opened::Begun(Vec::new(), 0);
         }
         let heads = match heads {
             Ok(heads) => heads,
             Err(error) => {
                 self.ask_positions();
-                return Err((changes, error));
+                return Opened::Failed(changes, error);
             }
         };
         let newest: HashMap<&str, Seq> =
@@ -118,17 +122,15 @@ impl Jet {
             let mut position = 0;
             if let Filter::Topic(topic) = &change.filter {
                 let head = newest.get(self.subject(topic.as_str()).as_str()).copied().unwrap_or(0);
-                match self.topics.get(topic.as_str()) {
-                    Some(live) if !live.opening => position = live.order.position(),
-                    _ => position = head,
-                }
+                let followed = self.topics.get(topic.as_str()).filter(|topic| !topic.opening);
+                position = followed.map_or(head, |topic| topic.order.position());
             } else if let Some(feed) = router.interests.cover(&change.filter) {
                 self.bases.entry(feed).or_insert(heads.through);
             }
             begun.push((change, position));
         }
         self.ask_positions();
-        Ok((begun, heads))
+        Opened::Begun(begun, heads.through)
     }
 
     /// What has come meanwhile follows: to be called when everybody was told where it begins.

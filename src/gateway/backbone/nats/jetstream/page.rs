@@ -71,12 +71,12 @@ impl Reader {
                 return self.another_life(place).await;
             }
             let next = span.messages.get(cut).map_or(evidence.first, |first| first.seq);
-            let last = until.unwrap_or(Seq::MAX).min(next.saturating_sub(1));
-            let gone = !evidence.whole && last > position;
-            lost = gone.then_some(Lost { between: Some((position + 1, last)) });
+            let end = until.unwrap_or(Seq::MAX).min(next.saturating_sub(1));
+            let gone = !evidence.whole && end > position;
+            lost = gone.then_some(Lost { between: Some((position + 1, end)) });
         }
         let gone = lost.and_then(|lost| lost.between).map_or(0, |(_, last)| last);
-        Ok(found(&place.topic, position, gone, lost, span, until))
+        Ok(found(&place.topic, position, gone, lost, &span, until))
     }
 
     /// The position is none that this stream has ever given.
@@ -104,7 +104,7 @@ impl Reader {
             usize::try_from(there.saturating_sub(count)).unwrap_or(usize::MAX).min(span.messages.len());
         let position =
             skip.checked_sub(1).and_then(|at| span.messages.get(at)).map_or(0, |before| before.seq);
-        Ok(found(&place.topic, position, 0, None, span, Some(last)))
+        Ok(found(&place.topic, position, 0, None, &span, Some(last)))
     }
 
     /// A number from which on there are more than `count` messages up to `last`, but not many more; `first` if there
@@ -158,7 +158,7 @@ fn found(
     position: Seq,
     gone: Seq,
     lost: Option<Lost>,
-    span: Span,
+    span: &Span,
     until: Option<Seq>,
 ) -> Found {
     let mut found = Found { page: Page { after: position, lost, ..Page::default() }, before: Vec::new() };

@@ -33,6 +33,8 @@ pub(crate) struct Sequencer<M> {
     held_bytes: usize,
     /// The topic is known to have got as far as this.
     target: Seq,
+    /// The last read that was asked for before that was known.
+    target_since: u32,
     /// Noticed messages that have not been read.
     owed: u32,
     /// Reads in a row that found nothing of what is owed.
@@ -117,6 +119,7 @@ impl<M> Sequencer<M> {
             held: VecDeque::new(),
             held_bytes: 0,
             target: 0,
+            target_since: 0,
             owed: 0,
             looks: 0,
             reading: false,
@@ -172,7 +175,7 @@ impl<M> Sequencer<M> {
     pub(crate) fn hold(&mut self, seq: Seq, prev: Seq, bytes: usize, message: M) -> Option<Read> {
         if self.held.len() == HELD || self.held_bytes + bytes > HELD_BYTES {
             let newest = self.held.back().map_or(seq, |held| held.seq.max(seq));
-            self.target = self.target.max(newest);
+            self.aim(newest);
             self.held.clear();
             self.held_bytes = 0;
         } else if seq > self.target {
@@ -188,14 +191,14 @@ impl<M> Sequencer<M> {
 
     /// The topic's newest message in the stream has this number.
     pub(crate) fn head(&mut self, head: Seq) -> Option<Read> {
-        self.target = self.target.max(head);
+        self.aim(head);
         self.wanting()
     }
 
     /// The stream had nothing newer of this topic than the position when its last number was this.
     pub(crate) fn settle(&mut self, through: Seq) {
         if !self.reading && self.held.is_empty() && self.last >= self.target {
-            self.settled = through;
+            self.settled = self.settled.max(through);
         }
     }
 
@@ -241,7 +244,8 @@ impl<M> Sequencer<M> {
         if self.looks >= LOOKS {
             (self.owed, self.looks) = (0, 0);
         }
-        if part.through >= self.target {
+        // A read can only tell what is gone of what was there before it.
+        if part.through >= self.target && self.target_since < read.number {
             self.lose(self.target, out);
         }
         self.drain(read.number, part.through, out)
@@ -257,8 +261,8 @@ impl<M> Sequencer<M> {
                 continue;
             }
             let broken = self.is_broken(next.seq, next.prev);
-            let unknown = if broken { next.since >= read || through < next.seq } else { next.prev > through };
-            if unknown && (broken || next.prev > self.last) {
+            let asked = next.since < read && through >= if broken { next.seq } else { next.prev };
+            if !asked && (broken || next.prev > self.last) {
                 self.held.push_front(next);
                 break;
             }
@@ -297,6 +301,13 @@ impl<M> Sequencer<M> {
         let prev = if self.exact { self.last } else { prev };
         (self.last, self.exact) = (seq, true);
         prev
+    }
+
+    /// The topic has got as far as this.
+    fn aim(&mut self, target: Seq) {
+        if target > self.target {
+            (self.target, self.target_since) = (target, self.reads);
+        }
     }
 
     fn asked(&mut self) -> Read {

@@ -26,26 +26,30 @@ pub(crate) struct Watch {
     pub(crate) highest: Seq,
     /// Up to this number the newest messages of everything that is followed are known.
     checked: Seq,
-    /// The stream is being asked what it is.
-    asking: bool,
+    /// Asking the stream what it is.
+    info: Errand,
     /// When it was asked last.
     asked: Option<Instant>,
-    /// It is to be asked soon, whatever the time.
-    soon: bool,
-    /// Heads are being read.
-    checking: bool,
-    /// Heads are to be read, and what is missing is not on its way: the connection was another one in between.
-    urgent: bool,
+    /// Reading heads. Wanted: what is missing is not on its way, the connection was another one in between.
+    heads: Errand,
     /// Some pattern matches more topics than the server tells of at one time.
     pub(crate) patterns_too_wide: bool,
     /// Counts the streams: an answer of an earlier one is of no use.
     pub(crate) life: u32,
 }
 
+/// A question, one at a time.
+#[derive(Debug, Default)]
+struct Errand {
+    under_way: bool,
+    /// To be asked soon, whatever the time.
+    wanted: bool,
+}
+
 impl Watch {
     /// Something came that does not fit: perhaps the stream is another.
     pub(crate) fn suspect(&mut self) {
-        self.soon = true;
+        self.info.wanted = true;
     }
 }
 
@@ -68,15 +72,15 @@ impl Jet {
         self.expect();
         let due = self.watch.asked.is_none_or(|asked| asked.elapsed() >= PERIOD);
         // While the stream is not there, somebody may be waiting for it.
-        if due || self.watch.soon || self.absent.is_some() || self.known.is_none() {
+        if due || self.watch.info.wanted || self.absent.is_some() || self.known.is_none() {
             self.ask();
         }
     }
 
     /// Asks what the stream is.
     pub(crate) fn ask(&mut self) {
-        if !std::mem::replace(&mut self.watch.asking, true) {
-            self.watch.soon = false;
+        if !std::mem::replace(&mut self.watch.info.under_way, true) {
+            self.watch.info.wanted = false;
             self.watch.asked = Some(Instant::now());
             let (reader, highest) = (self.reader.clone(), self.watch.highest);
             self.work.spawn(async move { Done::Info(highest, reader.info().await) });
@@ -87,19 +91,19 @@ impl Jet {
     pub(crate) fn reconnected(&mut self, reason: &'static str) {
         self.requests.fail_all();
         self.acks.fail_all(reason);
-        self.watch.soon = true;
+        self.watch.info.wanted = true;
     }
 
     /// Compares with the stream: whatever is missing is not on its way any more.
     pub(crate) fn check_now(&mut self, router: &Router) {
-        self.watch.urgent = true;
+        self.watch.heads.wanted = true;
         self.ask();
         self.check(router);
     }
 
     /// The stream was seen, or not.
     pub(crate) fn info(&mut self, router: &mut Router, highest: Seq, info: Result<Info, ReadError>) -> Seen {
-        self.watch.asking = false;
+        self.watch.info.under_way = false;
         let info = match info {
             Ok(info) => info,
             Err(ReadError::Refused(why)) => {
@@ -140,7 +144,7 @@ impl Jet {
             self.begin_anew(router);
         }
         self.watch.highest = self.watch.highest.max(info.state.last_seq);
-        if info.state.last_seq > self.watch.checked || self.watch.urgent {
+        if info.state.last_seq > self.watch.checked || self.watch.heads.wanted {
             self.check(router);
         }
         if self.known.as_ref().is_some_and(|known| known.layout != before.layout) {
@@ -206,7 +210,8 @@ impl Jet {
 
     /// Reads the newest messages of everything that is followed, as far as they are newer than at the last time.
     fn check(&mut self, router: &Router) {
-        let Some(layout) = self.known.as_ref().map(|known| &known.layout).filter(|_| !self.watch.checking)
+        let Some(layout) =
+            self.known.as_ref().map(|known| &known.layout).filter(|_| !self.watch.heads.under_way)
         else {
             return;
         };
@@ -222,8 +227,9 @@ impl Jet {
             self.watch.checked = self.watch.highest;
             return;
         }
-        self.watch.checking = true;
-        let urgent = std::mem::take(&mut self.watch.urgent);
+        self.topics.values_mut().for_each(|live| live.compared = true);
+        self.watch.heads.under_way = true;
+        let urgent = std::mem::take(&mut self.watch.heads.wanted);
         let (reader, from, life) = (self.reader.clone(), self.watch.checked + 1, self.watch.life);
         self.work.spawn(async move { Done::Checked(life, urgent, reader.heads(&subjects, from).await) });
     }
@@ -236,9 +242,9 @@ impl Jet {
         urgent: bool,
         heads: Result<Heads, ReadError>,
     ) {
-        self.watch.checking = false;
+        self.watch.heads.under_way = false;
         if life != self.watch.life {
-            self.watch.urgent |= urgent;
+            self.watch.heads.wanted |= urgent;
             return;
         }
         let heads = match heads {
@@ -249,8 +255,8 @@ impl Jet {
                     self.watch.patterns_too_wide = true;
                 }
                 tracing::debug!(%error, "the newest messages could not be compared");
-                self.watch.urgent |= urgent;
-                self.watch.soon = true;
+                self.watch.heads.wanted |= urgent;
+                self.watch.info.wanted = true;
                 return;
             }
         };
@@ -264,8 +270,10 @@ impl Jet {
                 live.expected = live.expected.max(*head);
             }
         }
-        for live in self.topics.values_mut().filter(|live| live.expected <= live.order.position()) {
-            live.order.settle(heads.through);
+        for live in self.topics.values_mut() {
+            if std::mem::take(&mut live.compared) && live.expected <= live.order.position() {
+                live.order.settle(heads.through);
+            }
         }
         self.watch.checked = self.watch.checked.max(heads.through);
         if urgent {

@@ -121,6 +121,15 @@ impl Server {
         }
     }
 
+    /// Waits until nothing for the gateway is left in the server.
+    pub(super) async fn has_nothing_to_send(&self) {
+        let end = Instant::now() + PATIENCE;
+        while self.gateway().await.is_none_or(|gateway| gateway["pending_bytes"].as_u64() != Some(0)) {
+            assert!(Instant::now() < end, "the server does not get rid of what the gateway is to have");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     async fn gateway(&self) -> Option<serde_json::Value> {
         let connections = self.monitor("/connz?subs=1").await;
         connections["connections"].as_array().unwrap().iter().find(|c| c["name"] == "topic-gateway").cloned()

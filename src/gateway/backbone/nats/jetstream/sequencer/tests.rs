@@ -168,6 +168,19 @@ fn a_noticed_message_is_looked_for_until_it_is_there_but_not_for_ever() {
 }
 
 #[test]
+fn a_read_says_nothing_of_what_was_stored_after_it() {
+    let (mut order, mut out) = (Sequencer::at(5, true), Vec::new());
+    let read = arrive(&mut order, 7, 6).1.unwrap();
+    // Stored, and lost on its way, after the server has answered: 8. And what came behind it: 9.
+    assert_eq!(arrive(&mut order, 9, 8), (None, None));
+    assert_eq!(order.head(11), None);
+    let again = order.filled(read, part(&[6, 7], true, Seq::MAX), &mut out).unwrap();
+    assert_eq!((again.after, lost(&out)), (7, vec![]));
+    order.filled(again, part(&[8, 9, 11], true, Seq::MAX), &mut out);
+    assert_eq!((messages(&out), lost(&out)), (vec![6, 7, 8, 9, 11], vec![]));
+}
+
+#[test]
 fn a_read_that_failed_is_asked_for_again() {
     let mut order: Sequencer<Seq> = Sequencer::at(5, true);
     let read = arrive(&mut order, 9, 8).1.unwrap();
@@ -211,6 +224,8 @@ struct Follower {
     order: Sequencer<Seq>,
     out: Steps,
     reading: Option<Read>,
+    /// What the server has said to it, on its way back.
+    answer: Option<Part<Seq>>,
 }
 
 impl Follower {
@@ -225,14 +240,24 @@ impl Follower {
         self.reading = read.or(self.reading);
     }
 
+    /// The server answers.
+    fn answer(&mut self, stream: &Stream, most: usize) {
+        if let (Some(read), None) = (self.reading, &self.answer) {
+            self.answer = Some(stream.read(read, most));
+        }
+    }
+
+    /// The answer comes.
     fn read(&mut self, stream: &Stream, most: usize) {
-        if let Some(read) = self.reading.take() {
-            let next = self.order.filled(read, stream.read(read, most), &mut self.out);
+        self.answer(stream, most);
+        if let Some((read, part)) = self.reading.take().zip(self.answer.take()) {
+            let next = self.order.filled(read, part, &mut self.out);
             self.ask(next);
         }
     }
 
     fn fail(&mut self) {
+        self.answer = None;
         if let Some(read) = self.reading.take() {
             self.order.failed(read);
             let again = self.order.wanting();
@@ -252,7 +277,8 @@ fn act(act: u8, n: usize, stream: &mut Stream, follower: &mut Follower) {
         50..65 => drop(stream.store()),
         // Of another topic.
         65..72 => stream.last += n as Seq,
-        72..90 => follower.read(stream, n),
+        72..81 => follower.answer(stream, n),
+        81..90 => follower.read(stream, n),
         90..93 => follower.fail(),
         93..95 => {
             stream.own.clear();
@@ -273,7 +299,7 @@ proptest! {
         acts in proptest::collection::vec((0_u8..100, 1_usize..4), 1..120),
     ) {
         let mut stream = Stream { first: 1, ..Stream::default() };
-        let mut follower = Follower { order: Sequencer::at(0, true), out: Vec::new(), reading: None };
+        let mut follower = Follower { order: Sequencer::at(0, true), out: Vec::new(), reading: None, answer: None };
         for (what, n) in acts {
             act(what, n, &mut stream, &mut follower);
         }

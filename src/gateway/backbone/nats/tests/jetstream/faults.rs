@@ -199,3 +199,83 @@ async fn a_backbone_with_a_stream_takes_the_place_of_one_without() {
     stream.store("a.x", "2").await;
     assert_eq!(rig.told(0, "a.x", 1).await, [Told::Message(2, 1, "2".into())]);
 }
+
+/// Two gateways, whose connections are cut and mended while publishing goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_cut_while_publishing_goes_on_every_topic_comes_whole_and_in_order() {
+    const MESSAGES: u64 = 3_000;
+    const TOPICS: u64 = 5;
+    let stream = Stream::new(&with(&json!({"storage": "memory"}))).await;
+    let (mut proxies, mut rigs) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        let proxy = Proxy::to(&stream.server.url()).await;
+        let mut rig = Rig::connected(&on(&proxy.url())).await;
+        for topic in 0..TOPICS {
+            rig.want(&format!("a.{topic}"), 0).await.unwrap();
+        }
+        proxies.push(proxy);
+        rigs.push(rig);
+    }
+    let client = stream.client.clone();
+    let publishing = tokio::spawn(async move {
+        for n in 0..MESSAGES {
+            client.publish(format!("a.{}", n % TOPICS), n.to_string().into()).await.unwrap();
+            if n % 10 == 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        }
+        client.flush().await.unwrap();
+    });
+    for round in 0_u64.. {
+        if publishing.is_finished() {
+            break;
+        }
+        let at = usize::try_from(round % 2).unwrap();
+        proxies[at].cut();
+        rigs[at].wait(false).await;
+        proxies[at].mend();
+        rigs[at].wait(true).await;
+    }
+    for rig in &mut rigs {
+        let mut next = vec![0; usize::try_from(TOPICS).unwrap()];
+        while next.iter().sum::<u64>() < MESSAGES {
+            let ShardEvent::Deliver(arrivals) = rig.shards.next(0).await else { panic!() };
+            for arrival in arrivals {
+                let Told::Message(.., body) = super::told(&arrival) else { panic!("{arrival:?}") };
+                let topic = usize::try_from(body.parse::<u64>().unwrap() % TOPICS).unwrap();
+                assert_eq!(body.parse::<u64>().unwrap() / TOPICS, next[topic], "topic {topic}");
+                next[topic] += 1;
+            }
+        }
+        assert!(rig.handle.status.borrow().reconnects > 0);
+        assert!(count(&rig.counts.repaired) > 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_that_a_shard_does_not_take_is_read_from_the_stream() {
+    const FLOOD: u64 = 200_000;
+    let stream = Stream::new(&with(&json!({"storage": "memory"}))).await;
+    let mut rig = stream.gateway().await;
+    rig.want("a.x", 0).await.unwrap();
+    // The inbox and the subscription hold 65 536 each and the shard takes nothing; sockets hold a few MB more.
+    for n in 1..=FLOOD {
+        // Now and then confirmed: a stream drops what it has no buffer for.
+        if n % 2_000 == 0 {
+            stream.store("a.x", vec![b'1'; 256]).await;
+        } else {
+            stream.client.publish("a.x", vec![b'1'; 256].into()).await.unwrap();
+        }
+    }
+    stream.server.has_sent(FLOOD).await;
+    stream.server.has_nothing_to_send().await;
+    let mut last = 0;
+    while last < FLOOD {
+        for arrival in rig.shards.arrivals(0).await {
+            assert!(arrival.message && arrival.seq == Some(last + 1), "{:?} after {last}", arrival.seq);
+            last += 1;
+        }
+    }
+    assert!(count(&rig.counts.dropped) > 0);
+    assert_eq!((count(&rig.counts.gaps), count(&rig.counts.expired)), (0, 0));
+}
