@@ -248,6 +248,14 @@ mod tests {
     }
 
     #[test]
+    fn another_stream_makes_another_backbone_and_how_it_is_kept_does_not() {
+        let stream = |jet: Value| nats(|spec| spec["jetStream"] = jet.clone());
+        let before = stream(json!({"stream": "S"}));
+        assert!(same(&before, &stream(json!({"stream": "S", "manage": true, "maxAgeSeconds": 60}))));
+        assert!(!same(&before, &stream(json!({"stream": "T"}))) && !same(&before, &nats(|_| {})));
+    }
+
+    #[test]
     fn servers_mode_prefix_and_whether_there_is_tls_make_another_backbone() {
         let before = nats(|_| {});
         for (name, value) in [

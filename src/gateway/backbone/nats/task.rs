@@ -294,9 +294,8 @@ impl Task {
 
     /// Something has come to the gateway's own inbox: barriers, and answers to what it asked.
     async fn answered(&mut self, message: Message) {
-        let mut next = Some(message);
-        for _ in 0..BATCH {
-            let Some(message) = next.take() else { break };
+        let mut message = message;
+        for left in (0..BATCH).rev() {
             let kind = message.subject.strip_prefix(self.inbox.as_str()).and_then(|rest| rest.get(1..));
             match (kind.and_then(|kind| kind.split_once('.')), &mut self.jet) {
                 (Some(("r", id)), Some(jet)) => {
@@ -306,10 +305,9 @@ impl Task {
                 (Some(("p", id)), Some(jet)) => jet.acks.arrived(id, &message),
                 _ => self.returned(&message).await,
             }
-            next = self.echo.as_mut().and_then(|echo| echo.next().now_or_never().flatten());
-        }
-        if let Some(message) = next {
-            Box::pin(self.answered(message)).await;
+            let next = || self.echo.as_mut()?.next().now_or_never().flatten();
+            let Some(next) = (left > 0).then(next).flatten() else { break };
+            message = next;
         }
     }
 
