@@ -251,7 +251,7 @@ mod tests {
     fn another_stream_makes_another_backbone_and_how_it_is_kept_does_not() {
         let stream = |jet: Value| nats(|spec| spec["jetStream"] = jet.clone());
         let before = stream(json!({"stream": "S"}));
-        assert!(same(&before, &stream(json!({"stream": "S", "manage": true, "maxAgeSeconds": 60}))));
+        assert!(same(&before, &stream(json!({"stream": "S", "manage": true, "maxAge": "1h"}))));
         assert!(!same(&before, &stream(json!({"stream": "T"}))) && !same(&before, &nats(|_| {})));
     }
 

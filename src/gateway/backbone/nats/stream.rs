@@ -141,7 +141,7 @@ fn wanted(spec: &NatsBackbone, jet: &JetStream) -> Result<Map<String, Value>, St
     if subjects.iter().any(|subject| subject == ">") {
         return Err(StreamError::Everything);
     }
-    let max_age = jet.max_age_seconds.max(0) * SECOND;
+    let max_age = jet.max_age().map_or(0, |age| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
     let window = i64::from(jet.duplicate_window_seconds) * SECOND;
     let config = json!({
         "name": jet.stream,
@@ -150,7 +150,7 @@ fn wanted(spec: &NatsBackbone, jet: &JetStream) -> Result<Map<String, Value>, St
         "storage": "file",
         "discard": "old",
         "max_age": max_age,
-        "max_bytes": if jet.max_bytes > 0 { jet.max_bytes } else { -1 },
+        "max_bytes": jet.max_bytes().filter(|bytes| *bytes > 0).unwrap_or(-1),
         "num_replicas": jet.replicas,
         // The server takes no window that is longer than messages are kept.
         "duplicate_window": if max_age > 0 { window.min(max_age) } else { window },

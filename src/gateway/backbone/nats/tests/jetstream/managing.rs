@@ -38,7 +38,7 @@ impl Stream {
 #[tokio::test]
 async fn a_managed_stream_is_made_once_and_serves_gateways() {
     let stream = Stream::none().await;
-    let made = stream.ensured(&json!({"maxAgeSeconds": 600, "maxBytes": 1_000_000})).await;
+    let made = stream.ensured(&json!({"maxAge": "10m", "maxBytes": 1_000_000})).await;
     assert_eq!((made.created, made.feed), (true, Feed::Republish));
     let config = stream.config().await;
     for (name, value) in [
@@ -51,7 +51,7 @@ async fn a_managed_stream_is_made_once_and_serves_gateways() {
     ] {
         assert_eq!(config[name], value, "{name}");
     }
-    let again = stream.ensured(&json!({"maxAgeSeconds": 600, "maxBytes": 1_000_000})).await;
+    let again = stream.ensured(&json!({"maxAge": "10m", "maxBytes": 1_000_000})).await;
     assert_eq!((again.created, again.changed, again.left), (false, vec![], vec![]));
     let mut rig = Rig::connected(&managed(&stream, &json!({}))).await;
     rig.want("a.x", 0).await.unwrap();
@@ -62,10 +62,10 @@ async fn a_managed_stream_is_made_once_and_serves_gateways() {
 #[tokio::test]
 async fn limits_are_raised_but_never_lowered_and_what_is_left_is_said() {
     let stream = Stream::none().await;
-    stream.ensured(&json!({"maxAgeSeconds": 600, "maxBytes": 1_000_000})).await;
-    let raised = stream.ensured(&json!({"maxAgeSeconds": 1_200})).await;
+    stream.ensured(&json!({"maxAge": "10m", "maxBytes": 1_000_000})).await;
+    let raised = stream.ensured(&json!({"maxAge": "20m"})).await;
     assert_eq!(raised.changed, ["duplicate_window", "max_age", "max_bytes"]);
-    let lowered = stream.ensured(&json!({"maxAgeSeconds": 60, "maxBytes": 5_000})).await;
+    let lowered = stream.ensured(&json!({"maxAge": "1m", "maxBytes": 5_000})).await;
     assert_eq!(lowered.left.len(), 2, "{lowered:?}");
     assert!(lowered.left[0].contains("max_age") && lowered.left[0].contains("by hand"), "{lowered:?}");
     let config = stream.config().await;
