@@ -223,10 +223,13 @@ fn show(
     show_count(&names::MESSAGES_RECEIVED_BYTES, |counts| &counts.bytes_received);
     show_count(&names::MESSAGES_NOT_JSON, |counts| &counts.not_json);
     show_count(&names::MESSAGES_IGNORED, |counts| &counts.ignored_subjects);
+    show_count(&names::REPAIRED, |counts| &counts.repaired);
+    show_count(&names::HISTORY_READS, |counts| &counts.history_reads);
     show_count(&names::BACKBONE_DROPPED, |counts| &counts.dropped);
     show_count(&names::BACKBONE_ERRORS, |counts| &counts.server_errors);
-    let own = counts.clone();
+    let (own, other) = (counts.clone(), counts.clone());
     metrics.source(&names::GAPS, &[GapReason::Backbone.as_str()], move || own.gaps.load(Relaxed));
+    metrics.source(&names::GAPS, &[GapReason::Expired.as_str()], move || other.expired.load(Relaxed));
     let (connected, reconnects) = (backbone.status.clone(), backbone.status.clone());
     metrics.source(&names::BACKBONE_CONNECTED, &[], move || connected.borrow().connected.into());
     metrics.source(&names::BACKBONE_RECONNECTS, &[], move || reconnects.borrow().reconnects);

@@ -75,6 +75,8 @@ pub(crate) struct Prepared {
     router: Router,
     pins: Vec<Filter>,
     stream: Option<JetStream>,
+    /// The stream is to be made and kept as this says.
+    managed: Option<NatsBackbone>,
     /// Why the last attempt to connect failed.
     trouble: String,
     cancel: CancellationToken,
@@ -101,7 +103,8 @@ impl Prepared {
         let router = Router::new(spec, deliveries, around.counts.clone());
         let (pins, trouble, end) = (options::pins(spec), String::new(), cancel.clone().drop_guard());
         let stream = spec.jet_stream.clone();
-        Ok(Self { client, events, keys, router, pins, stream, trouble, cancel, end })
+        let managed = stream.as_ref().is_some_and(|stream| stream.manage).then(|| spec.clone());
+        Ok(Self { client, events, keys, router, pins, stream, managed, trouble, cancel, end })
     }
 
     /// What it proves itself with.
@@ -129,7 +132,11 @@ impl Prepared {
     /// Starts the task of this backbone. Once its token is cancelled it confirms what is in flight, drains and ends,
     /// all within 5 seconds; so it does when another one takes its place.
     pub(super) fn run(self, post: Post, tasks: &TaskTracker) {
-        let Self { client, events, router, pins, stream, cancel, end, .. } = self;
+        let Self { client, events, router, pins, stream, managed, cancel, end, .. } = self;
+        if let Some(spec) = managed {
+            let (client, cancel) = (client.clone(), cancel.clone());
+            tasks.spawn(async move { cancel.run_until_cancelled(stream::keep(&client, &spec)).await });
+        }
         let task = Task::new(client, router, pins, events, stream.as_ref());
         tasks.spawn(async move {
             task.run(post, cancel).await;

@@ -110,6 +110,18 @@ pub static RESUMES: Definition = counter(
     &["result"],
     "Topics resumed, by whether all that was missed was recovered, and sessions refused (`expired`).",
 );
+/// Messages that had to be fetched.
+pub static REPAIRED: Definition = counter(
+    "topicgateway_repaired_total",
+    &[],
+    "Messages that were lost on their way here and read from the stream.",
+);
+/// Reads of history.
+pub static HISTORY_READS: Definition = counter(
+    "topicgateway_history_reads_total",
+    &[],
+    "Reads of a topic's history from the stream; what gateways still have in memory needs none.",
+);
 /// Messages sent again.
 pub static REDELIVERED: Definition = counter(
     "topicgateway_redelivered_total",
@@ -180,6 +192,8 @@ pub static ALL: &[&Definition] = &[
     &GAPS,
     &RESUMES,
     &REDELIVERED,
+    &REPAIRED,
+    &HISTORY_READS,
     &CLOSED,
     &ERRORS,
     &BACKBONE_CONNECTED,

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use async_nats::Client;
+use async_nats::{Client, connection::State};
 use serde_json::{Map, Value, json};
+use tokio::time::sleep;
 
 use super::{
     jetstream::{Config, Layout},
@@ -17,6 +18,12 @@ use crate::{
 
 /// How long each question may take.
 const WITHIN: Duration = Duration::from_secs(5);
+/// How often a connection is looked for.
+const CONNECTING: Duration = Duration::from_millis(50);
+/// How often a stream that is as it should be is looked at again.
+const KEPT: Duration = Duration::from_mins(1);
+/// How soon one that is not.
+const AGAIN: Duration = Duration::from_secs(5);
 /// `JSStreamNotFoundErr`.
 const NOT_FOUND: u64 = 10059;
 const SECOND: i64 = 1_000_000_000;
@@ -97,6 +104,41 @@ pub async fn ensure_stream(client: &Client, spec: &NatsBackbone) -> Result<Strea
     }
     let updated = asked.must("UPDATE", &config).await?;
     Ok(state(spec, &updated, false, changed, left))
+}
+
+/// Makes the stream as soon as there is a connection, and looks after it from then on: it may be deleted, or changed by
+/// somebody else. Any number of gateways may do so at the same time. Never ends.
+pub(super) async fn keep(client: &Client, spec: &NatsBackbone) {
+    let mut told = String::new();
+    loop {
+        if client.connection_state() != State::Connected {
+            sleep(CONNECTING).await;
+            continue;
+        }
+        let pause = match ensure_stream(client, spec).await {
+            Ok(StreamState { created, changed, left, .. }) => {
+                if created || !changed.is_empty() {
+                    tracing::info!(created, ?changed, "The stream was made or changed as the resource says.");
+                }
+                say_once(&mut told, &left.join("; "));
+                KEPT
+            }
+            Err(error) => {
+                say_once(&mut told, &error.to_string());
+                AGAIN
+            }
+        };
+        sleep(pause).await;
+    }
+}
+
+fn say_once(told: &mut String, trouble: &str) {
+    if told != trouble {
+        trouble.clone_into(told);
+        if !trouble.is_empty() {
+            tracing::warn!(trouble, "The stream is not as the resource says.");
+        }
+    }
 }
 
 struct Asked<'a> {
