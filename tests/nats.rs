@@ -7,6 +7,7 @@ mod outage;
 mod reloading;
 mod scope;
 mod sessions;
+mod streams;
 
 use crate::support::NatsServer;
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     TopicGatewaySpec,
     envelope::{API_VERSION, CONFIG_KIND, config_schema},
-    validate::{Checked, Findings, Prepared, Report, Unknown, check_subjects, documents},
+    validate::{Checked, Findings, Prepared, Report, Unknown, check_contradictions, documents},
 };
 
 /// The configuration of one gateway pod, read by `topic-gateway gateway --config FILE`.
@@ -66,7 +66,7 @@ impl GatewayConfig {
                     Checked::new(&Prepared::new(config_schema(), Unknown::Refused), node, file, &mut report);
                 let config = checked.read::<Self>(file, &mut report);
                 if let Some(config) = &config {
-                    check_subjects(&config.spec, &checked, file, &mut report);
+                    check_contradictions(&config.spec, &checked, file, &mut report);
                 }
                 report.finish(config)
             }

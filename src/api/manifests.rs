@@ -6,7 +6,7 @@ use super::{
     Secrets, TopicGateway,
     envelope::{API_VERSION, CONFIG_KIND, GATEWAY_KIND, gateway_schema},
     validate::{
-        Checked, Finding, Findings, Node, Prepared, Report, Unknown, check_references, check_subjects,
+        Checked, Finding, Findings, Node, Prepared, Report, Unknown, check_contradictions, check_references,
         cluster_note, did_you_mean, documents, notes,
     },
 };
@@ -143,7 +143,7 @@ impl Reading {
         if !self.broken {
             check_references(&gateway.spec, &secrets, &checked, &file, &mut self.report);
         }
-        check_subjects(&gateway.spec, &checked, &file, &mut self.report);
+        check_contradictions(&gateway.spec, &checked, &file, &mut self.report);
         let mut remarks = self.notes;
         remarks.extend(notes(&gateway.spec).into_iter().map(|(field, message)| {
             Finding { file: file.clone(), line: checked.line(&field), field, message }.to_string()

@@ -6,7 +6,7 @@ use crate::api::TopicGateway;
 
 /// What is wrong with a resource; empty: nothing.
 pub(crate) fn validate(gateway: &TopicGateway) -> Vec<Problem> {
-    let beyond = gateway.spec.subjects_without_topics().into_iter();
+    let beyond = gateway.spec.contradictions().into_iter();
     let flaws =
         gateway.flaws().into_iter().chain(beyond.map(|(field, message)| format!("{field}: {message}")));
     flaws.map(|message| Problem { reason: Reason::InvalidSpec, message }).collect()

@@ -88,12 +88,6 @@ fn the_api_server_refuses_what_contradicts_itself_with_field_and_sentence() {
             "begin each of subjects with a name",
         ),
         (
-            "short",
-            json!({"backbone": {"nats": {"servers": ["nats://n"], "jetStream": {"stream": "S", "maxAge": "59m"}}}}),
-            "spec.backbone.nats.jetStream",
-            "duplicateWindowSeconds is longer than maxAge",
-        ),
-        (
             "history",
             json!({"topics": [{"pattern": "a", "delivery": "AtLeastOnce"}]}),
             "spec",

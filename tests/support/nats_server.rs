@@ -29,7 +29,19 @@ impl NatsServer {
     /// A server with more configuration (authorization, TLS).
     #[track_caller]
     pub(crate) fn start_with(config: &str) -> Self {
+        Self::start_in(TempDir::new().unwrap(), config)
+    }
+
+    /// A server with JetStream, whose streams are kept in files and so over a restart.
+    #[track_caller]
+    pub(crate) fn with_streams() -> Self {
         let directory = TempDir::new().unwrap();
+        let config = format!("jetstream {{ store_dir: \"{}/streams\" }}\n", directory.path().display());
+        Self::start_in(directory, &config)
+    }
+
+    #[track_caller]
+    fn start_in(directory: TempDir, config: &str) -> Self {
         let file = directory.path().join("nats.conf");
         fs::write(&file, config).unwrap();
         let mut process = spawn(&file, &directory, "-1", "-1");

@@ -11,10 +11,6 @@ use super::rule::{BYTE_SIZE, DURATION, STREAM, rule};
 /// and a client can ask for what it has missed.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = [rule(
-    "!has(self.maxAge) || duration(self.maxAge) >= duration(string(self.duplicateWindowSeconds) + 's')",
-    "duplicateWindowSeconds is longer than maxAge, messages would be gone before; lower it, or raise maxAge",
-)]))]
 pub struct JetStream {
     /// Name of the stream. It cannot be changed: positions of clients are its numbers.
     #[schemars(length(min = 1, max = 255), regex(pattern = STREAM), extend("x-kubernetes-validations" = [rule(
@@ -48,6 +44,13 @@ impl JetStream {
     /// How long a message is kept; `None` = no limit.
     pub fn max_age(&self) -> Option<Duration> {
         self.max_age.as_deref().and_then(seconds).map(Duration::from_secs)
+    }
+
+    /// Whether messages are gone before a publish can be known to be the same again. No rule of the API server says so:
+    /// it would have to read the duration of any text, which costs more than a whole definition may.
+    pub(in crate::api) fn forgets_too_early(&self) -> bool {
+        self.max_age()
+            .is_some_and(|age| age.as_secs() < u64::try_from(self.duplicate_window_seconds).unwrap_or(0))
     }
 
     /// Bytes the stream may have; `None` = no limit.

@@ -40,8 +40,9 @@ impl TopicGatewaySpec {
         found
     }
 
-    /// Subjects that hold nothing below the prefix and could never become a topic: field and message.
-    pub fn subjects_without_topics(&self) -> Vec<(String, String)> {
+    /// What contradicts itself, field and message: subjects that hold nothing below the prefix and could never become a
+    /// topic, a stream that forgets too early.
+    pub fn contradictions(&self) -> Vec<(String, String)> {
         let Some(nats) = &self.backbone.nats else { return Vec::new() };
         let prefix = nats.subject_prefix.trim_end_matches('.');
         let outside = nats.subjects.iter().enumerate().filter(|(_, subject)| subject.below(prefix).is_none());
@@ -52,9 +53,14 @@ impl TopicGatewaySpec {
             );
             (format!("spec.backbone.nats.subjects[{n}]"), message)
         });
-        told.collect()
+        let early = nats.jet_stream.as_ref().filter(|stream| stream.forgets_too_early());
+        let early = early.map(|_| ("spec.backbone.nats.jetStream".into(), FORGETS_TOO_EARLY.into()));
+        told.chain(early).collect()
     }
 }
+
+const FORGETS_TOO_EARLY: &str =
+    "duplicateWindowSeconds is longer than maxAge, messages would be gone before; lower it, or raise maxAge";
 
 fn one(found: &mut Vec<SecretReference>, field: String, reference: Option<&SecretKeyRef>) {
     found.extend(reference.map(|key| SecretReference { field, key: key.clone() }));
@@ -87,14 +93,14 @@ pub(in crate::api) fn check_references(
     }
 }
 
-/// Every subject must hold something below the prefix, or it could never become a topic.
-pub(in crate::api) fn check_subjects(
+/// Nothing may contradict itself.
+pub(in crate::api) fn check_contradictions(
     spec: &TopicGatewaySpec,
     checked: &Checked,
     file: &str,
     report: &mut Report,
 ) {
-    for (field, message) in spec.subjects_without_topics() {
+    for (field, message) in spec.contradictions() {
         report.add(file, checked.line(&field), &field, message);
     }
 }

@@ -18,6 +18,8 @@ fn assembled() -> Arc<Metrics> {
         &names::MESSAGES_IGNORED,
         &names::BACKBONE_CONNECTED,
         &names::BACKBONE_RECONNECTS,
+        &names::REPAIRED,
+        &names::HISTORY_READS,
         &names::BACKBONE_DROPPED,
         &names::BACKBONE_ERRORS,
         &names::CONFIG_GENERATION,

@@ -21,6 +21,7 @@ mod history;
 mod lagging;
 mod ledger;
 mod lifecycle;
+mod reading;
 mod rights;
 mod subscriptions;
 mod table;

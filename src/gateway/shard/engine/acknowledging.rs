@@ -6,8 +6,8 @@
 use super::{
     Control, Engine, Socket,
     connection::Turn,
-    history::{Live, Purpose},
     ledger::Ledger,
+    reading::{Live, Purpose},
 };
 use crate::{
     api::{Filter, Seq},

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{history::Readings, ledger::Ledger};
+use super::{ledger::Ledger, reading::Readings};
 use crate::gateway::{
     limits::Seat,
     log::Missed,

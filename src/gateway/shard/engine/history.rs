@@ -17,8 +17,7 @@ use super::{
     Control, Engine, Socket,
     acknowledging::ack_within,
     connection::{Connection, Turn},
-    lagging::SHARE_BYTES,
-    ledger::Ledger,
+    reading::{Live, Purpose, Reading, Rest, Stage},
     subscriptions::{Missing, RIGHT_ENDED, may_subscribe},
     table::SubSocket,
 };
@@ -32,161 +31,8 @@ use crate::{
     },
 };
 
-/// Pages that one connection may have asked for or not sent yet: at most half a mebibyte, or two large messages.
-const PAGES: usize = 2;
 /// Replays of topics that a connection is not subscribed to, at one time.
-const REPLAYS: usize = 16;
-
-/// Everything one connection reads. Bounded by its subscriptions and [`REPLAYS`].
-#[derive(Debug, Default)]
-pub(super) struct Readings {
-    list: Vec<Reading>,
-}
-
-/// One topic's history on its way to one connection.
-#[derive(Debug)]
-pub(super) struct Reading {
-    ticket: u32,
-    topic: Topic,
-    purpose: Purpose,
-    /// The subscription that waits for it; none for the replay of a topic that is not subscribed to.
-    live: Option<Live>,
-    stage: Stage,
-    /// Where the next page begins.
-    start: Start,
-    /// Number of the last message sent, or the position that the history begins after.
-    sent: Seq,
-}
-
-/// Where the subscription that waits goes on.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Live {
-    pub(super) index: u32,
-    /// Position that was reached before; for a replay, which is no part of what is live.
-    pub(super) reached: Seq,
-    /// Position that the cursor stands at.
-    pub(super) splice: Seq,
-}
-
-#[derive(Debug)]
-pub(super) enum Purpose {
-    /// To begin a subscription: answered with the first page.
-    Subscribe { id: Option<Id>, wanted: CatchUp },
-    /// To go on with a subscription.
-    Continue,
-    /// To be sent as a ledger says.
-    Deliver,
-    /// To send a part again; answered at the end.
-    Replay { id: Option<Id>, from: Seq, to: Option<Seq>, complete: bool },
-}
-
-#[derive(Debug)]
-enum Stage {
-    Queued,
-    /// Asked for up to this number.
-    Asked(Option<Seq>),
-    /// Read up to this number, being sent: the page, and how many of its messages are sent.
-    Sending(Option<Seq>, Arc<Page>, usize),
-}
-
-impl Readings {
-    /// The subscription to a sub-socket that waits for history.
-    pub(super) fn live(&mut self, index: u32) -> Option<&mut Live> {
-        self.list.iter_mut().filter_map(|reading| reading.live.as_mut()).find(|live| live.index == index)
-    }
-
-    /// The ticket of what has been read for a subscription and is not sent yet.
-    pub(super) fn sending(&self, index: u32) -> Option<u32> {
-        let of_it = |reading: &&Reading| reading.live.is_some_and(|live| live.index == index);
-        let reading = self.list.iter().find(of_it)?;
-        matches!(reading.stage, Stage::Sending(..)).then_some(reading.ticket)
-    }
-
-    /// Gives up what was read for a subscription.
-    pub(super) fn forget(&mut self, index: u32) {
-        self.list.retain(|reading| reading.live.is_none_or(|live| live.index != index));
-    }
-
-    fn get(&mut self, ticket: u32) -> Option<&mut Reading> {
-        self.list.iter_mut().find(|reading| reading.ticket == ticket)
-    }
-
-    fn take(&mut self, ticket: u32) -> Option<Reading> {
-        let at = self.list.iter().position(|reading| reading.ticket == ticket)?;
-        Some(self.list.remove(at))
-    }
-
-    /// The next one to be asked for, if there is room for its page. A topic is read once at a time.
-    fn next(&mut self) -> Option<&mut Reading> {
-        let busy = self.list.iter().filter(|reading| !matches!(reading.stage, Stage::Queued)).count();
-        if busy >= PAGES {
-            return None;
-        }
-        let free = |at: usize| self.list[..at].iter().all(|earlier| earlier.topic != self.list[at].topic);
-        let next =
-            (0..self.list.len()).find(|at| matches!(self.list[*at].stage, Stage::Queued) && free(*at))?;
-        self.list.get_mut(next)
-    }
-
-    /// Makes what is live wait for the end of a replay that began before the subscription.
-    fn join(&mut self, topic: &Topic, live: Live) -> bool {
-        let apart = self.list.iter_mut().find(|reading| reading.live.is_none() && reading.topic == *topic);
-        let Some(Reading { purpose: Purpose::Replay { to, .. }, live: own, .. }) = apart else {
-            return false;
-        };
-        (*own, *to) = (Some(live), Some(to.map_or(live.splice, |to| to.min(live.splice))));
-        true
-    }
-}
-
-impl Reading {
-    /// Last message to be read.
-    fn until(&self) -> Option<Seq> {
-        match self.purpose {
-            Purpose::Replay { to, .. } => to,
-            _ => self.live.map(|live| live.splice),
-        }
-    }
-}
-
-/// What is left of a page.
-enum Rest {
-    Some,
-    /// Nothing may be sent before an acknowledgement comes.
-    Waits,
-    /// Read up to this number, of which there may be more.
-    None {
-        read: Option<Seq>,
-        more: bool,
-    },
-}
-
-impl Reading {
-    /// Puts a share of the page into `out`, as far as the ledger lets it; returns how many messages.
-    fn put(&mut self, mut ledger: Option<&mut Ledger>, due: u64, out: &mut Vec<u8>) -> (u64, Rest) {
-        // The end may have come nearer since the page was read.
-        let until = self.until().unwrap_or(Seq::MAX);
-        let Stage::Sending(read, page, next) = &mut self.stage else { return (0, Rest::Waits) };
-        let end = page.messages.partition_point(|message| message.seq <= until);
-        let mut messages = 0;
-        while let Some(message) = page.messages[..end].get(*next) {
-            if out.len() as u64 >= SHARE_BYTES {
-                return (messages, Rest::Some);
-            }
-            let wanted = match &mut ledger {
-                None => true,
-                Some(ledger) if !ledger.has_room() => return (messages, Rest::Waits),
-                Some(ledger) => ledger.send(message.seq, event::message_id(&message.frame).as_deref(), due),
-            };
-            if wanted {
-                out.extend_from_slice(&message.frame);
-                messages += 1;
-            }
-            (self.sent, *next) = (message.seq, *next + 1);
-        }
-        (messages, Rest::None { read: *read, more: page.more && end == page.messages.len() })
-    }
-}
+pub(super) const REPLAYS: usize = 16;
 
 impl<S: Socket, C: Control> Engine<S, C> {
     /// Lets a new subscriber, which stands at the log's head, read what was before first.
@@ -340,7 +186,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             return;
         };
         let Stage::Asked(until) = reading.stage else { return };
-        let (mut after, lost) = (page.after, page.lost);
+        let (mut after, lost) = (page.after, page.lost.and_then(|lost| within(lost, until)));
         if let Some(live) =
             reading.live.filter(|_| !matches!(reading.start, Start::After(_)) || is_anew(lost))
         {
@@ -619,6 +465,13 @@ fn position(socket: &SubSocket, place: u32) -> Seq {
 /// Whether the position asked for was of an earlier life of the topic.
 fn is_anew(lost: Option<Lost>) -> bool {
     lost.is_some_and(|lost| lost.between.is_none())
+}
+
+/// As far as it lies within what was asked for: what is behind that comes live.
+fn within(lost: Lost, until: Option<Seq>) -> Option<Lost> {
+    let Some((first, end)) = lost.between else { return Some(lost) };
+    let end = until.map_or(end, |until| until.min(end));
+    (first <= end).then_some(Lost { between: Some((first, end)) })
 }
 
 fn missed(lost: Lost) -> Missed {

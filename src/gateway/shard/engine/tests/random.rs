@@ -1,6 +1,6 @@
 //! Random schedules: whatever happens, a client sees whole frames, in order, once, or is told what is missing.
 
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 
 use super::*;
 
@@ -314,7 +314,8 @@ fn run_past(steps: Vec<Past>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+    // The same schedules in every run: others are tried with PROPTEST_RNG_SEED.
+    #![proptest_config(ProptestConfig { cases: 1_000, rng_seed: RngSeed::Fixed(7), ..ProptestConfig::default() })]
 
     #[test]
     fn whoever_reads_the_past_has_every_number_in_turn_or_is_told(steps in past()) {
