@@ -124,9 +124,6 @@ pub enum AuthError {
     /// The user claim is missing or unfit.
     #[error("the token names no user: its user claim must be a text of 1 to {max} bytes", max = super::MAX_USER_BYTES)]
     NoUser,
-    /// The token was let in before, by a key that its issuer no longer has.
-    #[error("the key that signed the token is no longer trusted: get a new token")]
-    Untrusted,
     /// There is no token, and none was needed before.
     #[error("clients without a token are no longer admitted: connect with one")]
     NoToken,
