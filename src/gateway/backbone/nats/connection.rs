@@ -204,6 +204,10 @@ impl Task {
             }
             losers.push((filter, wanted));
         }
+        // Without a stream the gap comes before anything that the new subscriptions bring.
+        if self.jet.is_none() {
+            return self.router.announce(&losers);
+        }
         self.barriers.join(Waiter::Announce(losers));
     }
 
