@@ -34,9 +34,11 @@ async fn subscribed_carries_the_position_and_whether_what_follows_can_be_recover
     let gateway = Gateway::start(&Resource::open());
     let mut client = gateway.client().await;
     let answer = client.ask(json!({"type": "subscribe", "topic": "a", "id": "x"})).await;
+    let epoch = answer["epoch"].clone();
+    assert!(epoch.is_string(), "{answer}");
     assert_eq!(
         answer,
-        json!({"type": "subscribed", "id": "x", "topic": "a", "seqNo": 0, "recoverable": true})
+        json!({"type": "subscribed", "id": "x", "topic": "a", "seqNo": 0, "recoverable": true, "epoch": epoch})
     );
 }
 

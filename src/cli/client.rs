@@ -110,10 +110,14 @@ impl Target {
         &self,
         socket: &mut Socket,
         session: &str,
-        positions: &BTreeMap<String, Seq>,
+        positions: &BTreeMap<&str, Seq>,
+        epoch: Option<&str>,
     ) -> Result<(), Error> {
-        let resume =
+        let mut resume =
             json!({"type": "resume", "id": SETUP, "sessionId": session, "lastSeqPerTopic": positions});
+        if let Some(epoch) = epoch {
+            resume["epoch"] = epoch.into();
+        }
         self.begin(socket, resume).await
     }
 

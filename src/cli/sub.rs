@@ -21,7 +21,7 @@ use super::{
     client::{self, Connection, Event, Frame, Socket, Target},
 };
 use crate::api::Filter;
-use positions::Positions;
+use positions::{Positions, Session};
 use view::View;
 
 /// Longest wait for a connection to take our close.
@@ -161,7 +161,7 @@ impl<O: Write, E: Write> Follower<O, E> {
                     let beat = frame.heartbeat_seconds.unwrap_or(0).clamp(5, 3600);
                     silence = Duration::from_secs(beat * 3);
                     if frame.resumed
-                        && let Err(error) = self.subscribe(socket, self.without_position()).await
+                        && let Err(error) = self.subscribe(socket, self.not_resumed()).await
                     {
                         return Ok(lost(&error));
                     }
@@ -186,13 +186,15 @@ impl<O: Write, E: Write> Follower<O, E> {
     /// Goes on with the session there was, or begins one.
     async fn begin(&self, socket: &mut Socket) -> Result<(), Error> {
         match self.positions.session() {
-            Some((session, positions)) => self.target.resume(socket, session, positions).await,
+            Some(Session { id, epoch, last }) => self.target.resume(socket, id, &last, epoch).await,
             None => self.target.set_up(socket, &self.wanted).await,
         }
     }
 
-    fn without_position(&self) -> Vec<String> {
-        self.wanted.iter().filter(|topic| self.positions.of(topic).is_none()).cloned().collect()
+    /// What `resume` has not asked for.
+    fn not_resumed(&self) -> Vec<String> {
+        let resumed = self.positions.session().map(|session| session.last).unwrap_or_default();
+        self.wanted.iter().filter(|topic| !resumed.contains_key(topic.as_str())).cloned().collect()
     }
 
     /// Subscribes, from where it was on if that is known.
@@ -200,7 +202,10 @@ impl<O: Write, E: Write> Follower<O, E> {
         for topic in topics {
             let mut command = json!({"type": "subscribe", "topic": topic});
             if let Some(position) = self.positions.of(&topic) {
-                command["fromSeq"] = (position + 1).into();
+                command["fromSeq"] = (position.seq + 1).into();
+                if let Some(epoch) = &position.epoch {
+                    command["epoch"] = epoch.as_str().into();
+                }
             }
             socket.feed(Message::text(command.to_string())).await?;
         }

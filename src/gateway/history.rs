@@ -3,11 +3,13 @@
 //! A position is the number of the last message that one has: what follows it is what is missing. Messages are kept
 //! as the very frames that were sent live, so that a message read again is the same to the byte.
 
+mod epoch;
 mod keeping;
 mod tail;
 
 use bytes::Bytes;
 
+pub use epoch::{Epoch, NoEpoch};
 pub use keeping::Keeping;
 pub use tail::{Tail, Window};
 
@@ -30,6 +32,10 @@ pub struct Kept {
     /// The whole WebSocket frame.
     pub frame: Bytes,
 }
+
+/// A position that no message ever has: what is asked for behind it is answered as a position of an earlier life of the
+/// stream is, see [`Page::after`].
+pub const NOWHERE: Seq = Seq::MAX;
 
 /// Where to begin reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -4,8 +4,11 @@
 //! has to store it. It is bound to its user by the code it ends with and holds nothing of the user:
 //!
 //! ```text
-//! base64url( version 1 B │ issued 8 B, seconds since 1970 │ random 7 B │ HMAC-SHA-256( all before it │ user ) 32 B )
+//! base64url( version 1 B │ issued 8 B, seconds since 1970 │ epoch 8 B │ random 8 B
+//!          │ HMAC-SHA-256( all before it │ user ) 32 B )
 //! ```
+//!
+//! The epoch is that of the stream whose numbers the client was told; zeros where it was not known.
 
 #[cfg(test)]
 mod tests;
@@ -15,18 +18,27 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use ring::hmac;
 
+use super::history::Epoch;
+
 /// Characters of a token.
 pub const TOKEN_LENGTH: usize = BYTES / 3 * 4;
 /// Fewest bytes of a key.
 pub const MIN_KEY_BYTES: usize = 16;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Where the epoch begins.
+const EPOCH: usize = 9;
+/// Where what makes each token another begins.
+const RANDOM: usize = EPOCH + Epoch::BYTES;
 /// Bytes before the code.
-const HEAD: usize = 16;
+const HEAD: usize = RANDOM + 8;
 /// Bytes of a token; a multiple of three, so that its text has no bits to spare.
 const BYTES: usize = HEAD + 32;
+const _: () = assert!(BYTES.is_multiple_of(3));
 /// Seconds by which another gateway's clock may be ahead of ours.
 const LEEWAY: u64 = 60;
+/// For an epoch that was not known.
+const UNKNOWN: [u8; Epoch::BYTES] = [0; Epoch::BYTES];
 /// What the keys of tokens are derived for: the Secret's own bytes authenticate nothing.
 const PURPOSE: &[u8] = b"topic-gateway session token 1";
 
@@ -88,21 +100,23 @@ impl Sessions {
     }
 
     /// A token for this user: [`TOKEN_LENGTH`] characters, no two alike; `now` in seconds since 1970.
-    pub fn issue(&self, user: &str, now: u64) -> String {
+    pub fn issue(&self, user: &str, now: u64, epoch: Option<Epoch>) -> String {
         let mut token = [0; BYTES];
         token[0] = VERSION;
-        token[1..9].copy_from_slice(&now.to_be_bytes());
-        token[9..HEAD].copy_from_slice(&rand::random::<[u8; HEAD - 9]>());
+        token[1..EPOCH].copy_from_slice(&now.to_be_bytes());
+        token[EPOCH..RANDOM].copy_from_slice(&epoch.map_or(UNKNOWN, Epoch::to_bytes));
+        token[RANDOM..HEAD].copy_from_slice(&rand::random::<[u8; HEAD - RANDOM]>());
         let code = hmac::sign(&self.newest, &signed(&token[..HEAD], user));
         token[HEAD..].copy_from_slice(code.as_ref());
         BASE64URL.encode(token)
     }
 
-    /// Whether this user may go on with the session; `now` in seconds since 1970. Codes are compared in constant time.
+    /// Whether this user may go on with the session, and the epoch of the positions it has, where that was known when
+    /// it began; `now` in seconds since 1970. Codes are compared in constant time.
     ///
     /// # Errors
     /// It may not; why is told to nobody.
-    pub fn verify(&self, token: &str, user: &str, now: u64) -> Result<(), Expired> {
+    pub fn verify(&self, token: &str, user: &str, now: u64) -> Result<Option<Epoch>, Expired> {
         // Longer ones are not even decoded.
         let token = if token.len() == TOKEN_LENGTH { BASE64URL.decode(token).ok() } else { None };
         let token: [u8; BYTES] = token.and_then(|token| token.try_into().ok()).ok_or(Expired)?;
@@ -113,9 +127,10 @@ impl Sessions {
         {
             return Err(Expired);
         }
-        let issued = token[1..9].iter().fold(0, |time, byte| time << 8 | u64::from(*byte));
+        let issued = token[1..EPOCH].iter().fold(0, |time, byte| time << 8 | u64::from(*byte));
         let honoured = issued <= now.saturating_add(LEEWAY) && now.saturating_sub(issued) <= self.seconds;
-        if honoured { Ok(()) } else { Err(Expired) }
+        let epoch = token[EPOCH..RANDOM].try_into().ok().filter(|bytes| *bytes != UNKNOWN);
+        if honoured { Ok(epoch.map(Epoch::from_bytes)) } else { Err(Expired) }
     }
 }
 

@@ -144,3 +144,45 @@ async fn what_is_not_acknowledged_comes_again_and_then_no_more() {
     }
     assert_eq!(next["data"], 2, "{next}");
 }
+
+#[tokio::test]
+async fn a_position_in_a_stream_that_was_made_anew_is_answered_with_a_gap_though_its_number_is_there_again() {
+    let server = NatsServer::with_streams();
+    let gateway = Configured::start(&resource(&server));
+    let (mut client, _, mut last) = subscriber(&gateway, "prices.btc").await;
+    let session = client.ask(json!({"type": "setup"})).await["sessionId"].clone();
+    let mut outside = server.client();
+    outside.publish("prices.btc", "1");
+    outside.flush();
+    expect_chain(&mut client, &mut last, 1..=1).await;
+    let old = epoch(&gateway).await;
+    outside.publish("$JS.API.STREAM.DELETE.PRICES", "");
+    outside.flush();
+    loop {
+        let now = epoch(&gateway).await;
+        if now.is_string() && now != old {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let mut publisher = gateway.client().await;
+    for n in 1..=3 {
+        publisher.publish("prices.btc", &format!("anew-{n}"), json!(n)).await;
+    }
+    let mut client = gateway.client().await;
+    client
+        .send(json!({"type": "resume", "sessionId": session, "lastSeqPerTopic": {"prices.btc": last}}))
+        .await;
+    client.expect("ready").await;
+    let subscribed = client.expect("subscribed").await;
+    assert_eq!((&subscribed["recovered"], &subscribed["seqNo"]), (&json!(false), &json!(3)), "{subscribed}");
+    assert_ne!(subscribed["epoch"], old);
+    assert_eq!(client.expect("gap").await["reason"], "expired");
+    client.expect_nothing().await;
+}
+
+/// What the gateway says numbers belong to now; null while there is no stream.
+async fn epoch(gateway: &Configured) -> Value {
+    let mut client = gateway.client().await;
+    client.ask(json!({"type": "subscribe", "topic": "prices.any"})).await["epoch"].clone()
+}

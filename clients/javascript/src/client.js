@@ -22,6 +22,8 @@ export class Client {
   #connection;
   /** What `ready` said last. */
   #session;
+  /** The newest that a topic was told. */
+  #epoch;
   #streams = new Map();
   #patterns = new Set();
   #events = new Events();
@@ -154,7 +156,10 @@ export class Client {
   }
 
   #introduce(token) {
-    const resumed = [...this.#streams.values()].filter((stream) => stream.feed.resumable).slice(0, RESUMED_TOPICS);
+    // One `resume` speaks of one epoch; whoever has not been told of the newest is subscribed for itself.
+    const epoch = this.#epoch;
+    const resumable = [...this.#streams.values()].filter(({ feed }) => feed.resumable && feed.epoch === epoch);
+    const resumed = resumable.slice(0, RESUMED_TOPICS);
     if (!this.#session || resumed.length === 0) {
       this.#setup(token);
       return;
@@ -162,7 +167,7 @@ export class Client {
     const lastSeqPerTopic = Object.fromEntries(resumed.map(({ topic, feed }) => [topic, feed.position]));
     for (const stream of resumed) stream.resuming();
     this.#connection.command(
-      { type: 'resume', sessionId: this.#session.sessionId, lastSeqPerTopic, token },
+      { type: 'resume', sessionId: this.#session.sessionId, lastSeqPerTopic, epoch, token },
       (frame) => {
         if (!frame.resumed) for (const stream of resumed) stream.interrupted();
         this.#opened(frame);
@@ -295,6 +300,7 @@ export class Client {
         break;
       }
       case 'subscribed':
+        this.#epoch = frame.epoch ?? this.#epoch;
         this.#streams.get(frame.topic)?.subscribed(frame);
         break;
       case 'draining':

@@ -6,6 +6,8 @@ import { HELD_MESSAGES, QUEUED_MESSAGES, REPAIR_TRIES } from './limits.js';
 export class Feed {
   /** Number of the last message that the application has or will get; undefined where unknown. */
   position;
+  /** What it is a position of, where the gateway says it. */
+  epoch;
   /** Whether the gateway can send again what is missing. */
   recoverable = false;
   /** Messages that came more than once. */
@@ -22,8 +24,6 @@ export class Feed {
   #window;
   /** `subscribed` has just said where the topic goes on: the gap that follows tells of the same loss. */
   #placed = false;
-  /** Of the stream that the numbers belong to, where the gateway says it. */
-  #epoch;
   /** Of a feed without positions: messages are being dropped, and a gap has said so. */
   #dropping = false;
 
@@ -47,8 +47,8 @@ export class Feed {
   begin({ seqNo = 0, recoverable = false, recovered, epoch }) {
     const before = this.resumable ? this.position : undefined;
     const items = [];
-    const anew = before !== undefined && epoch !== this.#epoch && this.#epoch !== undefined;
-    this.#epoch = epoch;
+    const anew = before !== undefined && epoch !== this.epoch && this.epoch !== undefined;
+    this.epoch = epoch;
     this.interrupted();
     this.recoverable = recoverable;
     if (!recoverable) {

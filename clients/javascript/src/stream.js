@@ -44,7 +44,7 @@ export class Stream {
     this.state = 'asked';
     const { fromSeq, last } = this.#options;
     let from = this.#began ? {} : { fromSeq, last };
-    if (this.feed.resumable) from = { fromSeq: this.feed.position + 1 };
+    if (this.feed.resumable) from = { fromSeq: this.feed.position + 1, epoch: this.feed.epoch };
     this.#host.command(
       { type: 'subscribe', topic: this.topic, ...from },
       (frame) => this.subscribed(frame),

@@ -31,6 +31,7 @@ pub(in crate::cli) struct Frame {
     pub(in crate::cli) reconnect_after_ms: Option<u64>,
     pub(in crate::cli) heartbeat_seconds: Option<u64>,
     pub(in crate::cli) session_id: Option<String>,
+    pub(in crate::cli) epoch: Option<String>,
     pub(in crate::cli) recoverable: bool,
     pub(in crate::cli) resumed: bool,
     pub(in crate::cli) code: String,

@@ -7,11 +7,31 @@ use crate::{api::Seq, cli::client::Frame};
 /// Most topics that one `resume` may name; whatever is beyond is subscribed to anew.
 const MAX_TOPICS: usize = 1024;
 
+/// A topic whose history can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Position {
+    /// Last number that the user has.
+    pub(super) seq: Seq,
+    /// What it is a number of, where the gateway has told.
+    pub(super) epoch: Option<String>,
+}
+
+/// What `resume` says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Session<'a> {
+    pub(super) id: &'a str,
+    pub(super) epoch: Option<&'a str>,
+    /// Topics of that epoch.
+    pub(super) last: BTreeMap<&'a str, Seq>,
+}
+
 /// Positions of the topics whose history can be read. Bounded by [`MAX_TOPICS`].
 #[derive(Debug, Default)]
 pub(super) struct Positions {
     session: Option<String>,
-    last: BTreeMap<String, Seq>,
+    /// The newest that was told.
+    epoch: Option<String>,
+    last: BTreeMap<String, Position>,
 }
 
 impl Positions {
@@ -28,13 +48,13 @@ impl Positions {
             return true;
         }
         match (frame.kind.as_str(), self.last.get_mut(topic)) {
-            ("gap", Some(last)) => *last = (*last).max(frame.to_seq.unwrap_or(0)),
+            ("gap", Some(last)) => last.seq = last.seq.max(frame.to_seq.unwrap_or(0)),
             ("message", Some(last)) => {
                 let Some(seq) = frame.seq_no else { return true };
-                if seq <= *last {
+                if seq <= last.seq {
                     return false;
                 }
-                *last = seq;
+                last.seq = seq;
             }
             _ => {}
         }
@@ -42,20 +62,28 @@ impl Positions {
     }
 
     fn begins(&mut self, topic: &str, frame: &Frame) {
-        let seq = frame.seq_no.unwrap_or(0);
+        let (seq, epoch) = (frame.seq_no.unwrap_or(0), frame.epoch.clone());
         if !frame.recoverable {
             self.last.remove(topic);
-        } else if let Some(last) = self.last.get_mut(topic) {
-            // Where it begins after less than is known, numbers have begun anew.
-            *last = (*last).min(seq);
+            return;
+        }
+        self.epoch.clone_from(&epoch);
+        if let Some(last) = self.last.get_mut(topic) {
+            // Where it begins after less than is known, numbers have begun anew; so they have in another epoch.
+            let anew = last.epoch != epoch;
+            *last = Position { seq: if anew { seq } else { last.seq.min(seq) }, epoch };
         } else if self.last.len() < MAX_TOPICS {
-            self.last.insert(topic.into(), seq);
+            self.last.insert(topic.into(), Position { seq, epoch });
         }
     }
 
-    /// The session to resume, and how far each topic is; `None` where there is nothing to resume.
-    pub(super) fn session(&self) -> Option<(&str, &BTreeMap<String, Seq>)> {
-        self.session.as_deref().filter(|_| !self.last.is_empty()).map(|session| (session, &self.last))
+    /// The session to resume, and how far each topic of the newest epoch is; `None` where there is nothing to resume.
+    pub(super) fn session(&self) -> Option<Session<'_>> {
+        let current = self.last.iter().filter(|(_, position)| position.epoch == self.epoch);
+        let last: BTreeMap<_, _> =
+            current.map(|(topic, position)| (topic.as_str(), position.seq)).collect();
+        let id = self.session.as_deref().filter(|_| !last.is_empty())?;
+        Some(Session { id, epoch: self.epoch.as_deref(), last })
     }
 
     /// The gateway does not know the session.
@@ -64,8 +92,8 @@ impl Positions {
     }
 
     /// The position of a topic, where its history can be read.
-    pub(super) fn of(&self, topic: &str) -> Option<Seq> {
-        self.last.get(topic).copied()
+    pub(super) fn of(&self, topic: &str) -> Option<&Position> {
+        self.last.get(topic)
     }
 }
 
@@ -79,6 +107,10 @@ mod tests {
         (positions, shown)
     }
 
+    fn seq(positions: &Positions) -> Option<Seq> {
+        positions.of("t").map(|position| position.seq)
+    }
+
     const READY: &str = r#"{"type":"ready","sessionId":"s"}"#;
     const BEGIN: &str = r#"{"type":"subscribed","topic":"t","seqNo":4,"recoverable":true}"#;
     const FIFTH: &str = r#"{"type":"message","topic":"t","seqNo":5}"#;
@@ -86,8 +118,8 @@ mod tests {
     #[test]
     fn a_message_is_shown_once_and_moves_the_position() {
         let (positions, shown) = after(&[READY, BEGIN, FIFTH, FIFTH]);
-        assert_eq!((shown, positions.of("t")), (vec![true, true, true, false], Some(5)));
-        assert_eq!(positions.session().map(|(session, _)| session), Some("s"));
+        assert_eq!((shown, seq(&positions)), (vec![true, true, true, false], Some(5)));
+        assert_eq!(positions.session().map(|session| session.id), Some("s"));
     }
 
     #[test]
@@ -101,9 +133,23 @@ mod tests {
     fn numbers_that_begin_anew_are_followed_and_gaps_are_steps() {
         let gap = r#"{"type":"gap","topic":"t","fromSeq":6,"toSeq":8,"reason":"expired"}"#;
         let (positions, _) = after(&[BEGIN, FIFTH, gap]);
-        assert_eq!(positions.of("t"), Some(8));
+        assert_eq!(seq(&positions), Some(8));
         let anew = r#"{"type":"subscribed","topic":"t","seqNo":1,"recoverable":true,"recovered":false}"#;
         let (positions, shown) = after(&[BEGIN, FIFTH, anew, r#"{"type":"message","topic":"t","seqNo":2}"#]);
-        assert_eq!((shown[3], positions.of("t")), (true, Some(2)));
+        assert_eq!((shown[3], seq(&positions)), (true, Some(2)));
+    }
+
+    #[test]
+    fn a_session_goes_on_with_the_topics_of_the_newest_epoch() {
+        let begin = |topic, seq, epoch| {
+            format!(
+                r#"{{"type":"subscribed","topic":"{topic}","seqNo":{seq},"recoverable":true,"epoch":"{epoch}"}}"#
+            )
+        };
+        let (a, b, anew) = (begin("a", 7, "old"), begin("b", 9, "old"), begin("b", 12, "new"));
+        let (positions, _) = after(&[READY, &a, &b, &anew]);
+        let last = BTreeMap::from([("b", 12)]);
+        assert_eq!(positions.session(), Some(Session { id: "s", epoch: Some("new"), last }));
+        assert_eq!(positions.of("a"), Some(&Position { seq: 7, epoch: Some("old".into()) }));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     api::Filter,
     gateway::{
         protocol::{GapReason, event},
-        shard::{Arrival, Inbox},
+        shard::{Arrival, Inbox, ShardEvent},
     },
 };
 
@@ -31,6 +31,11 @@ impl Deliveries {
     /// The inbox of one shard.
     pub(crate) fn inbox(&self, shard: usize) -> Option<&Inbox> {
         self.inboxes.get(shard).map(AsRef::as_ref)
+    }
+
+    /// Says something to every shard, behind what was flushed before and ahead of what is gathered now.
+    pub(crate) fn tell_all(&self, event: impl Fn() -> ShardEvent) {
+        self.inboxes.iter().for_each(|inbox| inbox.push(event()));
     }
 
     /// Puts an arrival into the batch of a shard.

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     api::{Filter, Seq, Topic},
     gateway::{
-        history::{Keeping, Kept, Tail},
+        history::{Epoch, Keeping, Kept, Tail},
         protocol::{body, event},
         shard::{Arrival, ShardEvent},
     },
@@ -45,6 +45,7 @@ pub(crate) fn run(post: Post, around: &Surroundings) {
         kept: 0,
         bytes: 0,
         keeping,
+        epoch: Epoch::random(),
         deliveries: Deliveries::new(inboxes, cancel.clone()),
         counts,
     };
@@ -65,6 +66,8 @@ struct Memory {
     bytes: usize,
     /// How much of each topic.
     keeping: Arc<ArcSwap<Keeping>>,
+    /// Numbers begin with it.
+    epoch: Epoch,
     deliveries: Deliveries,
     counts: Arc<Counts>,
 }
@@ -74,6 +77,7 @@ impl Memory {
         // Everything comes by one feed that is there for good.
         let everything = ">".parse().ok().and_then(|all: Filter| self.interests.pin(&all));
         let Some(everything) = everything.and_then(|id| self.interests.source(id)) else { return };
+        self.deliveries.tell_all(|| ShardEvent::Epoch(Some(self.epoch)));
         self.inherit(&mut post);
         let (mut changed, mut requests, mut reads, mut keys) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());

@@ -9,7 +9,10 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{Handle, InterestChange, PublishError, PublishRequest, Published};
-use crate::gateway::shard::{Arrival, Inbox, ShardEvent};
+use crate::gateway::{
+    history::Epoch,
+    shard::{Arrival, Inbox, ShardEvent},
+};
 
 /// How long a test waits for what must come.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -19,6 +22,8 @@ pub(super) struct Shards {
     pub(super) inboxes: Arc<[Arc<Inbox>]>,
     _pollers: Vec<mio::Poll>,
     taken: Vec<VecDeque<ShardEvent>>,
+    /// The epoch that was told last.
+    pub(super) epoch: Option<Epoch>,
 }
 
 impl Shards {
@@ -28,15 +33,19 @@ impl Shards {
             .iter()
             .map(|poll| Arc::new(Inbox::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap())))
             .collect();
-        Self { inboxes, _pollers: pollers, taken: (0..count).map(|_| VecDeque::new()).collect() }
+        Self { inboxes, _pollers: pollers, taken: (0..count).map(|_| VecDeque::new()).collect(), epoch: None }
     }
 
-    /// The next event of a shard, if there is one by now.
+    /// The next event of a shard, if there is one by now. Epochs are noted, see [`Shards::epoch`].
     pub(super) fn take(&mut self, shard: usize) -> Option<ShardEvent> {
         if self.taken[shard].is_empty() {
             let mut events = Vec::new();
             self.inboxes[shard].drain(&mut events);
             self.taken[shard].extend(events);
+        }
+        while let Some(ShardEvent::Epoch(epoch)) = self.taken[shard].front() {
+            self.epoch = *epoch;
+            self.taken[shard].pop_front();
         }
         self.taken[shard].pop_front()
     }

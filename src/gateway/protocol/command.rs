@@ -7,7 +7,10 @@ use std::{borrow::Cow, fmt};
 pub use fields::parse;
 
 use super::body::MAX_MESSAGE_ID;
-use crate::{api::Seq, gateway::history::Start};
+use crate::{
+    api::Seq,
+    gateway::history::{Epoch, Start},
+};
 
 /// Longest `id`, in bytes between the quotes.
 pub const MAX_ID: usize = 128;
@@ -42,6 +45,8 @@ pub enum Command<'a> {
         topic: Cow<'a, str>,
         /// `fromSeq` or `last`: where to begin in what was before.
         history: Option<Start>,
+        /// What `fromSeq` is a position of, as `subscribed` told.
+        epoch: Option<Epoch>,
     },
     /// Receive it no longer.
     Unsubscribe {
@@ -74,6 +79,8 @@ pub enum Command<'a> {
         session_id: Cow<'a, str>,
         /// Last number seen of each topic, at most [`MAX_TOPICS`].
         last_seq_per_topic: Vec<(Cow<'a, str>, Seq)>,
+        /// What these are positions of, as `subscribed` told; absent: what the session began with.
+        epoch: Option<Epoch>,
         /// Replaces `setup.token`.
         token: Option<Token>,
     },

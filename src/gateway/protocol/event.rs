@@ -5,7 +5,10 @@ mod message;
 pub use message::{message, message_id};
 
 use super::{ErrorCode, GapReason, command::Id, json};
-use crate::{api::Seq, gateway::websocket};
+use crate::{
+    api::Seq,
+    gateway::{history::Epoch, websocket},
+};
 
 /// Authentication is done (or was not needed): the connection can be used. `expires_at` is in seconds since 1970.
 pub fn ready(
@@ -27,13 +30,15 @@ pub fn ready(
     });
 }
 
-/// What was asked for arrives from now on; `seq_no` is the position it starts after, 0 where unknown. `recovered`, where
-/// what was before was asked for: whether all of it follows.
+/// What was asked for arrives from now on; `seq_no` is the position it starts after, 0 where unknown. `epoch`: what it is
+/// a position of; absent where there is no history. `recovered`, where what was before was asked for: whether all of it
+/// follows.
 pub fn subscribed(
     out: &mut Vec<u8>,
     id: Option<&Id>,
     topic: &str,
     seq_no: Seq,
+    epoch: Option<Epoch>,
     recoverable: bool,
     recovered: Option<bool>,
 ) {
@@ -41,6 +46,9 @@ pub fn subscribed(
         object.text("topic", topic).number("seqNo", seq_no).flag("recoverable", recoverable);
         if let Some(recovered) = recovered {
             object.flag("recovered", recovered);
+        }
+        if let Some(epoch) = epoch.filter(|_| recoverable) {
+            object.text("epoch", &epoch.to_string());
         }
     });
 }

@@ -18,7 +18,7 @@ fn sessions(newest: u8, previous: Option<u8>) -> Sessions {
 
 #[test]
 fn a_token_is_honoured_by_every_gateway_with_its_key_until_it_is_old() {
-    let token = sessions(1, None).issue("ann", NOW);
+    let token = sessions(1, None).issue("ann", NOW, None);
     let other = sessions(1, None);
     for (now, honoured) in [
         (NOW, true),
@@ -37,31 +37,37 @@ fn a_token_is_honoured_by_every_gateway_with_its_key_until_it_is_old() {
 #[test]
 fn a_token_is_its_users_alone_and_says_nothing_of_the_user() {
     let own = sessions(1, None);
-    let token = own.issue("ann", NOW);
+    let token = own.issue("ann", NOW, None);
     for user in ["bob", "", "an", "anna", "anonymous"] {
         assert_eq!(own.verify(&token, user, NOW), Err(Expired), "{user}");
     }
-    let long = own.issue(&"u".repeat(256), NOW);
+    let long = own.issue(&"u".repeat(256), NOW, None);
     assert_eq!((token.len(), long.len()), (TOKEN_LENGTH, TOKEN_LENGTH));
-    assert_ne!(own.issue("ann", NOW), token, "no two are alike");
+    assert_ne!(own.issue("ann", NOW, None), token, "no two are alike");
 }
 
 #[test]
 fn a_rotated_key_honours_the_tokens_of_the_one_before_for_as_long_as_that_is_kept() {
-    let old = sessions(1, None).issue("ann", NOW);
+    let old = sessions(1, None).issue("ann", NOW, None);
     let rotated = sessions(2, Some(1));
-    assert_eq!(rotated.verify(&old, "ann", NOW), Ok(()));
-    let new = rotated.issue("ann", NOW);
-    assert_eq!(sessions(2, None).verify(&new, "ann", NOW), Ok(()), "the newest key issues");
+    assert_eq!(rotated.verify(&old, "ann", NOW), Ok(None));
+    let new = rotated.issue("ann", NOW, None);
+    assert_eq!(sessions(2, None).verify(&new, "ann", NOW), Ok(None), "the newest key issues");
     // A gateway that has not yet been given the new key as its newest.
-    assert_eq!(sessions(1, Some(2)).verify(&new, "ann", NOW), Ok(()));
+    assert_eq!(sessions(1, Some(2)).verify(&new, "ann", NOW), Ok(None));
     assert_eq!(sessions(2, None).verify(&old, "ann", NOW), Err(Expired));
+}
+
+#[test]
+fn a_token_tells_what_the_positions_of_its_session_belong_to() {
+    let (own, epoch) = (sessions(1, None), Some(Epoch::of_stream("PRICES", "today")));
+    assert_eq!(own.verify(&own.issue("ann", NOW, epoch), "ann", NOW), Ok(epoch));
 }
 
 #[test]
 fn what_is_no_token_is_refused() {
     let own = sessions(1, None);
-    let token = own.issue("ann", NOW);
+    let token = own.issue("ann", NOW, None);
     for bad in [
         String::new(),
         "é".repeat(TOKEN_LENGTH / 2),
@@ -79,8 +85,8 @@ fn what_is_no_token_is_refused() {
 #[test]
 fn a_token_of_another_version_is_refused_though_its_code_holds() {
     let own = sessions(1, None);
-    let mut token = BASE64URL.decode(own.issue("ann", NOW)).unwrap();
-    token[0] = 2;
+    let mut token = BASE64URL.decode(own.issue("ann", NOW, None)).unwrap();
+    token[0] = VERSION + 1;
     let code = hmac::sign(&own.newest, &signed(&token[..HEAD], "ann"));
     token[HEAD..].copy_from_slice(code.as_ref());
     assert_eq!(own.verify(&BASE64URL.encode(token), "ann", NOW), Err(Expired));
@@ -102,8 +108,8 @@ proptest! {
         user in "\\PC{1,40}", now in 0_u64..1 << 40, bit in 0..BYTES * 8, in_text in 0..TOKEN_LENGTH * 7
     ) {
         let own = sessions(1, Some(2));
-        let token = own.issue(&user, now);
-        prop_assert_eq!(own.verify(&token, &user, now), Ok(()));
+        let token = own.issue(&user, now, None);
+        prop_assert_eq!(own.verify(&token, &user, now), Ok(None));
         let mut bytes = BASE64URL.decode(&token).unwrap();
         bytes[bit / 8] ^= 1 << (bit % 8);
         prop_assert_eq!(own.verify(&BASE64URL.encode(bytes), &user, now), Err(Expired));

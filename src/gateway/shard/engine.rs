@@ -44,7 +44,8 @@ use super::{
     inbox::{ConnectionId, Request, ShardEvent},
 };
 use crate::gateway::{
-    access::Access, backbone::InterestChange, log::Pool, metrics::ShardCounts, topics::Registry,
+    access::Access, backbone::InterestChange, history::Epoch, log::Pool, metrics::ShardCounts,
+    topics::Registry,
 };
 
 /// The time, as the thread hands it in.
@@ -111,6 +112,8 @@ pub struct Engine<S, C> {
     /// Slots below this one have not been judged by them yet.
     unjudged: usize,
     now: Moment,
+    /// What the numbers of topics with a history belong to.
+    stream_epoch: Option<Epoch>,
     epoch: u32,
     generation: u32,
     /// Counts the history reads.
@@ -148,6 +151,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             access: None,
             unjudged: 0,
             now: Moment::default(),
+            stream_epoch: None,
             epoch: 0,
             generation: 0,
             ticket: 0,
@@ -168,6 +172,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             ShardEvent::InForce { filter, epoch, seq, recoverable } => {
                 self.in_force(&filter, epoch, seq, recoverable);
             }
+            ShardEvent::Epoch(epoch) => self.stream_epoch = epoch,
             ShardEvent::History { connection, ticket, result } => self.history(connection, ticket, result),
             ShardEvent::Refused { filter, epoch, reason } => self.refused(&filter, epoch, &reason),
             ShardEvent::Authenticated { connection, result } => self.authenticated(connection, result),

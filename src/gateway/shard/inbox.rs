@@ -14,7 +14,7 @@ use crate::{
     api::{Filter, Seq, Topic},
     gateway::{
         access::{Access, Identity},
-        history::{HistoryError, Page, Start},
+        history::{Epoch, HistoryError, Page, Start},
         limits::Seat,
         websocket::CloseCode,
     },
@@ -103,6 +103,8 @@ pub enum ShardEvent {
         /// The backbone keeps what is sent on it, numbers it, and can be asked for it.
         recoverable: bool,
     },
+    /// Whose numbers follow, in this event's place among the others; absent: nobody's.
+    Epoch(Option<Epoch>),
     /// What was wanted cannot be had now.
     Refused {
         /// What was wanted.

@@ -31,7 +31,7 @@ use crate::{
         exchange::Post,
         interests::{FeedId, Interests, Wanted},
     },
-    gateway::history::HistoryError,
+    gateway::{history::HistoryError, shard::ShardEvent},
 };
 
 /// Changes of interest or publishes handled in one turn.
@@ -167,6 +167,8 @@ impl Task {
 
     /// Goes on where the backbone before this one has stopped.
     async fn begin(&mut self, mut post: Post) -> Post {
+        // Until the stream is seen, if there is one.
+        self.router.deliveries.tell_all(|| ShardEvent::Epoch(None));
         self.inherited = std::mem::take(&mut post.wanted);
         self.status = std::mem::replace(&mut post.status, watch::channel(Status::default()).0);
         self.look().await;

@@ -9,13 +9,13 @@ use super::{Ack, Command, Envelope, Id, MAX_ID, MAX_MESSAGE_ID, MAX_TOPICS, Reje
 use crate::{
     api::Seq,
     gateway::{
-        history::{MAX_LAST, Start},
+        history::{Epoch, MAX_LAST, NoEpoch, Start},
         protocol::json,
     },
 };
 
 /// Every field of every command. What is not here is ignored.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "type",
     "id",
     "token",
@@ -30,6 +30,7 @@ const NAMES: [&str; 14] = [
     "toSeq",
     "sessionId",
     "lastSeqPerTopic",
+    "epoch",
 ];
 
 const TYPES: &str = "setup, subscribe, unsubscribe, publish, ack, replay, resume or ping";
@@ -105,7 +106,11 @@ impl<'a> Fields<'a> {
         };
         Ok(match &*name {
             "setup" => Command::Setup { token: self.token()?, topics: self.topics()? },
-            "subscribe" => Command::Subscribe { topic: self.text("topic")?, history: self.history()? },
+            "subscribe" => Command::Subscribe {
+                topic: self.text("topic")?,
+                history: self.history()?,
+                epoch: self.epoch()?,
+            },
             "unsubscribe" => Command::Unsubscribe { topic: self.text("topic")? },
             "publish" => Command::Publish {
                 topic: self.text("topic")?,
@@ -117,6 +122,7 @@ impl<'a> Fields<'a> {
             "resume" => Command::Resume {
                 session_id: self.text("sessionId")?,
                 last_seq_per_topic: self.last_seq_per_topic()?,
+                epoch: self.epoch()?,
                 token: self.token()?,
             },
             "ping" => Command::Ping,
@@ -188,6 +194,11 @@ impl<'a> Fields<'a> {
 
     fn seq(&self, name: &str) -> Result<Seq, String> {
         self.optional_seq(name)?.ok_or_else(|| format!("`{name}` is missing: give a non-negative integer"))
+    }
+
+    fn epoch(&self) -> Result<Option<Epoch>, String> {
+        let parse = |text: Cow<'_, str>| text.parse().map_err(|error: NoEpoch| format!("`epoch`: {error}"));
+        self.optional_text("epoch")?.map(parse).transpose()
     }
 
     fn token(&self) -> Result<Option<Token>, String> {

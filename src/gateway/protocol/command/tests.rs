@@ -27,22 +27,22 @@ fn every_command_is_read() {
             r#"{"type":"setup","token":"t","topics":["a","\u0062"]}"#,
             Command::Setup { token: Some(Token("t".into())), topics: vec!["a".into(), "b".into()] },
         ),
-        (r#"{"type":"subscribe","topic":"a"}"#, Command::Subscribe { topic: topic(), history: None }),
+        (r#"{"type":"subscribe","topic":"a"}"#, Command::Subscribe { topic: topic(), history: None, epoch: None }),
         (
             r#"{"type":"subscribe","topic":"a","fromSeq":0}"#,
-            Command::Subscribe { topic: topic(), history: Some(Start::After(0)) },
+            Command::Subscribe { topic: topic(), history: Some(Start::After(0)), epoch: None },
         ),
         (
             r#"{"type":"subscribe","topic":"a","last":5}"#,
-            Command::Subscribe { topic: topic(), history: Some(Start::Newest(5)) },
+            Command::Subscribe { topic: topic(), history: Some(Start::Newest(5)), epoch: None },
         ),
         (
             r#"{"type":"subscribe","topic":"a","fromSeq":18446744073709551615}"#,
-            Command::Subscribe { topic: topic(), history: Some(Start::After(u64::MAX - 1)) },
+            Command::Subscribe { topic: topic(), history: Some(Start::After(u64::MAX - 1)), epoch: None },
         ),
         (
             r#"{"type":"subscribe","topic":"a","last":18446744073709551615}"#,
-            Command::Subscribe { topic: topic(), history: Some(Start::Newest(10_000)) },
+            Command::Subscribe { topic: topic(), history: Some(Start::Newest(10_000)), epoch: None },
         ),
         (r#"{"type":"unsubscribe","topic":"a"}"#, Command::Unsubscribe { topic: topic() }),
         (
@@ -72,7 +72,16 @@ fn every_command_is_read() {
             Command::Resume {
                 session_id: "s".into(),
                 last_seq_per_topic: vec![(topic(), 3)],
+                epoch: None,
                 token: Some(Token("t".into())),
+            },
+        ),
+        (
+            r#"{"type":"subscribe","topic":"a","fromSeq":3,"epoch":"00000000000000ff"}"#,
+            Command::Subscribe {
+                topic: topic(),
+                history: Some(Start::After(2)),
+                epoch: Some(Epoch::from_bytes([0, 0, 0, 0, 0, 0, 0, 255])),
             },
         ),
     ] {
@@ -86,6 +95,8 @@ type Field = (&'static str, &'static str, &'static [&'static str]);
 /// A valid frame of each type.
 const FIELDS: &[(&str, &[Field])] = {
     const NOT_TEXT: &[&str] = &["1", "null", "true", "[]", "{}", r#""\ud800""#];
+    const EPOCH: &str = r#""00000000000000ff""#;
+    const NOT_EPOCH: &[&str] = &["255", "null", "{}", r#""""#, r#""ff""#, r#""00000000000000FF""#];
     const NOT_SEQ: &[&str] =
         &["-1", "1.0", "1e3", "18446744073709551616", "null", "\"1\"", "[]", "{}", "true"];
     &[
@@ -96,7 +107,7 @@ const FIELDS: &[(&str, &[Field])] = {
                 ("!topics", "[]", &["1", "null", "\"a\"", "{}", "[1]", "[null]"]),
             ],
         ),
-        ("subscribe", &[("topic", "\"a\"", NOT_TEXT), ("!fromSeq", "1", NOT_SEQ)]),
+        ("subscribe", &[("topic", "\"a\"", NOT_TEXT), ("!fromSeq", "1", NOT_SEQ), ("!epoch", EPOCH, NOT_EPOCH)]),
         ("subscribe", &[("topic", "\"a\"", NOT_TEXT), ("!last", "1", NOT_SEQ)]),
         ("unsubscribe", &[("topic", "\"a\"", NOT_TEXT)]),
         ("publish", &[("topic", "\"a\"", NOT_TEXT), ("messageId", "\"m\"", NOT_TEXT), ("payload", "1", &[])]),
@@ -117,6 +128,7 @@ const FIELDS: &[(&str, &[Field])] = {
                     &["1", "null", "[]", r#"{"a":-1}"#, r#"{"a":"1"}"#, r#"{"a":null}"#, r#"{"\ud800":1}"#],
                 ),
                 ("!token", "\"t\"", NOT_TEXT),
+                ("!epoch", EPOCH, NOT_EPOCH),
             ],
         ),
     ]

@@ -26,6 +26,8 @@ fn payload(frame: &[u8]) -> String {
     text
 }
 
+const EPOCH: Option<Epoch> = Some(Epoch::from_bytes([0, 0, 0, 0, 0, 0, 0, 255]));
+
 #[test]
 fn every_event_has_its_exact_text() {
     let id: &Id = &r#""a\u0062""#.into();
@@ -40,12 +42,12 @@ fn every_event_has_its_exact_text() {
             r#"{"type":"ready","sessionId":"s","userId":"ann","heartbeatSeconds":25,"resumed":true}"#,
         ),
         (
-            written(|out| subscribed(out, id, "a.b", 0, false, None)),
+            written(|out| subscribed(out, id, "a.b", 0, EPOCH, false, None)),
             r#"{"type":"subscribed","id":"a\u0062","topic":"a.b","seqNo":0,"recoverable":false}"#,
         ),
         (
-            written(|out| subscribed(out, None, "a", 7, true, Some(true))),
-            r#"{"type":"subscribed","topic":"a","seqNo":7,"recoverable":true,"recovered":true}"#,
+            written(|out| subscribed(out, None, "a", 7, EPOCH, true, Some(true))),
+            r#"{"type":"subscribed","topic":"a","seqNo":7,"recoverable":true,"recovered":true,"epoch":"00000000000000ff"}"#,
         ),
         (
             written(|out| replayed(out, id, "a", 3, 9, false)),

@@ -32,18 +32,18 @@ impl Session {
                 let topics = topics.into_iter().map(Cow::into_owned).collect();
                 self.begin(id, token, Beginning::Setup { topics }, now_ms)
             }
-            Command::Resume { session_id, last_seq_per_topic, token } => {
+            Command::Resume { session_id, last_seq_per_topic, epoch, token } => {
                 let session = session_id.into();
                 let positions =
                     last_seq_per_topic.into_iter().map(|(topic, seq)| (topic.into_owned(), seq)).collect();
-                self.begin(id, token, Beginning::Resume { session, positions }, now_ms)
+                self.begin(id, token, Beginning::Resume { session, positions, epoch }, now_ms)
             }
             Command::Ping => {
                 event::pong(out, id.as_ref());
                 Ok(Decision::Answered)
             }
-            Command::Subscribe { topic, history } => {
-                let catch_up = history.map(|start| CatchUp { start, resumed: false });
+            Command::Subscribe { topic, history, epoch } => {
+                let catch_up = history.map(|start| CatchUp { start, resumed: false, epoch });
                 let decided = self.may_subscribe(id, &topic, catch_up, held, policy)?;
                 if !self.subscribes.take(now_ms) {
                     return too_fast(SUBSCRIBE_RATE, Some(&topic));

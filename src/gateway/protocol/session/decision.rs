@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     api::{Filter, Limits, Seq, Topic},
     gateway::{
-        history::Start,
+        history::{Epoch, NOWHERE, Start},
         protocol::{
             CloseCode, ErrorCode,
             command::{Id, Token},
@@ -64,6 +64,8 @@ pub enum Beginning {
         session: Box<str>,
         /// Topics as the client wrote them, and the last number it has of each.
         positions: Vec<(String, Seq)>,
+        /// What they are positions of; absent: what the session began with.
+        epoch: Option<Epoch>,
     },
 }
 
@@ -75,6 +77,23 @@ pub struct CatchUp {
     /// Part of a `resume`: where there is no history the topic is subscribed to all the same, and the client told
     /// what it has missed.
     pub resumed: bool,
+    /// What `start` is a position of, where the client or its session says so.
+    pub epoch: Option<Epoch>,
+}
+
+impl CatchUp {
+    /// The same where numbers are those of `current`: a position of another epoch is one that is not found. The
+    /// beginning is the beginning of every epoch.
+    #[must_use]
+    pub fn within(self, current: Option<Epoch>) -> Self {
+        let foreign = self.epoch.zip(current).is_some_and(|(own, current)| own != current);
+        match self.start {
+            Start::After(position) if foreign && position > 0 => {
+                Self { start: Start::After(NOWHERE), ..self }
+            }
+            _ => self,
+        }
+    }
 }
 
 /// What a client has processed; no answer.

@@ -176,7 +176,7 @@ fn what_is_allowed_is_left_to_the_shard() {
             Decision::Subscribe {
                 id: Some(id()),
                 filter: prices.clone(),
-                catch_up: Some(CatchUp { start: Start::After(7), resumed: false }),
+                catch_up: Some(CatchUp { start: Start::After(7), resumed: false, epoch: None }),
             },
         ),
         (
@@ -192,6 +192,7 @@ fn what_is_allowed_is_left_to_the_shard() {
                 beginning: Beginning::Resume {
                     session: "s".into(),
                     positions: vec![("prices.btc".into(), 7)],
+                    epoch: None,
                 },
             },
         ),

@@ -13,7 +13,7 @@ use crate::{
     api::Topic,
     gateway::{
         access::Identity,
-        history::Start,
+        history::{Epoch, Start},
         metrics::Resumed,
         protocol::{
             ErrorCode,
@@ -219,32 +219,32 @@ impl<S: Socket, C: Control> Engine<S, C> {
                     self.subscribe_text(slot, &topic, None);
                 }
             }
-            Beginning::Resume { session, positions } => {
-                if !self.may_resume(slot, &session) {
+            Beginning::Resume { session, positions, epoch } => {
+                let Some(begun) = self.may_resume(slot, &session) else {
                     self.counts.resumed(Resumed::Expired);
                     return self.error(slot, id.as_ref(), ErrorCode::SessionExpired, EXPIRED, None);
-                }
+                };
+                let epoch = epoch.or(begun);
                 self.ready(slot, id.as_ref(), true);
                 for (topic, position) in positions {
-                    let catch_up = CatchUp { start: Start::After(position), resumed: true };
+                    let catch_up = CatchUp { start: Start::After(position), resumed: true, epoch };
                     self.subscribe_text(slot, &topic, Some(catch_up));
                 }
             }
         }
     }
 
-    fn may_resume(&self, slot: usize, session: &str) -> bool {
-        let identity = self.connections.get(slot).and_then(|connection| connection.session.identity());
-        identity.is_some_and(|identity| {
-            self.settings.sessions.verify(session, &identity.user, self.now.unix).is_ok()
-        })
+    /// The epoch that the session began with, where it was known; `None`: not this user's session.
+    fn may_resume(&self, slot: usize, session: &str) -> Option<Option<Epoch>> {
+        let identity = self.connections.get(slot)?.session.identity()?;
+        self.settings.sessions.verify(session, &identity.user, self.now.unix).ok()
     }
 
     fn ready(&mut self, slot: usize, id: Option<&Id>, resumed: bool) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let Some(identity) = connection.session.identity() else { return };
         let (user, expires) = (identity.user.clone(), identity.expires_at);
-        let session = self.settings.sessions.issue(&user, self.now.unix);
+        let session = self.settings.sessions.issue(&user, self.now.unix, self.stream_epoch);
         let heartbeat = self.settings.heartbeat_seconds;
         event::ready(&mut connection.outbox, id, &session, &user, heartbeat, resumed, expires);
         self.owing.push(slot);

@@ -138,7 +138,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             return self.error(slot, id.as_ref(), ErrorCode::AclDenied, RIGHT_ENDED, Some(filter.as_str()));
         }
         let held = connection.held.iter().any(|held| held.socket == index);
-        let catch_up = catch_up.filter(|_| !held);
+        let catch_up = catch_up.filter(|_| !held).map(|wanted| wanted.within(self.stream_epoch));
         if !socket.recoverable && catch_up.is_some_and(|catch_up| !catch_up.resumed) {
             let filter = socket.filter.clone();
             let code = ErrorCode::HistoryUnavailable;
@@ -191,7 +191,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         };
         let (out, topic) = (&mut connection.outbox, socket.filter.as_str());
         let recovered = missing.map(|missing| matches!(missing, Missing::Nothing));
-        event::subscribed(out, id, topic, seq, socket.recoverable, recovered);
+        event::subscribed(out, id, topic, seq, self.stream_epoch, socket.recoverable, recovered);
         if let Some(Missing::Something(missed)) = missing {
             let (first, last) = missed.sequences.unzip();
             event::gap(out, topic, first, last, GapReason::Expired);
@@ -226,7 +226,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
         for waiting in socket.waiting.extract_if(.., |waiting| waiting.connection == own) {
             connection.waiting -= 1;
             let (out, topic) = (&mut connection.outbox, socket.filter.as_str());
-            event::subscribed(out, waiting.id.as_ref(), topic, socket.seq, socket.recoverable, None);
+            let (id, recoverable) = (waiting.id.as_ref(), socket.recoverable);
+            event::subscribed(out, id, topic, socket.seq, self.stream_epoch, recoverable, None);
         }
     }
 

@@ -11,7 +11,11 @@ use super::{
 };
 use crate::{
     api::{Filter, Seq},
-    gateway::{backbone::nats::router::Router, history::Tail},
+    gateway::{
+        backbone::nats::router::Router,
+        history::{Epoch, Tail},
+        shard::ShardEvent,
+    },
 };
 
 /// How often the stream is asked what it is, and what is newest in it.
@@ -136,6 +140,10 @@ impl Jet {
                 .into()
         });
         let before = self.known.replace(Known { layout, created: info.created.clone() });
+        if before.as_ref().is_none_or(|before| before.created != info.created) {
+            let epoch = Epoch::of_stream(&self.reader.stream, &info.created);
+            router.deliveries.tell_all(|| ShardEvent::Epoch(Some(epoch)));
+        }
         let Some(before) = before else {
             (self.watch.highest, self.watch.checked) = (info.state.last_seq, info.state.last_seq);
             return Seen::First;

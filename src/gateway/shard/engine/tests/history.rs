@@ -1,7 +1,7 @@
 //! What was before comes first, then what is live, without hole or double.
 
 use super::*;
-use crate::gateway::history::HistoryError;
+use crate::gateway::history::{Epoch, HistoryError};
 
 impl Bench {
     fn recoverable() -> Self {
@@ -346,6 +346,63 @@ fn a_session_goes_on_with_what_was_missed() {
         lines,
         ["a 4..=5", "ready", "subscribed a 3 true", "subscribed b 2 true", "subscribed c 0 true"]
     );
+}
+
+#[test]
+fn a_position_of_another_epoch_is_none_whatever_its_number() {
+    let (old, new) = (Epoch::of_stream("S", "yesterday"), Epoch::of_stream("S", "today"));
+    let mut bench = Bench::recoverable();
+    bench.engine.event(ShardEvent::Epoch(Some(old)));
+    let mut before = bench.client();
+    let session = bench.session(&mut before);
+    bench.engine.ended(before.slot);
+    bench.engine.event(ShardEvent::Epoch(Some(new)));
+    bench.publish("a", 5);
+    bench.publish("b", 5);
+    bench.publish("c", 2);
+    let mut client = bench.client();
+    bench.send(&client, &resume(&session, r#""a":3,"b":0,"c":2"#));
+    bench.settle();
+    let mut lines = runs(&client.summary());
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "b 1..=5",
+            "gap a expired",
+            "gap c expired",
+            "ready",
+            "subscribed a 5 false",
+            "subscribed b 0 true",
+            "subscribed c 2 false",
+        ],
+        "the beginning is the beginning of every epoch"
+    );
+}
+
+#[test]
+fn a_client_that_names_the_epoch_of_its_positions_is_believed() {
+    let (old, new) = (Epoch::of_stream("S", "yesterday"), Epoch::of_stream("S", "today"));
+    let mut bench = Bench::recoverable();
+    bench.engine.event(ShardEvent::Epoch(Some(old)));
+    let mut client = bench.client();
+    let session = bench.session(&mut client);
+    bench.engine.event(ShardEvent::Epoch(Some(new)));
+    bench.publish("a", 5);
+    for (topic, epoch, expected) in
+        [("a", new, &["subscribed a 3 true", "a 4..=5"][..]), ("a", old, &["subscribed a 5 false", "gap a expired"])]
+    {
+        bench.send(&client, &format!(r#"{{"type":"subscribe","topic":"{topic}","fromSeq":4,"epoch":"{epoch}"}}"#));
+        bench.settle();
+        assert_eq!(runs(&client.summary()), expected);
+        bench.send(&client, r#"{"type":"unsubscribe","topic":"a"}"#);
+        bench.settle();
+        client.frames();
+    }
+    let resume = resume(&session, r#""a":3"#).replacen('{', &format!(r#"{{"epoch":"{new}","#), 1);
+    bench.send(&client, &resume);
+    bench.settle();
+    assert_eq!(runs(&client.summary()), ["ready", "subscribed a 3 true", "a 4..=5"]);
 }
 
 #[test]
