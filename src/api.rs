@@ -15,7 +15,7 @@ mod validate;
 pub use config::GatewayConfig;
 pub use crd::{crd, crd_yaml};
 pub use manifests::{Manifests, builtin};
-pub use report::{GatewayReport, RejectedConfig};
+pub use report::{Feed, GatewayReport, RejectedConfig};
 pub use secrets::{SecretError, Secrets};
 pub use spec::{
     Anonymous, Authentication, AuthorizationRule, Autoscaling, Backbone, ByteSize, Delivery, Disruption,

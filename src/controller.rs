@@ -39,10 +39,11 @@ mod schedule;
 mod settings;
 mod shared;
 mod status;
+mod streams;
 mod validate;
 mod watch;
 mod work;
 
 pub use client::ClientError;
 pub use process::{RunError, run};
-pub use settings::{Election, Examine, Fault, Settings, Unfit};
+pub use settings::{Election, Examine, Fault, KeepStream, KeptStream, Settings, Unfit};

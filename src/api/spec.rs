@@ -159,7 +159,13 @@ impl TopicGatewaySpec {
     /// The spec with only what a gateway reads; what is meant for the cluster alone has its default.
     #[must_use]
     pub fn for_gateway(&self) -> Self {
+        let mut backbone = self.backbone.clone();
+        if let Some(jet) = backbone.nats.as_mut().and_then(|nats| nats.jet_stream.as_mut()) {
+            // The controller does that.
+            jet.manage = false;
+        }
         Self {
+            backbone,
             replicas: default_replicas(),
             paused: false,
             slo: None,

@@ -2,11 +2,16 @@
 
 use std::net::SocketAddr;
 
+use futures_util::FutureExt as _;
+
 use super::Failure;
 use crate::{
     api::ImagePullPolicy,
-    controller::{self, Election, Examine, Fault, RunError, Settings, Unfit},
-    gateway::examine,
+    controller::{self, Election, Examine, Fault, KeepStream, KeptStream, RunError, Settings, Unfit},
+    gateway::{
+        backbone::nats::stream::{self, StreamState},
+        examine,
+    },
     runtime::{signals::terminated, telemetry},
 };
 
@@ -130,6 +135,17 @@ fn settings(args: Args) -> Settings {
                 },
                 message: unfit.message,
             })
+        }),
+        keep_stream: KeepStream(|spec, secrets| {
+            async move {
+                match stream::visit(&spec, &secrets).await {
+                    Ok(StreamState { created, changed, left, .. }) => {
+                        Ok(KeptStream { made: created, changed, left })
+                    }
+                    Err(error) => Err(error.to_string()),
+                }
+            }
+            .boxed()
         }),
     }
 }

@@ -27,7 +27,9 @@ use k8s_openapi::{
 use super::{
     observed::{Observed, PodState, Problem},
     reason::Reason,
+    streams::Outcome,
 };
+use crate::api::{Feed, GatewayReport};
 use readiness::ready;
 
 /// Names of pods in a message; more are counted.
@@ -112,6 +114,16 @@ fn resolved_refs(observed: &Observed) -> Verdict {
 
 fn backbone_connected(observed: &Observed) -> Verdict {
     let tell: Vec<_> = observed.pods.iter().filter_map(|pod| Some((pod, pod.report.as_ref()?))).collect();
+    let kept = observed.stream.as_ref();
+    if tell.is_empty()
+        && let Some(Err(why)) = kept
+    {
+        return verdict(
+            false,
+            Reason::StreamUnavailable,
+            format!("The stream could not be looked after: {why}"),
+        );
+    }
     if tell.is_empty() && observed.wanted == 0 {
         return verdict(None, Reason::ScaledToZero, "No pod is wanted, so none can tell");
     }
@@ -121,7 +133,15 @@ fn backbone_connected(observed: &Observed) -> Verdict {
     let apart: Vec<_> =
         tell.iter().filter(|(_, report)| !report.backbone_connected).map(|(pod, _)| *pod).collect();
     if apart.is_empty() {
-        return verdict(true, Reason::Connected, "Every pod that tells is connected to the backbone");
+        let without = tell.iter().find_map(|(pod, report)| Some((pod, report.stream_trouble.as_ref()?)));
+        return match without {
+            // One that is only slow is used all the same.
+            Some((pod, trouble)) if tell.iter().all(|(_, report)| report.feed == Feed::Core) => {
+                let message = format!("Pod {} has no stream: {trouble}{}", pod.name, of_stream(kept));
+                verdict(false, Reason::StreamUnavailable, message)
+            }
+            _ => verdict(true, Reason::Connected, connected(&tell, kept)),
+        };
     }
     let message = format!(
         "Not connected to the backbone: {}; look at the servers in spec.backbone.nats, at the credentials and at \
@@ -129,6 +149,30 @@ fn backbone_connected(observed: &Observed) -> Verdict {
         names(&apart)
     );
     verdict(false, Reason::NotConnected, message)
+}
+
+/// How messages come, and what is not as it should be though they do.
+fn connected(tell: &[(&PodState, &GatewayReport)], kept: Option<&Outcome>) -> String {
+    let feed = if tell.iter().any(|(_, report)| report.feed == Feed::Notice) {
+        "; messages are noticed and then read from the stream one by one: have it publish them again (RePublish) to \
+         spare NATS the work"
+    } else if tell.iter().any(|(_, report)| report.feed == Feed::RePublish) {
+        "; messages come as the stream publishes them again (RePublish)"
+    } else {
+        ""
+    };
+    let trouble = tell.iter().find_map(|(_, report)| report.stream_trouble.as_deref());
+    let trouble = trouble.map(|trouble| format!("; {trouble}")).unwrap_or_default();
+    format!("Every pod that tells is connected to the backbone{feed}{trouble}{}", of_stream(kept))
+}
+
+/// What came of looking after the stream, behind something else.
+fn of_stream(kept: Option<&Outcome>) -> String {
+    match kept {
+        Some(Err(why)) => format!("; the stream could not be looked after: {why}"),
+        Some(Ok(kept)) if !kept.left.is_empty() => format!("; {}", kept.left.join("; ")),
+        _ => String::new(),
+    }
 }
 
 /// Work goes on by itself while it is not ready for a reason that passes.

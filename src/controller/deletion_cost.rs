@@ -22,7 +22,7 @@ fn cost(pod: &PodState) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::GatewayReport;
+    use crate::api::{Feed, GatewayReport};
 
     fn pod(name: &str, ready: bool, connections: Option<u64>) -> PodState {
         let report = connections.map(|connections| GatewayReport {
@@ -30,6 +30,8 @@ mod tests {
             connections,
             subscriptions: 0,
             backbone_connected: true,
+            feed: Feed::Core,
+            stream_trouble: None,
             draining: false,
             rejected: None,
         });

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{events::Publisher, kind::Kind, observed::Problem, pods::Asked};
+use super::{events::Publisher, kind::Kind, observed::Problem, pods::Asked, streams::Stream};
 
 /// Of one gateway. Bounded by its children and pods.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub(crate) struct Memory {
     pub(crate) pods: Asked,
     /// Optional kinds it wants and the controller may not watch, where an Event has told that.
     pub(crate) forbidden: BTreeSet<Kind>,
+    /// Its stream, where that is to be looked after.
+    pub(crate) stream: Option<Stream>,
     /// Its Events.
     pub(crate) events: Publisher,
 }

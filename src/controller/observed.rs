@@ -1,6 +1,6 @@
 //! What a pass saw: the only input of conditions and status.
 
-use super::reason::Reason;
+use super::{reason::Reason, streams::Outcome};
 use crate::api::GatewayReport;
 
 /// Something that keeps a resource from being as it should, in words for whoever mends it.
@@ -40,6 +40,8 @@ pub(crate) struct Observed {
     pub(crate) pods: Vec<PodState>,
     /// Pods that must serve for `Available`: what the disruption budget says, at least 1 (0 where none is wanted).
     pub(crate) minimum: i32,
+    /// What came of looking after the stream, where that is to be done and was.
+    pub(crate) stream: Option<Outcome>,
     /// Where clients connect to.
     pub(crate) address: Option<String>,
 }

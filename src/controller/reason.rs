@@ -39,6 +39,8 @@ pub(crate) enum Reason {
     Connected,
     /// Some pod is not connected to the backbone.
     NotConnected,
+    /// The stream of the backbone is not there, or cannot be used.
+    StreamUnavailable,
     /// No pod tells.
     NoReport,
     /// The resource is paused.
@@ -104,6 +106,7 @@ impl Reason {
             Self::InvalidCertificate => "InvalidCertificate",
             Self::Connected => "Connected",
             Self::NotConnected => "NotConnected",
+            Self::StreamUnavailable => "StreamUnavailable",
             Self::NoReport => "NoReport",
             Self::Paused => "Paused",
             Self::Settled => "Settled",

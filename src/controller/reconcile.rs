@@ -7,7 +7,7 @@ mod resolve;
 mod settle;
 mod status;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     apply::{self, Owner},
@@ -76,7 +76,7 @@ impl Error {
 
 /// A pass over one gateway.
 struct Pass<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     key: &'a Key,
     gateway: &'a TopicGateway,
     uid: &'a str,
@@ -89,7 +89,7 @@ struct Pass<'a> {
 }
 
 /// Runs a pass.
-pub(crate) async fn reconcile(shared: &Shared, key: &Key, memory: &mut Memory) -> Result<Next, Error> {
+pub(crate) async fn reconcile(shared: &Arc<Shared>, key: &Key, memory: &mut Memory) -> Result<Next, Error> {
     let found = shared.caches.lock().gateways.get(key).cloned();
     let (gateway, flaws) = match found {
         None => return Ok(Next::Forget),

@@ -2,7 +2,9 @@
 
 use std::{fmt, net::SocketAddr};
 
-use crate::api::{ImagePullPolicy, Secrets, TopicGatewaySpec};
+use futures_util::future::BoxFuture;
+
+use crate::api::{ImagePullPolicy, NatsBackbone, Secrets, TopicGatewaySpec};
 
 /// What `topic-gateway controller` is told on its command line.
 #[derive(Debug, Clone)]
@@ -25,6 +27,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// Judges a resource and its Secrets as a gateway would.
     pub examine: Examine,
+    /// Makes and keeps the stream of a resource that has it managed.
+    pub keep_stream: KeepStream,
 }
 
 impl Settings {
@@ -51,6 +55,35 @@ pub struct Examine(pub fn(&TopicGatewaySpec, &Secrets) -> Result<(), Unfit>);
 impl fmt::Debug for Examine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Examine")
+    }
+}
+
+/// Connects to NATS, makes the stream of this backbone or changes it as described, and says what came of it. Handed in,
+/// as [`Examine`] is. Takes at most about 15 s; can be called at any time, as what is as it should be is not touched.
+#[derive(Clone, Copy)]
+pub struct KeepStream(pub fn(NatsBackbone, Secrets) -> BoxFuture<'static, Result<KeptStream, String>>);
+
+impl fmt::Debug for KeepStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeepStream")
+    }
+}
+
+/// A stream that is looked after.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeptStream {
+    /// It was made just now.
+    pub made: bool,
+    /// Settings that were changed just now, by their NATS names.
+    pub changed: Vec<String>,
+    /// What is not as described and was left alone: a sentence each, with the next action.
+    pub left: Vec<String>,
+}
+
+impl KeptStream {
+    /// Whether anything was done to it.
+    pub(crate) fn touched(&self) -> bool {
+        self.made || !self.changed.is_empty()
     }
 }
 

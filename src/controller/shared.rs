@@ -1,6 +1,7 @@
 //! What every part of the running controller can reach.
 
 use kube::Client;
+use tokio::sync::Semaphore;
 
 use super::{
     apis::Apis, build::Defaults, cache::Caches, health::Health, metrics::Metrics, schedule::Schedule,
@@ -25,7 +26,12 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     /// What of it children are built from.
     pub(crate) defaults: Defaults,
+    /// Looks at streams that may be under way at one time.
+    pub(crate) stream_looks: Semaphore,
 }
+
+/// Connections to NATS at one time.
+const STREAM_LOOKS: usize = 16;
 
 impl Shared {
     /// Nothing seen yet.
@@ -44,6 +50,7 @@ impl Shared {
             metrics,
             settings,
             defaults,
+            stream_looks: Semaphore::new(STREAM_LOOKS),
         }
     }
 

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::history::{HistoryError, Page, Start};
-use crate::api::{Filter, Seq, Topic};
+use crate::api::{Feed, Filter, Seq, Topic};
 
 /// A shard begins or ceases to want a topic or pattern.
 #[derive(Debug, Clone)]
@@ -97,18 +97,6 @@ pub struct Status {
     pub feed: Feed,
     /// What is wrong with the stream, and what to do.
     pub trouble: Option<Arc<str>>,
-}
-
-/// How messages come to the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Feed {
-    /// Without a stream: there is no history, and what is lost on the way is lost.
-    #[default]
-    Core,
-    /// The stream publishes everything it stores again, with its number.
-    Republish,
-    /// The stream does not: a message is noticed as it is published, and read from the stream.
-    Notice,
 }
 
 /// The ways to talk to a running backbone. Cheap to clone.

@@ -306,11 +306,14 @@ fn report(
 ) -> impl Fn() -> GatewayReport + Send + Sync + 'static {
     move || {
         let Stats { connections, subscriptions, .. } = (front.stats)();
+        let backbone = status.borrow().clone();
         GatewayReport {
             generation: loaded.generation(),
             connections,
             subscriptions,
-            backbone_connected: status.borrow().connected,
+            backbone_connected: backbone.connected,
+            feed: backbone.feed,
+            stream_trouble: backbone.trouble.as_deref().map(Into::into),
             draining: accept.is_cancelled(),
             rejected: loaded.rejected(),
         }

@@ -13,6 +13,7 @@ mod pods;
 mod references;
 mod refused;
 mod rights;
+mod streams;
 
 use std::{
     net::SocketAddr,

@@ -86,6 +86,16 @@ impl NatsServer {
         subjects
     }
 
+    /// The configuration of a stream, as the server's own monitoring tells; where it is there.
+    #[track_caller]
+    pub(crate) fn stream(&self, name: &str) -> Option<Value> {
+        let streams = get(self.monitor, "/jsz?streams=1&config=1").json();
+        let accounts = streams["account_details"].as_array().into_iter().flatten();
+        let mut streams =
+            accounts.flat_map(|account| account["stream_detail"].as_array().into_iter().flatten());
+        streams.find(|stream| stream["name"] == name).map(|stream| stream["config"].clone())
+    }
+
     /// Waits until exactly these subjects are subscribed to.
     #[track_caller]
     pub(crate) fn wait_for_subscriptions(&self, subjects: &[&str]) {

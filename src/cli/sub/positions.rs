@@ -80,8 +80,7 @@ impl Positions {
     /// The session to resume, and how far each topic of the newest epoch is; `None` where there is nothing to resume.
     pub(super) fn session(&self) -> Option<Session<'_>> {
         let current = self.last.iter().filter(|(_, position)| position.epoch == self.epoch);
-        let last: BTreeMap<_, _> =
-            current.map(|(topic, position)| (topic.as_str(), position.seq)).collect();
+        let last: BTreeMap<_, _> = current.map(|(topic, position)| (topic.as_str(), position.seq)).collect();
         let id = self.session.as_deref().filter(|_| !last.is_empty())?;
         Some(Session { id, epoch: self.epoch.as_deref(), last })
     }

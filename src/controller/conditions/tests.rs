@@ -1,7 +1,10 @@
 use super::*;
 use crate::{
     api::{GatewayReport, RejectedConfig},
-    controller::observed::{DeploymentState, Hindrance, Leaving},
+    controller::{
+        observed::{DeploymentState, Hindrance, Leaving},
+        settings::KeptStream,
+    },
 };
 
 const TYPES: [&str; 6] =
@@ -304,6 +307,46 @@ fn a_pod_apart_from_its_backbone_is_named() {
     assert_is(&observed, "BackboneConnected", "False", "NotConnected");
     let message = find(&observed, "BackboneConnected").message;
     assert!(message.starts_with("Not connected to the backbone: a, b, c and 1 more; look at"), "{message}");
+}
+
+#[test]
+fn the_condition_of_the_backbone_says_how_messages_come_and_what_is_wrong_with_the_stream() {
+    let with = |feed, trouble: Option<&str>, stream| {
+        changed(|it| {
+            it.stream = stream;
+            for pod in &mut it.pods {
+                let stream_trouble = trouble.map(Into::into);
+                pod.report = Some(GatewayReport { feed, stream_trouble, ..report(4) });
+            }
+        })
+    };
+    let left = KeptStream { left: vec!["maxAge is left".into()], ..KeptStream::default() };
+    for (observed, status, reason, part) in [
+        (with(Feed::Core, None, None), "True", "Connected", "connected to the backbone"),
+        (with(Feed::RePublish, None, Some(Ok(left))), "True", "Connected", "(RePublish); maxAge is left"),
+        (
+            with(Feed::Notice, Some("reads are slow"), None),
+            "True",
+            "Connected",
+            "NATS the work; reads are slow",
+        ),
+        (with(Feed::RePublish, None, Some(Err("no".into()))), "True", "Connected", "looked after: no"),
+        (
+            with(Feed::Core, Some("none"), Some(Err("no".into()))),
+            "False",
+            "StreamUnavailable",
+            "none; the stream",
+        ),
+    ] {
+        assert_is(&observed, "BackboneConnected", status, reason);
+        let message = find(&observed, "BackboneConnected").message;
+        assert!(message.contains(part), "{message}");
+    }
+    let nobody_tells = changed(|it| {
+        it.stream = Some(Err("not there".into()));
+        it.pods.clear();
+    });
+    assert_is(&nobody_tells, "BackboneConnected", "False", "StreamUnavailable");
 }
 
 #[test]

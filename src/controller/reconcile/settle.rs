@@ -14,7 +14,7 @@ use crate::controller::{
     pods,
     prune::prune,
     reason::Reason,
-    validate,
+    streams, validate,
 };
 
 /// What a resource wants.
@@ -105,7 +105,7 @@ impl Pass<'_> {
     }
 
     /// The children that the resource wants, as far as they can be made.
-    async fn wanted(&self, sources: &Sources) -> Result<Wanted, Error> {
+    async fn wanted(&mut self, sources: &Sources) -> Result<Wanted, Error> {
         let of_spec = |applying| Wanted::Held { references: Vec::new(), applying, rest: Vec::new() };
         let problems = validate::validate(self.gateway);
         if !problems.is_empty() {
@@ -116,6 +116,9 @@ impl Pass<'_> {
             Resolved::References(problems) => (None, problems),
             Resolved::Spec(problem) => return Ok(of_spec(vec![problem])),
         };
+        if let Some(secrets) = &secrets {
+            streams::follow(self.shared, self.key, &self.gateway.spec, secrets, &mut self.memory.stream);
+        }
         let inputs = build::Inputs {
             gateway: self.gateway,
             secrets: secrets.as_ref(),

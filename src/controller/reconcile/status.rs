@@ -22,6 +22,7 @@ use crate::{
         reason::Reason,
         refusal::{Refusal, cause, refusal},
         status,
+        streams::Stream,
     },
 };
 
@@ -118,6 +119,7 @@ impl Pass<'_> {
             deployment: self.deployment(),
             pods: self.pods(pods),
             minimum: build::minimum(spec),
+            stream: self.memory.stream.as_ref().and_then(Stream::outcome),
             address: status::address(self.gateway, |kind| self.has(kind)),
         }
     }

@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 
+use futures_util::FutureExt as _;
 use http::{Request, Response};
 use kube::client::Body;
 use serde_json::json;
@@ -11,7 +12,7 @@ use crate::{
     controller::{
         cache::Gateway,
         metrics::Metrics,
-        settings::{Examine, Settings, Unfit},
+        settings::{Examine, KeepStream, Settings, Unfit},
     },
 };
 
@@ -48,6 +49,7 @@ fn shared(server: Server, examine: fn(&TopicGatewaySpec, &Secrets) -> Result<(),
         election: None,
         concurrency: 2,
         examine: Examine(examine),
+        keep_stream: KeepStream(|_, _| std::future::pending().boxed()),
     };
     let shared = Arc::new(Shared::new(client(server), Metrics::new(2, "").unwrap(), settings));
     let gateway = json!({

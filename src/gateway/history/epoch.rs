@@ -78,7 +78,9 @@ mod tests {
             assert_eq!(epoch.to_string().parse(), Ok(epoch));
             assert_eq!(Epoch::from_bytes(epoch.to_bytes()), epoch);
         }
-        for text in ["", "7", "000000000000000A", "+00000000000007f", "00000000000000001", "ffffffffffffffffff"] {
+        for text in
+            ["", "7", "000000000000000A", "+00000000000007f", "00000000000000001", "ffffffffffffffffff"]
+        {
             assert_eq!(text.parse::<Epoch>(), Err(NoEpoch), "{text}");
         }
     }

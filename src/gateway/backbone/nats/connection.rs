@@ -88,7 +88,8 @@ impl Task {
     pub(super) async fn seen(&mut self, seen: Seen) {
         let Some(jet) = &mut self.jet else { return };
         let (trouble, (kept, unsent)) = (jet.trouble(), jet.take_kept());
-        let feed = jet.layout().map_or(Feed::Core, Layout::feed);
+        // Without its stream nothing comes from it, however it was laid out.
+        let feed = jet.layout().filter(|_| jet.absent().is_none()).map_or(Feed::Core, Layout::feed);
         self.status.send_if_modified(|status| {
             let changed = (status.feed, &status.trouble) != (feed, &trouble);
             (status.feed, status.trouble) = (feed, trouble);

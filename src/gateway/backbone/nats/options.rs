@@ -41,6 +41,16 @@ pub(super) fn options(
         }))
 }
 
+/// The settings of a client that connects at once or not at all.
+pub(super) fn once(spec: &NatsBackbone, keys: &Keys) -> Result<ConnectOptions, BackboneError> {
+    let login = keys.clone();
+    Ok(ConnectOptions::with_auth_callback(move |nonce| ready(login.login(&nonce)))
+        .name("topic-gateway-controller")
+        .max_reconnects(1)
+        .tls_client_config(keys.tls()?)
+        .require_tls(spec.tls.is_some()))
+}
+
 /// The feeds of `Wildcard` mode.
 pub(super) fn pins(spec: &NatsBackbone) -> Vec<Filter> {
     if spec.subscription == SubscriptionMode::PerTopic { Vec::new() } else { widest(spec) }

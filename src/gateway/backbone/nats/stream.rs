@@ -5,16 +5,14 @@ use std::time::Duration;
 
 use async_nats::{Client, connection::State};
 use serde_json::{Map, Value, json};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{
+    BackboneError, Keys,
     jetstream::{Config, Layout},
     options,
 };
-use crate::{
-    api::{JetStream, NatsBackbone},
-    gateway::backbone::Feed,
-};
+use crate::api::{Feed, JetStream, NatsBackbone, Secrets};
 
 /// How long each question may take.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -76,6 +74,22 @@ pub enum StreamError {
     },
 }
 
+/// Why nobody could look at the stream.
+#[derive(Debug, thiserror::Error)]
+pub enum VisitError {
+    /// The settings do not lead to a server.
+    #[error(transparent)]
+    Backbone(#[from] BackboneError),
+    /// No server could be reached.
+    #[error(
+        "NATS cannot be reached from the controller ({0}): look at backbone.nats.servers, at the credentials and at network policies"
+    )]
+    Unreachable(String),
+    /// The stream is not as it should be.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+}
+
 /// Looks at the stream of this backbone, and where it is to be managed makes it or changes it as described. Can be
 /// called again at any time: what is as it should be is not touched.
 pub async fn ensure_stream(client: &Client, spec: &NatsBackbone) -> Result<StreamState, StreamError> {
@@ -104,6 +118,24 @@ pub async fn ensure_stream(client: &Client, spec: &NatsBackbone) -> Result<Strea
     }
     let updated = asked.must("UPDATE", &config).await?;
     Ok(state(spec, &updated, false, changed, left))
+}
+
+/// Connects, does what [`ensure_stream`] does, and leaves again; all within 15 s. For the controller, which has no
+/// connection of its own.
+///
+/// # Errors
+/// Why it could not be done, and what to do.
+pub async fn visit(spec: &NatsBackbone, secrets: &Secrets) -> Result<StreamState, VisitError> {
+    let servers = super::addresses(&spec.servers)?;
+    let keys = Keys::new(spec, secrets)?;
+    let options = options::once(spec, &keys)?;
+    let client = timeout(WITHIN, options.connect(servers)).await;
+    let client = client.map_err(|_| VisitError::Unreachable("no answer within 5 s".into()))?;
+    let client = client.map_err(|error| VisitError::Unreachable(error.to_string()))?;
+    let state = ensure_stream(&client, spec).await;
+    // The connection ends with the client, if not by this.
+    let _ = timeout(WITHIN, client.drain()).await;
+    Ok(state?)
 }
 
 /// Makes the stream as soon as there is a connection, and looks after it from then on: it may be deleted, or changed by
@@ -149,7 +181,7 @@ struct Asked<'a> {
 impl Asked<'_> {
     async fn api(&self, what: &str, question: &Value) -> Result<Value, StreamError> {
         let subject = format!("$JS.API.STREAM.{what}.{}", self.name);
-        let answer = tokio::time::timeout(WITHIN, self.client.request(subject, question.to_string().into()));
+        let answer = timeout(WITHIN, self.client.request(subject, question.to_string().into()));
         let answer = answer.await.map_err(|_| StreamError::Unanswered("within 5 s".into()))?;
         let answer = answer.map_err(|error| StreamError::Unanswered(error.to_string()))?;
         serde_json::from_slice(&answer.payload).map_err(|error| self.refused(error.to_string()))

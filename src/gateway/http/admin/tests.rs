@@ -7,7 +7,7 @@ use axum::{
 use tower::ServiceExt;
 
 use super::*;
-use crate::api::{GatewayReport, MetricsSpec};
+use crate::api::{Feed, GatewayReport, MetricsSpec};
 
 /// An admin port over these topics, ready and alive.
 fn admin(topics: &[(&str, u32)]) -> Admin {
@@ -29,6 +29,8 @@ fn report() -> GatewayReport {
         connections: 1,
         subscriptions: 2,
         backbone_connected: true,
+        feed: Feed::Core,
+        stream_trouble: None,
         draining: false,
         rejected: None,
     }

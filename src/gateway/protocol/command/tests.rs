@@ -27,7 +27,10 @@ fn every_command_is_read() {
             r#"{"type":"setup","token":"t","topics":["a","\u0062"]}"#,
             Command::Setup { token: Some(Token("t".into())), topics: vec!["a".into(), "b".into()] },
         ),
-        (r#"{"type":"subscribe","topic":"a"}"#, Command::Subscribe { topic: topic(), history: None, epoch: None }),
+        (
+            r#"{"type":"subscribe","topic":"a"}"#,
+            Command::Subscribe { topic: topic(), history: None, epoch: None },
+        ),
         (
             r#"{"type":"subscribe","topic":"a","fromSeq":0}"#,
             Command::Subscribe { topic: topic(), history: Some(Start::After(0)), epoch: None },
@@ -107,7 +110,10 @@ const FIELDS: &[(&str, &[Field])] = {
                 ("!topics", "[]", &["1", "null", "\"a\"", "{}", "[1]", "[null]"]),
             ],
         ),
-        ("subscribe", &[("topic", "\"a\"", NOT_TEXT), ("!fromSeq", "1", NOT_SEQ), ("!epoch", EPOCH, NOT_EPOCH)]),
+        (
+            "subscribe",
+            &[("topic", "\"a\"", NOT_TEXT), ("!fromSeq", "1", NOT_SEQ), ("!epoch", EPOCH, NOT_EPOCH)],
+        ),
         ("subscribe", &[("topic", "\"a\"", NOT_TEXT), ("!last", "1", NOT_SEQ)]),
         ("unsubscribe", &[("topic", "\"a\"", NOT_TEXT)]),
         ("publish", &[("topic", "\"a\"", NOT_TEXT), ("messageId", "\"m\"", NOT_TEXT), ("payload", "1", &[])]),

@@ -21,6 +21,7 @@ use crate::{
             event,
             session::{self, Beginning, CatchUp, Decision},
         },
+        sessions::Expired,
         shard::inbox::{ConnectionId, PublishAnswer, Request},
         websocket::{self, CloseCode, Incoming, Violation},
     },
@@ -220,7 +221,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 }
             }
             Beginning::Resume { session, positions, epoch } => {
-                let Some(begun) = self.may_resume(slot, &session) else {
+                let Ok(begun) = self.may_resume(slot, &session) else {
                     self.counts.resumed(Resumed::Expired);
                     return self.error(slot, id.as_ref(), ErrorCode::SessionExpired, EXPIRED, None);
                 };
@@ -234,10 +235,11 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
     }
 
-    /// The epoch that the session began with, where it was known; `None`: not this user's session.
-    fn may_resume(&self, slot: usize, session: &str) -> Option<Option<Epoch>> {
-        let identity = self.connections.get(slot)?.session.identity()?;
-        self.settings.sessions.verify(session, &identity.user, self.now.unix).ok()
+    /// The epoch that the session began with, where it was known.
+    fn may_resume(&self, slot: usize, session: &str) -> Result<Option<Epoch>, Expired> {
+        let identity = self.connections.get(slot).and_then(|connection| connection.session.identity());
+        let user = &identity.ok_or(Expired)?.user;
+        self.settings.sessions.verify(session, user, self.now.unix)
     }
 
     fn ready(&mut self, slot: usize, id: Option<&Id>, resumed: bool) {

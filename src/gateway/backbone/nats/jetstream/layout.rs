@@ -55,7 +55,7 @@ impl Layout {
 
     /// What brings the messages.
     pub(crate) fn feed(&self) -> Feed {
-        if self.republish.is_some() { Feed::Republish } else { Feed::Notice }
+        if self.republish.is_some() { Feed::RePublish } else { Feed::Notice }
     }
 
     /// Whether the stream has this topic or pattern.
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn a_topic_of_the_stream_comes_as_it_is_published_again_and_any_other_as_it_was_sent() {
         let layout = layout(&["x.a.>", "x.b"], Some((">", "_tg.S.>")), "x.");
-        assert_eq!(layout.feed(), Feed::Republish);
+        assert_eq!(layout.feed(), Feed::RePublish);
         for (filter, expected) in [
             ("a.b", vec!["Stored _tg.S.x.a.b"]),
             ("b", vec!["Stored _tg.S.x.b"]),

@@ -389,10 +389,14 @@ fn a_client_that_names_the_epoch_of_its_positions_is_believed() {
     let session = bench.session(&mut client);
     bench.engine.event(ShardEvent::Epoch(Some(new)));
     bench.publish("a", 5);
-    for (topic, epoch, expected) in
-        [("a", new, &["subscribed a 3 true", "a 4..=5"][..]), ("a", old, &["subscribed a 5 false", "gap a expired"])]
-    {
-        bench.send(&client, &format!(r#"{{"type":"subscribe","topic":"{topic}","fromSeq":4,"epoch":"{epoch}"}}"#));
+    for (topic, epoch, expected) in [
+        ("a", new, &["subscribed a 3 true", "a 4..=5"][..]),
+        ("a", old, &["subscribed a 5 false", "gap a expired"]),
+    ] {
+        bench.send(
+            &client,
+            &format!(r#"{{"type":"subscribe","topic":"{topic}","fromSeq":4,"epoch":"{epoch}"}}"#),
+        );
         bench.settle();
         assert_eq!(runs(&client.summary()), expected);
         bench.send(&client, r#"{"type":"unsubscribe","topic":"a"}"#);

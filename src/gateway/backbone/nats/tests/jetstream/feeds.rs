@@ -31,7 +31,7 @@ async fn a_topic_begins_after_its_newest_message_and_every_message_names_the_one
     assert_eq!(rig.told(0, "a.x", 2).await, [message(7, 5, "4"), message(9, 7, "5")]);
     assert_eq!(rig.want("a.x", 1).await, Ok(9), "another shard begins where the topic is");
     assert_eq!(rig.want("a.new", 1).await, Ok(0));
-    assert_eq!(rig.handle.status.borrow().feed, Feed::Republish);
+    assert_eq!(rig.handle.status.borrow().feed, Feed::RePublish);
     change(&rig.handle, "a.x", 0, 1, false).await;
     change(&rig.handle, "a.x", 1, 1, false).await;
     stream.server.sees(&["_tg.S.a.new"]).await;
@@ -197,5 +197,5 @@ async fn a_stream_that_begins_to_publish_again_is_followed_there() {
     stream.server.sees(&["_tg.S.a.x"]).await;
     stream.store("a.x", "2").await;
     assert_eq!(rig.told(0, "a.x", 1).await, [message(2, 1, "2")]);
-    assert_eq!(rig.handle.status.borrow().feed, Feed::Republish);
+    assert_eq!(rig.handle.status.borrow().feed, Feed::RePublish);
 }

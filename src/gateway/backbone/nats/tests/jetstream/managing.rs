@@ -39,7 +39,7 @@ impl Stream {
 async fn a_managed_stream_is_made_once_and_serves_gateways() {
     let stream = Stream::none().await;
     let made = stream.ensured(&json!({"maxAge": "10m", "maxBytes": 1_000_000})).await;
-    assert_eq!((made.created, made.feed), (true, Feed::Republish));
+    assert_eq!((made.created, made.feed), (true, Feed::RePublish));
     let config = stream.config().await;
     for (name, value) in [
         ("subjects", json!(["a.>"])),
@@ -81,7 +81,7 @@ async fn a_stream_that_was_there_keeps_what_the_resource_does_not_describe() {
         }))
         .await;
     let taken = stream.ensured(&json!({})).await;
-    assert_eq!(taken.feed, Feed::Republish);
+    assert_eq!(taken.feed, Feed::RePublish);
     assert!(taken.left.len() == 1 && taken.left[0].contains("storage"), "{taken:?}");
     let config = stream.config().await;
     assert_eq!((&config["max_msgs"], &config["description"]), (&json!(77), &json!("mine")));
