@@ -114,18 +114,27 @@ impl Server {
 
     /// Waits until the server has sent so many messages to the gateway.
     pub(super) async fn has_sent(&self, messages: u64) {
-        let end = Instant::now() + PATIENCE;
-        while self.gateway().await.is_none_or(|gateway| gateway["out_msgs"].as_u64() < Some(messages)) {
-            assert!(Instant::now() < end, "the server has not sent {messages} messages");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        self.gets_there("out_msgs", |sent| sent >= messages).await;
     }
 
     /// Waits until nothing for the gateway is left in the server.
     pub(super) async fn has_nothing_to_send(&self) {
-        let end = Instant::now() + PATIENCE;
-        while self.gateway().await.is_none_or(|gateway| gateway["pending_bytes"].as_u64() != Some(0)) {
-            assert!(Instant::now() < end, "the server does not get rid of what the gateway is to have");
+        self.gets_there("pending_bytes", |bytes| bytes == 0).await;
+    }
+
+    /// Waits for a number that the server tells of its connection to the gateway, for as long as it changes: how long
+    /// a flood takes says how busy the machine is.
+    async fn gets_there(&self, name: &str, there: impl Fn(u64) -> bool) {
+        let (mut last, mut end) = (None, Instant::now() + PATIENCE);
+        loop {
+            let number = self.gateway().await.and_then(|gateway| gateway[name].as_u64());
+            if number.is_some_and(&there) {
+                return;
+            }
+            if number != last {
+                (last, end) = (number, Instant::now() + PATIENCE);
+            }
+            assert!(Instant::now() < end, "{name} stays at {last:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
