@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::{
     SERVER_CORE, pinned,
     readers::{Look, Readers, Shape, body},
-    support::{DEADLINE, Gateway, NatsClient, NatsServer, RawSocket, Resource},
+    support::{DEADLINE, Gateway, NatsClient, NatsServer, RawSocket, Resource, wait_until},
 };
 
 /// A gateway on the server's core, fed by a NATS server on the generator's.
@@ -28,8 +28,31 @@ impl Bed {
     /// Starts both.
     pub(crate) fn start() -> Self {
         let nats = NatsServer::start();
+        let resource = Resource::open().on(&nats);
+        Self::run(nats, resource)
+    }
+
+    /// The same with a stream behind the topics below `bench`, whose numbers all have the same length.
+    pub(crate) fn with_stream() -> Self {
+        let nats = NatsServer::with_streams();
+        let stream = json!({
+            "name": "BENCH", "subjects": ["bench.>"], "storage": "memory", "first_seq": 1_000_000_000,
+            "max_msgs": 10_000, "allow_direct": true, "republish": {"src": "bench.>", "dest": "stored.bench.>"},
+        });
+        let mut outside = nats.client();
+        outside.publish("$JS.API.STREAM.CREATE.BENCH", stream.to_string());
+        outside.flush();
+        wait_until("the stream is there", || nats.stream("BENCH").is_some());
+        let backbone = json!({"nats": {
+            "servers": [nats.url()], "subjects": ["bench.>"], "jetStream": {"stream": "BENCH"},
+        }});
+        let resource = Resource::open().set("backbone", backbone);
+        Self::run(nats, resource)
+    }
+
+    fn run(nats: NatsServer, resource: Resource) -> Self {
         // The longest pause between pings: they are not what is measured.
-        let resource = Resource::open().on(&nats).set("heartbeatSeconds", json!(3600));
+        let resource = resource.set("heartbeatSeconds", json!(3600));
         // Whoever is slow stays, and stays slow.
         let resource = resource.add("topics", json!({"pattern": ">", "slowConsumer": "DropOldest"}));
         let directory = TempDir::new().unwrap();

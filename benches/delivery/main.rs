@@ -7,7 +7,8 @@
 //!        └─ the same bytes, the same pace ──► floor: a loop of `send` ──► 1 000 sockets ──────────────┘
 //! ```
 //!
-//! `cargo bench --bench delivery`; `-- slow` for one of `singles`, `bursts`, `idle` and `slow`; `-- --quick` for a
+//! `cargo bench --bench delivery`; `-- slow` for one of `singles`, `bursts`, `idle`, `slow` and
+//! `feeds`; `-- --quick` for a
 //! first look; `-- --load` for 100 000 messages to 1 000 subscribers of three topics, each checked for completeness
 //! and order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench may fail by panicking")]
@@ -19,6 +20,7 @@
     reason = "figures for people"
 )]
 
+mod feeds;
 mod floor;
 mod generator;
 mod load;

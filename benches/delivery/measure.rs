@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    feeds,
     floor::Floor,
     generator::{Bed, cpu, drive},
     readers::{Look, Readers, body},
@@ -14,9 +15,9 @@ const BURST: u8 = 16;
 const TOPIC: &str = "bench.hot";
 
 /// One figure with its bar.
-struct Figure {
-    text: String,
-    good: bool,
+pub(crate) struct Figure {
+    pub(crate) text: String,
+    pub(crate) good: bool,
 }
 
 /// Measures something; the raw values go to the list.
@@ -27,11 +28,12 @@ pub(crate) fn run(quick: bool, names: &[&str]) -> bool {
     // Many short rounds: what else the machine does falls on few of them, and the median leaves those out.
     let (rounds, slow_rounds) = if quick { (3, 1) } else { (11, 5) };
     let idlers = if quick { 2_000 } else { 8_000 };
-    let all: [(&str, Measure<'_>); 4] = [
+    let all: [(&str, Measure<'_>); 5] = [
         ("singles", &|raw| delivery(1, rounds, raw)),
         ("bursts", &|raw| delivery(BURST, rounds, raw)),
         ("idle", &|raw| idle(idlers, raw)),
         ("slow", &|raw| slow(slow_rounds, raw)),
+        ("feeds", &|raw| feeds::run(rounds, raw)),
     ];
     let mut good = true;
     for (name, measure) in all {
@@ -167,7 +169,7 @@ fn percentile_99(stopped: usize) -> (u32, u64) {
 }
 
 /// Reads what is still on its way.
-fn settle(readers: &mut Readers) {
+pub(crate) fn settle(readers: &mut Readers) {
     let mut seen = u64::MAX;
     while seen != readers.messages() {
         seen = readers.messages();
@@ -175,7 +177,7 @@ fn settle(readers: &mut Readers) {
     }
 }
 
-fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
