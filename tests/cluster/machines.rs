@@ -142,7 +142,7 @@ fn an_api_server_that_is_away_is_not_noticed_by_clients_and_the_controller_catch
     });
     node(&["stop", "node-a", "kube-apiserver"]);
     // Longer than the lease of the controller: it ends and is started anew by the kubelet.
-    for number in 0..20 {
+    for number in 0..60 {
         publish(&mut nats, number);
         crowd.wait_until_received(|_| vec![json!(number)]);
         sleep(Duration::from_secs(1));

@@ -65,19 +65,23 @@ api_tests() {
     fi
 }
 
-# A thousand resources; what is measured is the controller, but API server and etcd share the machine. The bounds hold for
-# a development build too, which is there already.
+# A thousand resources; what is measured is the controller, but API server and etcd share the machine. The program is
+# built as for the image.
 scale() {
-    say '1 000 resources and one controller'
-    cargo bench --locked --profile dev --bench operator --no-run
+    say '1 000 resources and one controller (release build)'
+    scale_bench --no-run
     with_state scale_measured
+}
+
+scale_bench() {
+    RUSTFLAGS="$static_flags" cargo bench --locked --target "$(host_target)" --bench operator "$@"
 }
 
 scale_measured() {
     local why
     if ! why=$(tests/cluster/up --api-only "$state"); then
         skip 1 "$(tail -n 1 <<<"$why")"
-    elif in_cluster cargo bench --locked --profile dev --bench operator; then
+    elif in_cluster scale_bench; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
@@ -156,12 +160,16 @@ in_cluster() {
     "$@"
 }
 
+readonly static_flags='-C target-feature=+crt-static'
+
+host_target() { rustc -vV | sed -n 's/^host: //p'; }
+
 # static_binary: the release build that the Dockerfile makes, its path in $binary.
 static_binary() {
     local host
-    host=$(rustc -vV | sed -n 's/^host: //p')
+    host=$(host_target)
     say "static release build for the image"
-    RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --bin topic-gateway --target "$host"
+    RUSTFLAGS="$static_flags" cargo build --locked --release --bin topic-gateway --target "$host"
     binary="${CARGO_TARGET_DIR:-target}/$host/release/topic-gateway"
 }
 
