@@ -7,6 +7,7 @@ mod manifests;
 mod report;
 mod secrets;
 mod spec;
+mod stamp;
 mod status;
 mod stored;
 mod topic;
@@ -24,6 +25,7 @@ pub use spec::{
     Resources, Route, SecretKeyRef, SecretRef, ServiceSpec, ServiceType, Slo, SlowConsumer, SubscriptionMode,
     TopicGateway, TopicGatewaySpec, TopicLabel, TopicRule,
 };
+pub use stamp::Stamp;
 pub use status::TopicGatewayStatus;
 pub use stored::Unreadable;
 pub use topic::{Filter, MAX_TOPIC_BYTES, MAX_TOPIC_TOKENS, Pattern, Seq, Topic, TopicError};

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::{Gateway, Metrics, RawSocket, Resource, frame};
 
 /// Names of `docs/metrics.md` that need no special event. They are an interface.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 25] = [
     "topicgateway_accept_errors_total",
     "topicgateway_backbone_connected",
     "topicgateway_backbone_dropped_total",
@@ -15,6 +15,9 @@ const NAMES: [&str; 22] = [
     "topicgateway_closed_total",
     "topicgateway_config_generation",
     "topicgateway_connections",
+    "topicgateway_delivery_latency_seconds_bucket",
+    "topicgateway_delivery_latency_seconds_count",
+    "topicgateway_delivery_latency_seconds_sum",
     "topicgateway_errors_total",
     "topicgateway_lagging_subscribers",
     "topicgateway_log_bytes",

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod interests;
+mod latency;
 mod messages;
 mod outage;
 mod reloading;

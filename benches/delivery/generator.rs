@@ -24,6 +24,12 @@ pub(crate) struct Bed {
     pub(crate) outside: NatsClient,
 }
 
+/// Publishes with the time of it, so that the gateway measures what it delivers.
+pub(crate) fn stamped(outside: &mut NatsClient, topic: &str, body: &str) {
+    let now = k8s_openapi::jiff::Timestamp::now().to_string();
+    outside.publish_with_headers(topic, &[("Nats-Time-Stamp", &now)], body);
+}
+
 impl Bed {
     /// Starts both.
     pub(crate) fn start() -> Self {

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    generator::Bed,
+    generator::{Bed, stamped},
     readers::{Look, body},
     support::DEADLINE,
 };
@@ -33,7 +33,7 @@ pub(crate) fn run(quick: bool) -> bool {
         if sent < messages && sent / topics < got.iter().min().unwrap() + AHEAD {
             for _ in 0..150.min(messages - sent) {
                 let topic = TOPICS[(sent % topics) as usize];
-                bed.outside.publish(topic, body(sent / topics, readers.now()));
+                stamped(&mut bed.outside, topic, &body(sent / topics, readers.now()));
                 sent += 1;
             }
             bed.outside.send();

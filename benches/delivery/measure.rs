@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     feeds,
     floor::Floor,
-    generator::{Bed, cpu, drive},
+    generator::{Bed, cpu, drive, stamped},
     readers::{Look, Readers, body},
     support::{NatsClient, RawSocket},
 };
@@ -98,7 +98,7 @@ fn delivery(burst: u8, rounds: usize, raw: &mut Vec<String>) -> Vec<Figure> {
 
 fn publish(outside: &mut NatsClient, count: u8, at: Duration) {
     for _ in 0..count {
-        outside.publish(TOPIC, body(0, at));
+        stamped(outside, TOPIC, &body(0, at));
     }
     outside.send();
 }

@@ -13,7 +13,7 @@ pub use epoch::{Epoch, NoEpoch};
 pub use keeping::Keeping;
 pub use tail::{Tail, Window};
 
-use crate::api::Seq;
+use crate::api::{Seq, Stamp};
 
 /// Bytes of frames after which a page ends; a single larger message is a page of its own.
 pub const PAGE_BYTES: usize = 256 * 1024;
@@ -31,6 +31,8 @@ pub struct Kept {
     pub prev: Seq,
     /// The whole WebSocket frame.
     pub frame: Bytes,
+    /// When it was published, where known.
+    pub published: Option<Stamp>,
 }
 
 /// A position that no message ever has: what is asked for behind it is answered as a position of an earlier life of the

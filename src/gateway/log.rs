@@ -100,10 +100,10 @@ impl Log {
         }
     }
 
-    /// How many messages end within `(from, to]`.
-    pub fn messages(&self, from: u64, to: u64) -> u64 {
-        let chunks = self.chunks.iter().skip(self.chunk_of(from)).take_while(|chunk| chunk.start() < to);
-        chunks.map(|chunk| chunk.messages(from, to)).sum()
+    /// The messages that end within `(from, to]`, oldest first.
+    pub fn messages(&self, from: u64, to: u64) -> impl Iterator<Item = &Mark> {
+        let chunks = self.chunks.iter().skip(self.chunk_of(from)).take_while(move |chunk| chunk.start() < to);
+        chunks.flat_map(move |chunk| chunk.messages(from, to))
     }
 
     /// The frame that begins at `position` (a boundary): its end and its topic, where the log keeps topics.

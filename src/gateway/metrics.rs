@@ -3,6 +3,7 @@
 mod counts;
 mod exposition;
 mod folding;
+mod latency;
 pub mod names;
 
 use std::{

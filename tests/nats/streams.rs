@@ -7,7 +7,7 @@ use crate::support::{Client, Configured, NatsServer, Resource};
 const KEY: &str = "a-key-of-32-bytes-for-all-of-us.";
 
 /// A gateway that makes the stream `PRICES` for `prices.>`.
-fn resource(server: &NatsServer) -> Resource {
+pub(super) fn resource(server: &NatsServer) -> Resource {
     Resource::open().session_keys(KEY, None).set("limits.publishPerSecond", json!(0)).set(
         "backbone",
         json!({"nats": {
@@ -19,7 +19,7 @@ fn resource(server: &NatsServer) -> Resource {
 }
 
 /// A client that is subscribed; the stream may still be on its way.
-async fn subscriber(gateway: &Configured, topic: &str) -> (Client, String, u64) {
+pub(super) async fn subscriber(gateway: &Configured, topic: &str) -> (Client, String, u64) {
     let mut client = gateway.client().await;
     let session = client.ask(json!({"type": "setup"})).await["sessionId"].as_str().unwrap().to_owned();
     loop {

@@ -53,7 +53,8 @@ impl Deliveries {
         let mut told = false;
         for Wanted { shard, .. } in wanted {
             let (key, topic) = (filter.shared().clone(), filter.shared().clone());
-            self.push(shard, Arrival { key, topic, frame: frame.clone(), seq: None, message: false });
+            let frame = frame.clone();
+            self.push(shard, Arrival { key, topic, frame, seq: None, message: false, published: None });
             told = true;
         }
         Counts::add(&counts.gaps, u64::from(told));

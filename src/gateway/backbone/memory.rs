@@ -6,6 +6,7 @@ mod tests;
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    time::SystemTime,
 };
 
 use arc_swap::ArcSwap;
@@ -18,7 +19,7 @@ use super::{
     interests::{Interests, Source, Wanted},
 };
 use crate::{
-    api::{Filter, Seq, Topic},
+    api::{Filter, Seq, Stamp, Topic},
     gateway::{
         history::{Epoch, Keeping, Kept, Tail},
         protocol::{body, event},
@@ -163,7 +164,7 @@ impl Memory {
             )));
         }
         let prev = tail.map_or(0, Tail::head);
-        let seq = prev + 1;
+        let (seq, published) = (prev + 1, Stamp::at(SystemTime::now()));
         Counts::add(&self.counts.messages_received, 1);
         Counts::add(&self.counts.bytes_received, request.body.len() as u64);
         self.interests.route(everything, topic.as_str(), keys);
@@ -174,11 +175,12 @@ impl Memory {
         for (filter, wanted) in keys.iter().map(|key| self.interests.key(*key)) {
             for Wanted { shard, .. } in wanted {
                 let (key, topic) = (filter.shared().clone(), topic.shared().clone());
-                let arrival = Arrival { key, topic, frame: frame.clone(), seq: Some(seq), message: true };
+                let (frame, seq) = (frame.clone(), Some(seq));
+                let arrival = Arrival { key, topic, frame, seq, message: true, published };
                 self.deliveries.push(*shard, arrival);
             }
         }
-        self.keep(topic, Kept { seq, prev, frame });
+        self.keep(topic, Kept { seq, prev, frame, published });
         Ok(Published { seq: Some(seq), duplicate: false })
     }
 

@@ -151,7 +151,7 @@ mod tests {
     const LARGE: Window = Window { messages: 1_000, bytes: 1_000_000 };
 
     fn message(seq: Seq, prev: Seq) -> Kept {
-        Kept { seq, prev, frame: vec![0; 10].into() }
+        Kept { seq, prev, frame: vec![0; 10].into(), published: None }
     }
 
     /// A topic whose messages have these numbers.
@@ -242,7 +242,7 @@ mod tests {
             for seq in &all {
                 // Pages end by bytes, too.
                 let frame = vec![0; PAGE_BYTES / 100].into();
-                tail.push(Kept { seq: *seq, prev: tail.head(), frame }, window);
+                tail.push(Kept { seq: *seq, prev: tail.head(), frame, published: None }, window);
             }
             let start = from.min(tail.head());
             let mut page = tail.page(Start::After(start), None);

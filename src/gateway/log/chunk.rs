@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::api::Seq;
+use crate::api::{Seq, Stamp};
 
 /// Bytes after which a log begins a new chunk.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -20,6 +20,8 @@ pub struct Mark {
     pub topic: Option<Arc<str>>,
     /// Second of arrival.
     pub second: u32,
+    /// When the message was published, where known.
+    pub published: Option<Stamp>,
 }
 
 #[derive(Debug)]
@@ -75,8 +77,8 @@ impl Chunk {
         self.frames.get(index).map_or(self.end(), |frame| self.start + u64::from(frame.end))
     }
 
-    pub(super) fn messages(&self, from: u64, to: u64) -> u64 {
-        self.range(from, to).iter().filter(|frame| frame.mark.message).count() as u64
+    pub(super) fn messages(&self, from: u64, to: u64) -> impl Iterator<Item = &Mark> {
+        self.range(from, to).iter().map(|frame| &frame.mark).filter(|mark| mark.message)
     }
 
     pub(super) fn sequences(&self, from: u64, to: u64) -> Option<(Seq, Seq)> {

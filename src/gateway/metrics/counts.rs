@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
-use super::{exposition::Exposition, names};
+use super::{exposition::Exposition, latency::Latencies, names};
 use crate::{
     api::SlowConsumer,
     gateway::protocol::{ErrorCode, GapReason},
@@ -49,6 +49,7 @@ pub struct ShardCounts {
     errors: [AtomicU64; ErrorCode::ALL.len()],
     resumes: [AtomicU64; Resumed::ALL.len()],
     redelivered: AtomicU64,
+    latencies: Latencies,
 }
 
 /// How a resume ended.
@@ -96,6 +97,11 @@ impl ShardCounts {
         self.delivered_bytes.fetch_add(bytes, Relaxed);
     }
 
+    /// A message was delivered so many microseconds after its publish, so many times.
+    pub fn latency(&self, micros: u64, times: u64) {
+        self.latencies.add(micros, times);
+    }
+
     /// The logs of this shard's topics hold so many bytes now.
     pub fn set_log_bytes(&self, bytes: i64) {
         self.log_bytes.store(bytes, Relaxed);
@@ -141,6 +147,7 @@ impl ShardCounts {
         page.add(&names::CONNECTIONS, &["websocket"], gauge(&self.connections));
         page.add(&names::MESSAGES_DELIVERED, &[], self.delivered.load(Relaxed));
         page.add(&names::MESSAGES_DELIVERED_BYTES, &[], self.delivered_bytes.load(Relaxed));
+        self.latencies.show(page);
         page.add(&names::LOG_BYTES, &[], gauge(&self.log_bytes));
         page.add(&names::LAGGING_SUBSCRIBERS, &[], gauge(&self.lagging));
         for (label, count) in POLICIES.iter().zip(&self.slow_consumers) {

@@ -7,7 +7,7 @@ use prometheus::proto::MetricType;
 pub struct Definition {
     /// The name.
     pub name: &'static str,
-    /// Counter or gauge.
+    /// Counter, gauge or histogram.
     pub kind: MetricType,
     /// Names of the labels, in the order in which their values are given.
     pub labels: &'static [&'static str],
@@ -21,6 +21,10 @@ const fn counter(name: &'static str, labels: &'static [&'static str], help: &'st
 
 const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Definition {
     Definition { name, kind: MetricType::GAUGE, labels, help }
+}
+
+const fn histogram(name: &'static str, help: &'static str) -> Definition {
+    Definition { name, kind: MetricType::HISTOGRAM, labels: &[], help }
 }
 
 /// Value of the label `topic` under which topics without a series of their own are summed up.
@@ -80,6 +84,11 @@ pub static MESSAGES_DELIVERED: Definition = counter(
 /// Bytes of messages to clients.
 pub static MESSAGES_DELIVERED_BYTES: Definition =
     counter("topicgateway_messages_delivered_bytes_total", &[], "Bytes of the messages written to sockets.");
+/// From publish to socket.
+pub static DELIVERY_LATENCY: Definition = histogram(
+    "topicgateway_delivery_latency_seconds",
+    "Time from the publish of a live message until a subscriber's socket had taken it, once per subscriber.",
+);
 /// Publishes of clients.
 pub static PUBLISH: Definition = counter(
     "topicgateway_publish_total",
@@ -185,6 +194,7 @@ pub static ALL: &[&Definition] = &[
     &MESSAGES_IGNORED,
     &MESSAGES_DELIVERED,
     &MESSAGES_DELIVERED_BYTES,
+    &DELIVERY_LATENCY,
     &PUBLISH,
     &LOG_BYTES,
     &LAGGING_SUBSCRIBERS,

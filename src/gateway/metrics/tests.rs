@@ -37,7 +37,11 @@ fn families(text: &str) -> BTreeMap<&str, &str> {
 }
 
 fn kind(definition: &Definition) -> &'static str {
-    if definition.kind == prometheus::proto::MetricType::GAUGE { "gauge" } else { "counter" }
+    match definition.kind {
+        prometheus::proto::MetricType::GAUGE => "gauge",
+        prometheus::proto::MetricType::HISTOGRAM => "histogram",
+        _ => "counter",
+    }
 }
 
 #[test]
@@ -93,6 +97,8 @@ fn shards_control_plane_and_sources_are_summed() {
     let metrics = assembled();
     metrics.shard(0).delivered(1, 10);
     metrics.shard(1).delivered(2, 20);
+    metrics.shard(0).latency(500_000, 1);
+    metrics.shard(1).latency(20_000_000, 2);
     metrics.shard(0).gap(GapReason::Backbone);
     metrics.source(&names::GAPS, &["backbone"], || 4);
     metrics.shard(1).error(ErrorCode::AclDenied);
@@ -101,6 +107,11 @@ fn shards_control_plane_and_sources_are_summed() {
     for line in [
         "topicgateway_messages_delivered_total 3",
         "topicgateway_messages_delivered_bytes_total 30",
+        "topicgateway_delivery_latency_seconds_count 3",
+        "topicgateway_delivery_latency_seconds_sum 40.5",
+        "topicgateway_delivery_latency_seconds_bucket{le=\"0.5\"} 1",
+        "topicgateway_delivery_latency_seconds_bucket{le=\"10\"} 1",
+        "topicgateway_delivery_latency_seconds_bucket{le=\"30\"} 3",
         "topicgateway_gaps_total{reason=\"backbone\"} 5",
         "topicgateway_errors_total{code=\"ACL_DENIED\"} 2",
     ] {

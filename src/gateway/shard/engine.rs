@@ -19,6 +19,7 @@ mod connection;
 mod fanout;
 mod history;
 mod lagging;
+mod latency;
 mod ledger;
 mod lifecycle;
 mod reading;
@@ -43,9 +44,12 @@ use super::{
     Settings,
     inbox::{ConnectionId, Request, ShardEvent},
 };
-use crate::gateway::{
-    access::Access, backbone::InterestChange, history::Epoch, log::Pool, metrics::ShardCounts,
-    topics::Registry,
+use crate::{
+    api::Stamp,
+    gateway::{
+        access::Access, backbone::InterestChange, history::Epoch, log::Pool, metrics::ShardCounts,
+        topics::Registry,
+    },
 };
 
 /// The time, as the thread hands it in.
@@ -76,13 +80,18 @@ pub trait Socket {
     fn finish(&mut self);
 }
 
-/// The way to the control plane. Both give the value back when the other side has no room now.
+/// The way to the control plane, and the clock on its wall. Both ways give the value back when the other side has no
+/// room now.
 pub trait Control {
     /// Tells the backbone what this shard wants.
     fn interest(&mut self, change: InterestChange) -> Result<(), InterestChange>;
 
     /// Asks for a token to be checked or a message to be published.
     fn request(&mut self, request: Request) -> Result<(), Request>;
+
+    /// The time at this very moment, for what is measured against the time stamps of messages and for nothing else. It
+    /// is asked for at most once per send; `None` where the clock is of no use (it says that it is before 1970).
+    fn clock(&self) -> Option<Stamp>;
 }
 
 /// One shard's state. See the module's picture.

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::Settings;
 use crate::{
-    api::{Filter, Seq, Topic},
+    api::{Filter, Seq, Stamp, Topic},
     gateway::{
         access::{Access, Identity},
         history::{Epoch, HistoryError, Page, Start},
@@ -43,6 +43,8 @@ pub struct Arrival {
     /// `false`: not a message but an announcement (a `gap` from the backbone) for all subscribers; `seq` is then the
     /// topic's position from now on, absent where nobody knows it.
     pub message: bool,
+    /// When the message was published, as the stream or its publisher says.
+    pub published: Option<Stamp>,
 }
 
 /// A connection that has just been upgraded.

@@ -19,7 +19,10 @@ use super::{
     engine::{Control, Engine, Moment, Socket},
     inbox::{Hello, Inbox, Request, ShardEvent},
 };
-use crate::gateway::{backbone::InterestChange, metrics::ShardCounts, topics::Registry};
+use crate::{
+    api::Stamp,
+    gateway::{backbone::InterestChange, metrics::ShardCounts, topics::Registry},
+};
 
 const WAKE: Token = Token(usize::MAX);
 /// Sends between two looks at the poller: about a millisecond.
@@ -122,6 +125,10 @@ impl Control for Channels {
 
     fn request(&mut self, request: Request) -> Result<(), Request> {
         self.requests.try_send(request).map_err(mpsc::error::TrySendError::into_inner)
+    }
+
+    fn clock(&self) -> Option<Stamp> {
+        Stamp::at(SystemTime::now())
     }
 }
 

@@ -1,13 +1,20 @@
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::SystemTime,
+};
 
+use tokio::sync::oneshot;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::MAX_TOPICS;
 use crate::{
-    api::{Backbone, Secrets},
-    gateway::backbone::{
-        Counts, Exchange, Handle, PublishError, Published, Surroundings,
-        shards::{Shards, change, json, publish},
+    api::{Backbone, Secrets, Stamp},
+    gateway::{
+        backbone::{
+            Counts, Exchange, Handle, HistoryRequest, PublishError, Published, Surroundings,
+            shards::{Shards, change, json, publish},
+        },
+        history::Start,
     },
 };
 
@@ -47,6 +54,21 @@ async fn each_topic_is_numbered_from_one_and_a_message_names_the_one_before() {
     );
     assert_eq!(shards.want(&handle, "prices.btc", 0, 8).await, Ok(2), "where a later subscriber starts");
     assert_eq!(shards.want(&handle, "prices.*", 0, 9).await, Ok(0));
+}
+
+#[tokio::test]
+async fn a_message_is_live_and_kept_with_the_time_of_its_publish() {
+    let mut shards = Shards::new(1);
+    let (handle, ..) = start(&shards).await;
+    shards.want(&handle, "a", 0, 1).await.unwrap();
+    let before = Stamp::at(SystemTime::now());
+    publish(&handle, "a", "id", "1").await.unwrap();
+    let published = shards.arrivals(0).await[0].published;
+    assert!(before <= published && published <= Stamp::at(SystemTime::now()), "{published:?}");
+    let (reply, page) = oneshot::channel();
+    let request = HistoryRequest { topic: "a".parse().unwrap(), start: Start::After(0), until: None, reply };
+    handle.reads.send(request).await.unwrap();
+    assert_eq!(page.await.unwrap().unwrap().messages[0].published, published);
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! What clients publish, on its way to NATS.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue, PublishErrorKind};
+use async_nats::{HeaderMap, HeaderName, HeaderValue, PublishErrorKind, header::NATS_TIME_STAMP};
 use tokio::time::timeout;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     task::{Task, Waiter},
 };
 use crate::{
-    api::{Filter, Topic},
+    api::{Filter, Stamp, Topic},
     gateway::backbone::{PublishError, PublishRequest},
 };
 
@@ -35,7 +35,7 @@ impl Task {
             }
         };
         let PublishRequest { topic, message_id, body, reply, .. } = request;
-        let headers = headers(&message_id, None);
+        let headers = headers(&message_id, None).map(|headers| stamped(headers, SystemTime::now()));
         match self.send(topic.as_str(), headers, None, body).await {
             Ok(()) => self.barriers.join(Waiter::Publish(topic, reply)),
             Err(error) => {
@@ -111,6 +111,14 @@ impl Task {
             Ok(Err(_)) | Err(_) => Err(PublishError::Unavailable("the NATS client does not take it".into())),
         }
     }
+}
+
+/// With the time of the publish, which a stream would write down by itself.
+fn stamped(mut headers: HeaderMap, now: SystemTime) -> HeaderMap {
+    if let Some(now) = Stamp::at(now) {
+        headers.insert(NATS_TIME_STAMP, now.to_string());
+    }
+    headers
 }
 
 /// The publisher's id of the message, and what the stream is to know it by.

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use async_nats::{HeaderName, Message};
+use async_nats::{HeaderMap, HeaderName, Message, header::NATS_TIME_STAMP};
 use bytes::Bytes;
 
 use crate::{
-    api::{Filter, NatsBackbone, Seq, Topic},
+    api::{Filter, NatsBackbone, Seq, Stamp, Topic},
     gateway::{
         backbone::{
             Counts,
             deliveries::Deliveries,
             interests::{FeedId, Interests, Source, Wanted},
         },
+        history::Kept,
         protocol::{GapReason, body, event},
         shard::Arrival,
     },
@@ -62,12 +63,14 @@ impl Router {
         Counts::add(&self.counts.not_json, u64::from(!scan.json));
         let header = || Some(message.headers.as_ref()?.get(MESSAGE_ID)?.as_str());
         let id = scan.message_id.as_deref().or_else(header);
+        let published = message.headers.as_ref().and_then(published);
         // The frame is a copy of the body: the client's read buffer is free again at once.
         let frame = event::message(topic.as_str(), scan.seq_no, None, id, &message.payload, &scan);
         for (filter, wanted) in self.keys.iter().map(|key| self.interests.key(*key)) {
             for Wanted { shard, .. } in wanted {
                 let (key, topic) = (filter.shared().clone(), topic.shared().clone());
-                let arrival = Arrival { key, topic, frame: frame.clone(), seq: scan.seq_no, message: true };
+                let (frame, seq) = (frame.clone(), scan.seq_no);
+                let arrival = Arrival { key, topic, frame, seq, message: true, published };
                 self.deliveries.push(*shard, arrival);
             }
         }
@@ -93,19 +96,12 @@ impl Router {
         !self.keys.is_empty()
     }
 
-    /// Sends a message of the stream to those who were aimed at; answers its frame.
-    pub(super) fn stored(
-        &mut self,
-        topic: &Topic,
-        seq: Seq,
-        prev: Seq,
-        id: Option<&str>,
-        body: &[u8],
-    ) -> Bytes {
-        let (frame, json) = stored_frame(topic.as_str(), seq, prev, id, body);
+    /// Sends a message of the stream to those who were aimed at; answers what is to be kept of it.
+    pub(super) fn stored(&mut self, topic: &Topic, message: &Numbered<'_>) -> Kept {
+        let (kept, json) = message.kept(topic);
         Counts::add(&self.counts.not_json, u64::from(!json));
-        self.push(topic, &frame, Some(seq), true);
-        frame
+        self.push(topic, &kept.frame, Some(kept.seq), (true, kept.published));
+        kept
     }
 
     /// Tells whoever wants the topic that these messages are gone for good; absent: nobody knows which. It goes on
@@ -115,16 +111,23 @@ impl Router {
             let (from, to) = numbers.unzip();
             let mut frame = Vec::new();
             event::gap(&mut frame, topic.as_str(), from, to, GapReason::Expired);
-            self.push(topic, &frame.into(), Some(position), false);
+            self.push(topic, &frame.into(), Some(position), (false, None));
             Counts::add(&self.counts.expired, 1);
         }
     }
 
-    fn push(&mut self, topic: &Topic, frame: &Bytes, seq: Option<Seq>, message: bool) {
+    fn push(
+        &mut self,
+        topic: &Topic,
+        frame: &Bytes,
+        seq: Option<Seq>,
+        (message, published): (bool, Option<Stamp>),
+    ) {
         for (filter, wanted) in self.keys.iter().map(|key| self.interests.key(*key)) {
             for Wanted { shard, .. } in wanted {
                 let (key, topic) = (filter.shared().clone(), topic.shared().clone());
-                self.deliveries.push(*shard, Arrival { key, topic, frame: frame.clone(), seq, message });
+                let frame = frame.clone();
+                self.deliveries.push(*shard, Arrival { key, topic, frame, seq, message, published });
             }
         }
     }
@@ -143,9 +146,32 @@ impl Router {
     }
 }
 
-/// The frame of a message of the stream, whose number is that of the stream; and whether the body is JSON.
-pub(super) fn stored_frame(topic: &str, seq: Seq, prev: Seq, id: Option<&str>, body: &[u8]) -> (Bytes, bool) {
-    let scan = body::scan(body);
-    let id = scan.message_id.as_deref().or(id);
-    (event::message(topic, Some(seq), Some(prev), id, body, &scan), scan.json)
+/// When a message was published, as its headers say. A stream writes its own time behind what the publisher wrote.
+pub(super) fn published(headers: &HeaderMap) -> Option<Stamp> {
+    Stamp::parse(headers.get_last(NATS_TIME_STAMP)?.as_str())
+}
+
+/// A message of the stream.
+#[derive(Debug)]
+pub(super) struct Numbered<'a> {
+    /// Its number in the stream.
+    pub(super) seq: Seq,
+    /// The number of the one before it on its topic.
+    pub(super) prev: Seq,
+    /// The publisher's id, where the body does not hold it.
+    pub(super) id: Option<&'a str>,
+    /// When the stream stored it.
+    pub(super) published: Option<Stamp>,
+    pub(super) body: &'a [u8],
+}
+
+impl Numbered<'_> {
+    /// What is kept of it, and whether the body is JSON.
+    pub(super) fn kept(&self, topic: &Topic) -> (Kept, bool) {
+        let Self { seq, prev, published, .. } = *self;
+        let scan = body::scan(self.body);
+        let id = scan.message_id.as_deref().or(self.id);
+        let frame = event::message(topic.as_str(), Some(seq), Some(prev), id, self.body, &scan);
+        (Kept { seq, prev, frame, published }, scan.json)
+    }
 }

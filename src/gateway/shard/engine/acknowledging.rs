@@ -17,8 +17,9 @@ use crate::{
 impl<S: Socket, C: Control> Engine<S, C> {
     /// Keeps account of a subscription from this position on.
     pub(super) fn begin_ledger(&mut self, slot: usize, index: u32, position: Seq) {
+        let newest = self.table.get(index).map_or(position, |socket| socket.seq);
         if let Some(connection) = self.connections.get_mut(slot) {
-            connection.ledgers.push(Ledger::new(index, position));
+            connection.ledgers.push(Ledger::new(index, position, newest));
         }
         self.pump(slot, index);
     }

@@ -3,15 +3,18 @@
 use std::collections::VecDeque;
 
 use super::{ledger::Ledger, reading::Readings};
-use crate::gateway::{
-    limits::Seat,
-    log::Missed,
-    protocol::{
-        command::Id,
-        session::{Beginning, Session},
+use crate::{
+    api::Stamp,
+    gateway::{
+        limits::Seat,
+        log::Missed,
+        protocol::{
+            command::Id,
+            session::{Beginning, Session},
+        },
+        shard::inbox::ConnectionId,
+        websocket::Decoder,
     },
-    shard::inbox::ConnectionId,
-    websocket::Decoder,
 };
 
 /// Bytes the gateway may owe a connection beside topic data; more closes it with 4429.
@@ -89,6 +92,8 @@ pub(super) struct Lag {
     /// The rest of a frame whose beginning is sent and that has left its log: at most one frame. Or a share of
     /// history.
     pub(super) carry: Vec<u8>,
+    /// When the messages in it were published of which the latency counts: those of a share at most.
+    pub(super) carried: Vec<Stamp>,
     /// The sub-socket whose frame is half sent.
     pub(super) current: Option<u32>,
     /// Those with something to send, in turn; each at most once.

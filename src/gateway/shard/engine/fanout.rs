@@ -3,8 +3,9 @@
 use super::{
     Control, Engine, Socket,
     connection::{Connection, Turn},
-    lagging::{Flow, Tally, send_log},
-    table::{Job, Table},
+    lagging::{Flow, send_log},
+    latency::Run,
+    table::{Job, SubSocket, Table},
 };
 use crate::{
     api::{Filter, Seq},
@@ -40,7 +41,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         let Some(socket) = self.table.get_mut(index) else { return };
         let seq = arrival.seq.filter(|_| arrival.message);
-        let mark = Mark { seq, message: arrival.message, topic, second };
+        let published = arrival.published;
+        let mark = Mark { seq, message: arrival.message, topic, second, published };
         socket.log.append(&arrival.frame, mark, &mut self.pool);
         self.queue(index);
     }
@@ -60,7 +62,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             socket.recoverable,
             Some(false),
         );
-        let mark = Mark { seq: None, message: false, topic: None, second };
+        let mark = Mark { seq: None, message: false, topic: None, second, published: None };
         socket.log.append(&frame, mark, &mut self.pool);
         for subscriber in &socket.subscribers {
             let connection = self.connections.get_mut(subscriber.connection as usize);
@@ -93,19 +95,31 @@ impl<S: Socket, C: Control> Engine<S, C> {
 
     /// Goes on with one hand-out for at most `writes` sends; returns how many are left.
     pub(super) fn hand_out(&mut self, index: u32, writes: usize) -> usize {
-        let mut left = writes;
+        let (mut left, mut run) = (writes, Run::default());
         while left > 0 {
             let Some((place, slot)) = self.next_subscriber(index) else {
+                self.count(index, &mut run);
                 self.end_round(index);
                 break;
             };
-            match self.feed(index, place, slot as usize) {
+            match self.feed(index, place, slot as usize, &mut run) {
                 Flow::Idle => {}
                 Flow::Sent | Flow::Blocked => left -= 1,
-                Flow::Broken => self.lost(slot as usize),
+                Flow::Broken => {
+                    self.count(index, &mut run);
+                    self.lost(slot as usize);
+                }
             }
         }
+        self.count(index, &mut run);
         left
+    }
+
+    /// Counts what was sent of a sub-socket, before its log may let go of it.
+    fn count(&self, index: u32, run: &mut Run) {
+        if let Some(socket) = self.table.get(index) {
+            run.count(&socket.log, &self.counts, &self.control);
+        }
     }
 
     /// The next subscriber of the round under way.
@@ -135,9 +149,13 @@ impl<S: Socket, C: Control> Engine<S, C> {
     }
 
     /// Sends one subscriber what is new to it.
-    fn feed(&mut self, index: u32, place: u32, slot: usize) -> Flow {
-        if self.pay(slot) == Flow::Broken {
-            return Flow::Broken;
+    fn feed(&mut self, index: u32, place: u32, slot: usize, run: &mut Run) -> Flow {
+        if self.connections.get(slot).is_some_and(|connection| !connection.outbox.is_empty()) {
+            // Whoever owes too much is closed, and the sub-socket may end with it.
+            self.count(index, run);
+            if self.pay(slot) == Flow::Broken {
+                return Flow::Broken;
+            }
         }
         let Some(connection) = self.connections.get_mut(slot) else { return Flow::Idle };
         if connection.ledger(index).is_some() {
@@ -145,28 +163,28 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         let skip = skipped(&self.table, connection, index);
         let Some(socket) = self.table.get_mut(index) else { return Flow::Idle };
-        let head = socket.log.head();
-        let Some(subscriber) = socket.subscribers.get_mut(place as usize) else { return Flow::Idle };
+        let SubSocket { log, filter, subscribers, behind, .. } = socket;
+        let head = log.head();
+        let Some(subscriber) = subscribers.get_mut(place as usize) else { return Flow::Idle };
         if subscriber.behind || subscriber.cursor == head {
             return Flow::Idle;
         }
-        let mut tally = Tally::default();
         let flow = if connection.lag.is_some() {
             Flow::Blocked
         } else {
-            let (log, own) = (&socket.log, socket.filter.as_str());
-            send_log(&mut connection.socket, log, own, &mut subscriber.cursor, head, &skip, &mut tally)
+            let took = |bytes| run.took(bytes, log, &self.counts, &self.control);
+            let (out, cursor) = (&mut connection.socket, &mut subscriber.cursor);
+            send_log(out, log, filter.as_str(), cursor, head, &skip, took)
         };
         if flow == Flow::Blocked {
-            let half = subscriber.cursor != socket.log.boundary(subscriber.cursor);
+            let half = subscriber.cursor != log.boundary(subscriber.cursor);
             subscriber.behind = true;
-            socket.behind += 1;
+            *behind += 1;
             self.counts.lagging_changed(1);
             let lag = connection.lag();
             lag.current = lag.current.or(half.then_some(index));
             lag.wait_for(Turn::Live(index));
         }
-        self.counts.delivered(tally.messages, tally.bytes);
         flow
     }
 
@@ -181,7 +199,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             return Flow::Idle;
         }
         while let Some((end, _)) = socket.log.frame(subscriber.cursor) {
-            if socket.log.messages(subscriber.cursor, end) == 0 {
+            if socket.log.messages(subscriber.cursor, end).next().is_none() {
                 connection.outbox.extend(socket.log.copy(subscriber.cursor, end));
                 self.owing.push(slot);
             }

@@ -304,7 +304,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let seconds = index.and_then(|index| self.table.get(index)?.ack_seconds);
         let ledger = connection.ledgers.iter_mut().find(|ledger| Some(ledger.index) == index);
         let before = lag.carry.len();
-        let (messages, rest) = reading.put(ledger, self.now.ms + ack_within(seconds), &mut lag.carry);
+        let (messages, rest) = reading.put(ledger, self.now.ms + ack_within(seconds), lag);
         self.counts.delivered(messages, (lag.carry.len() - before) as u64);
         match rest {
             Rest::Some => lag.pending.rotate_left(1),

@@ -9,6 +9,7 @@ use super::{
     Control, Engine, Socket,
     connection::{OUTBOX_BYTES, Turn},
     fanout::skipped,
+    latency::{Run, latency},
     table::SubSocket,
 };
 use crate::{
@@ -36,15 +37,8 @@ pub(super) enum Flow {
     Broken,
 }
 
-/// What was sent, for the counters.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub(super) messages: u64,
-    pub(super) bytes: u64,
-}
-
 /// Sends a log from `cursor` to `end`, leaving out frames of topics that `skip` holds; `own` is the topic of frames
-/// that name none. Moves the cursor.
+/// that name none. Moves the cursor, and says from where to where each send took the log.
 pub(super) fn send_log<S: Socket>(
     socket: &mut S,
     log: &Log,
@@ -52,7 +46,7 @@ pub(super) fn send_log<S: Socket>(
     cursor: &mut u64,
     end: u64,
     skip: &[Filter],
-    tally: &mut Tally,
+    mut took: impl FnMut((u64, u64)),
 ) -> Flow {
     while *cursor < end {
         let (stop, wanted) = run(log, own, *cursor, end, skip);
@@ -66,8 +60,9 @@ pub(super) fn send_log<S: Socket>(
         let Ok(sent) = socket.send(&slices[..filled]) else { return Flow::Broken };
         let from = *cursor;
         *cursor += sent as u64;
-        tally.bytes += sent as u64;
-        tally.messages += log.messages(from, *cursor);
+        if sent > 0 {
+            took((from, *cursor));
+        }
         if sent < asked {
             return Flow::Blocked;
         }
@@ -153,6 +148,10 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 match send_outbox(&mut connection.socket, &mut lag.carry) {
                     Flow::Sent | Flow::Idle => {}
                     other => return other,
+                }
+                if !lag.carried.is_empty() {
+                    let now = self.control.clock();
+                    lag.carried.drain(..).for_each(|published| latency(&self.counts, published, now, 1));
                 }
             }
             if let Some(index) = lag.current {
@@ -246,14 +245,15 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let SubSocket { subscribers, log, filter, .. } = socket;
         let Some(subscriber) = subscribers.get_mut(place as usize) else { return Flow::Idle };
         let end = log.boundary((subscriber.cursor + bytes).min(log.head()));
-        let mut tally = Tally::default();
         let before = subscriber.cursor;
-        let own = filter.as_str();
-        let flow = send_log(&mut connection.socket, log, own, &mut subscriber.cursor, end, &skip, &mut tally);
+        let mut run = Run::default();
+        let took = |bytes| run.took(bytes, log, &self.counts, &self.control);
+        let (out, cursor) = (&mut connection.socket, &mut subscriber.cursor);
+        let flow = send_log(out, log, filter.as_str(), cursor, end, &skip, took);
+        run.count(log, &self.counts, &self.control);
         if let Some(lag) = &mut connection.lag {
             lag.moved |= subscriber.cursor != before;
         }
-        self.counts.delivered(tally.messages, tally.bytes);
         flow
     }
 

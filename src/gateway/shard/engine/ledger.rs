@@ -28,6 +28,8 @@ pub(super) struct Ledger {
     sent: Seq,
     /// The largest number ever sent: nothing beyond it can be acknowledged.
     highest: Seq,
+    /// The newest number when the subscription began: what has a larger one is live.
+    newest: Seq,
     /// Acknowledged beyond `acked`.
     apart: BTreeSet<Seq>,
     /// Sent and not acknowledged, in order: number and what its `messageId` hashes to.
@@ -37,10 +39,15 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Of a subscription that begins after this position.
-    pub(super) fn new(index: u32, position: Seq) -> Self {
+    /// Of a subscription that begins after this position, while the topic's newest message has the number `newest`.
+    pub(super) fn new(index: u32, position: Seq, newest: Seq) -> Self {
         let (acked, sent, highest) = (position, position, position);
-        Self { index, acked, sent, highest, apart: BTreeSet::new(), flying: VecDeque::new(), due: 0 }
+        Self { index, acked, sent, highest, newest, apart: BTreeSet::new(), flying: VecDeque::new(), due: 0 }
+    }
+
+    /// Whether a message is live and was not sent before, so that its latency counts.
+    pub(super) fn is_first(&self, seq: Seq) -> bool {
+        seq > self.newest.max(self.highest)
     }
 
     /// Position behind which the next message is to be sent.
@@ -97,7 +104,7 @@ impl Ledger {
 
     /// Numbers begin anew after this position.
     pub(super) fn begin_anew(&mut self, position: Seq) {
-        *self = Self::new(self.index, position);
+        *self = Self::new(self.index, position, position);
     }
 
     /// Goes back to what is not acknowledged, if that is due; returns how many messages will be sent again.
@@ -131,7 +138,7 @@ mod tests {
     use super::*;
 
     fn sent(numbers: &[Seq]) -> Ledger {
-        let mut ledger = Ledger::new(0, 0);
+        let mut ledger = Ledger::new(0, 0, 0);
         for n in numbers {
             assert!(ledger.send(*n, Some(&n.to_string()), 100));
         }
@@ -189,6 +196,17 @@ mod tests {
         assert!(!ledger.has_room());
         ledger.acknowledge_up_to(1, 100);
         assert!(ledger.has_room());
+    }
+
+    #[test]
+    fn only_what_is_live_and_sent_for_the_first_time_is_first() {
+        let mut ledger = Ledger::new(0, 1, 3);
+        assert_eq!([2, 3, 4].map(|seq| ledger.is_first(seq)), [false, false, true]);
+        (2..=5).for_each(|seq| assert!(ledger.send(seq, None, 100)));
+        assert!(ledger.go_back(u64::MAX).is_some());
+        assert_eq!([4, 5, 6].map(|seq| ledger.is_first(seq)), [false, false, true]);
+        ledger.begin_anew(0);
+        assert!(ledger.is_first(1));
     }
 
     #[test]

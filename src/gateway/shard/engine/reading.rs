@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{lagging::SHARE_BYTES, ledger::Ledger};
+use super::{connection::Lag, lagging::SHARE_BYTES, ledger::Ledger};
 use crate::{
     api::{Seq, Topic},
     gateway::{
@@ -138,29 +138,27 @@ pub(super) enum Rest {
 }
 
 impl Reading {
-    /// Puts a share of the page into `out`, as far as the ledger lets it; returns how many messages.
-    pub(super) fn put(
-        &mut self,
-        mut ledger: Option<&mut Ledger>,
-        due: u64,
-        out: &mut Vec<u8>,
-    ) -> (u64, Rest) {
+    /// Puts a share of the page on its way, as far as the ledger lets it; returns how many messages.
+    pub(super) fn put(&mut self, mut ledger: Option<&mut Ledger>, due: u64, lag: &mut Lag) -> (u64, Rest) {
         // The end may have come nearer since the page was read.
         let until = self.until().unwrap_or(Seq::MAX);
         let Stage::Sending(read, page, next) = &mut self.stage else { return (0, Rest::Waits) };
         let end = page.messages.partition_point(|message| message.seq <= until);
         let mut messages = 0;
         while let Some(message) = page.messages[..end].get(*next) {
-            if out.len() as u64 >= SHARE_BYTES {
+            if lag.carry.len() as u64 >= SHARE_BYTES {
                 return (messages, Rest::Some);
             }
             let wanted = match &mut ledger {
                 None => true,
                 Some(ledger) if !ledger.has_room() => return (messages, Rest::Waits),
-                Some(ledger) => ledger.send(message.seq, event::message_id(&message.frame).as_deref(), due),
+                Some(ledger) => {
+                    lag.carried.extend(message.published.filter(|_| ledger.is_first(message.seq)));
+                    ledger.send(message.seq, event::message_id(&message.frame).as_deref(), due)
+                }
             };
             if wanted {
-                out.extend_from_slice(&message.frame);
+                lag.carry.extend_from_slice(&message.frame);
                 messages += 1;
             }
             (self.sent, *next) = (message.seq, *next + 1);

@@ -4,13 +4,14 @@ mod acknowledging;
 mod history;
 mod keeping_up;
 mod lagging;
+mod latency;
 mod life;
 mod random;
 mod rights;
 mod settings;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     io::{self, IoSlice},
     rc::Rc,
@@ -19,13 +20,13 @@ use std::{
 
 use super::{Control, Engine, Moment, Socket};
 use crate::{
-    api::{Filter, Limits, Pattern, TopicGatewaySpec},
+    api::{Filter, Limits, Pattern, Stamp, TopicGatewaySpec},
     gateway::{
         access::{Basis, Grants, Identity},
         backbone::InterestChange,
         history::{Kept, Page, Tail, Window},
         limits::Admission,
-        metrics::ShardCounts,
+        metrics::Metrics,
         protocol::{body, event},
         sessions::SessionKeys,
         shard::{Arrival, ConnectionId, Greeting, Request, Settings, ShardEvent},
@@ -73,9 +74,17 @@ impl Socket for FakeSocket {
     }
 }
 
-/// What the shard has asked for.
+/// What the shard has asked for, and what it sees when it looks at the clock.
 #[derive(Debug, Default, Clone)]
-struct Asked(Rc<RefCell<(Vec<InterestChange>, Vec<Request>)>>);
+struct Asked(Rc<RefCell<(Vec<InterestChange>, Vec<Request>)>>, Rc<Clock>);
+
+#[derive(Debug, Default)]
+struct Clock {
+    /// Microseconds since 1970.
+    micros: Cell<u64>,
+    /// How often somebody has looked.
+    looks: Cell<u32>,
+}
 
 impl Control for Asked {
     fn interest(&mut self, change: InterestChange) -> Result<(), InterestChange> {
@@ -86,6 +95,11 @@ impl Control for Asked {
     fn request(&mut self, request: Request) -> Result<(), Request> {
         self.0.borrow_mut().1.push(request);
         Ok(())
+    }
+
+    fn clock(&self) -> Option<Stamp> {
+        self.1.looks.set(self.1.looks.get() + 1);
+        Stamp::from_micros(self.1.micros.get())
     }
 }
 
@@ -187,12 +201,15 @@ fn masked(text: &str) -> Vec<u8> {
 struct Bench {
     engine: Engine<FakeSocket, Asked>,
     asked: Asked,
+    metrics: Arc<Metrics>,
     admission: Arc<Admission>,
     registry: Arc<Registry>,
     moment: Moment,
     seqs: HashMap<String, u64>,
     /// What the backbone has kept; told to shards only if it is `recoverable`.
     kept: HashMap<String, Tail>,
+    /// When the messages that arrive say they were published.
+    published: Option<Stamp>,
     recoverable: bool,
     /// Reads wait until the test answers them.
     hold_reads: bool,
@@ -209,15 +226,29 @@ fn identity(user: &str, patterns: &[&str]) -> Arc<Identity> {
 impl Bench {
     fn new(spec: &str) -> Self {
         let spec: TopicGatewaySpec = serde_json::from_str(spec).unwrap();
-        let (asked, registry, counts) = (Asked::default(), Registry::new(), Arc::new(ShardCounts::default()));
+        let (asked, registry) = (Asked::default(), Registry::new());
+        let metrics = Metrics::new(1, registry.clone(), &spec.metrics);
         let settings = Arc::new(Settings::new(&spec, &SessionKeys::random()));
+        let counts = metrics.shard(0).clone();
         let engine = Engine::new(0, settings, asked.clone(), counts, registry.clone());
         let admission = Admission::new(&Limits { connections_per_user: 2, ..Limits::default() });
         let moment = Moment { ms: 0, unix: 1_000_000 };
         let (seqs, kept, pages) = (HashMap::new(), HashMap::new(), Vec::new());
-        let (recoverable, hold_reads) = (false, false);
-        let mut bench =
-            Self { engine, asked, admission, registry, moment, seqs, kept, recoverable, hold_reads, pages };
+        let (published, recoverable, hold_reads) = (None, false, false);
+        let mut bench = Self {
+            engine,
+            asked,
+            metrics,
+            admission,
+            registry,
+            moment,
+            seqs,
+            kept,
+            published,
+            recoverable,
+            hold_reads,
+            pages,
+        };
         bench.engine.at(moment);
         bench
     }
@@ -293,7 +324,8 @@ impl Bench {
         let body = format!("\"{data}\"");
         let scan = body::scan(body.as_bytes());
         let frame = event::message(topic, Some(*seq), Some(*seq - 1), None, body.as_bytes(), &scan);
-        let kept = Kept { seq: *seq, prev: *seq - 1, frame: frame.clone() };
+        let published = self.published;
+        let kept = Kept { seq: *seq, prev: *seq - 1, frame: frame.clone(), published };
         self.kept.entry(topic.into()).or_default().push(kept, KEPT);
         let keys = std::iter::once(&topic).chain(patterns);
         let arrivals = keys.map(|key| Arrival {
@@ -302,6 +334,7 @@ impl Bench {
             frame: frame.clone(),
             seq: Some(*seq),
             message: true,
+            published,
         });
         self.engine.event(ShardEvent::Deliver(arrivals.collect()));
     }

@@ -88,4 +88,12 @@ fn delivery_and_sessions() {
             "6: spec.slo.objective: must be a text but \"99.9\" without quotes is read as a number; put it in quotes",
         ],
     );
+    for milliseconds in [3, 99, 59_999] {
+        spec(
+            &format!("{MEMORY}  slo: {{latencyMilliseconds: {milliseconds}}}\n"),
+            &[
+                "6: spec.slo.latencyMilliseconds: is no bound of the latency histogram; write one of 1, 2, 5, 10, 20, 25, 50, 75, 100, 150, 200, 250, 300, 500, 750, 1000, 2000, 5000, 10000, 30000, 60000",
+            ],
+        );
+    }
 }

@@ -14,7 +14,7 @@ use crate::{
     gateway::backbone::{
         Counts,
         interests::{FeedId, Source},
-        nats::router::{MESSAGE_ID, Router},
+        nats::router::{MESSAGE_ID, Numbered, Router, published},
     },
 };
 
@@ -25,7 +25,7 @@ impl Jet {
         let Some((headers, seq, prev)) = self.numbers(message) else {
             return Counts::add(&router.counts.ignored_subjects, 1);
         };
-        let Some(subject) = headers.get(wire::SUBJECT).map(HeaderValue::as_str) else { return };
+        let Some(subject) = wire::said(headers, wire::SUBJECT) else { return };
         let Some(topic) = router.topic_of(subject) else { return };
         self.watch.highest = self.watch.highest.max(seq);
         if !router.aim(Some(source), topic) {
@@ -37,10 +37,11 @@ impl Jet {
         }
         let Some(live) = self.topics.get_mut(topic) else { return };
         let id = headers.get(MESSAGE_ID).map(HeaderValue::as_str);
+        let published = published(headers);
         match live.order.judge(seq, prev) {
             Verdict::Deliver { prev } => {
                 let before = live.tail.bytes();
-                live.send(router, seq, prev, id, &message.payload);
+                live.send(router, &Numbered { seq, prev, id, published, body: &message.payload });
                 let grown = (before, live.tail.bytes());
                 self.kept(topic, grown);
             }
@@ -51,6 +52,7 @@ impl Jet {
                     subject: subject.to_owned(),
                     seq,
                     id: id.map(str::to_owned),
+                    published,
                     body: message.payload.clone(),
                 };
                 let read = live.order.hold(seq, prev, message.payload.len(), held);
@@ -154,7 +156,7 @@ impl Jet {
 
     fn numbers<'a>(&self, message: &'a Message) -> Option<(&'a HeaderMap, Seq, Seq)> {
         let headers = message.headers.as_ref()?;
-        let ours = headers.get(wire::STREAM)?.as_str() == &*self.reader.stream;
+        let ours = wire::said(headers, wire::STREAM)? == &*self.reader.stream;
         let (seq, prev) =
             wire::number(headers, wire::SEQUENCE).zip(wire::number(headers, wire::LAST_SEQUENCE))?;
         ours.then_some((headers, seq, prev))

@@ -7,8 +7,8 @@ use super::{
 use crate::{
     api::{Seq, Topic},
     gateway::{
-        backbone::nats::router::Router,
-        history::{Kept, Tail, Window},
+        backbone::nats::router::{Numbered, Router},
+        history::{Tail, Window},
     },
 };
 
@@ -50,18 +50,17 @@ impl Live {
     }
 
     /// Sends a message to those who were aimed at, and keeps it.
-    pub(crate) fn send(&mut self, router: &mut Router, seq: Seq, prev: Seq, id: Option<&str>, body: &[u8]) {
-        let frame = router.stored(&self.topic, seq, prev, id, body);
-        self.tail.push(Kept { seq, prev, frame }, KEPT);
+    pub(crate) fn send(&mut self, router: &mut Router, message: &Numbered<'_>) {
+        self.tail.push(router.stored(&self.topic, message), KEPT);
     }
 
     /// Does what the order has brought forth.
     pub(crate) fn follow(&mut self, router: &mut Router, steps: &mut Vec<Step<Stored>>) {
         for step in steps.drain(..) {
             match step {
-                Step::Message { seq, prev, message } => {
+                Step::Message { prev, message, .. } => {
                     if router.aim(None, self.topic.as_str()) {
-                        self.send(router, seq, prev, message.id.as_deref(), &message.body);
+                        self.send(router, &message.after(prev));
                     }
                 }
                 Step::Lost(from, to) => {

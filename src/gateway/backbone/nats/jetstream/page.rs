@@ -11,10 +11,7 @@ use super::{
 };
 use crate::{
     api::{Seq, Topic},
-    gateway::{
-        backbone::nats::router,
-        history::{Kept, Lost, PAGE_BYTES, PAGE_MESSAGES, Page, Start},
-    },
+    gateway::history::{Kept, Lost, PAGE_BYTES, PAGE_MESSAGES, Page, Start},
 };
 
 /// How far before the position a read begins where others are likely to ask for a little more: in numbers of the
@@ -188,7 +185,5 @@ fn found(
 
 /// A message as its frame.
 pub(crate) fn kept(topic: &Topic, prev: Seq, message: &Stored) -> Kept {
-    let Stored { seq, id, body, .. } = message;
-    let frame = router::stored_frame(topic.as_str(), *seq, prev, id.as_deref(), body).0;
-    Kept { seq: *seq, prev, frame }
+    message.after(prev).kept(topic).0
 }

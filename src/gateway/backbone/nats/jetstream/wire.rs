@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use async_nats::{HeaderMap, Message};
+use async_nats::{HeaderMap, HeaderValue, Message};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::{api::Seq, gateway::backbone::nats::router::MESSAGE_ID};
+use crate::{
+    api::{Seq, Stamp},
+    gateway::backbone::nats::router::{MESSAGE_ID, Numbered, published},
+};
 
 /// Number of a message in the stream.
 pub(crate) const SEQUENCE: &str = "Nats-Sequence";
@@ -86,7 +89,17 @@ pub(crate) struct Stored {
     pub(crate) seq: Seq,
     /// The publisher's id, from our header.
     pub(crate) id: Option<String>,
+    /// When the stream stored it.
+    pub(crate) published: Option<Stamp>,
     pub(crate) body: Bytes,
+}
+
+impl Stored {
+    /// As it comes behind the message of its topic with the number `prev`.
+    pub(crate) fn after(&self, prev: Seq) -> Numbered<'_> {
+        let Self { seq, ref id, published, ref body, .. } = *self;
+        Numbered { seq, prev, id: id.as_deref(), published, body }
+    }
 }
 
 /// One part of an answer to Direct Get.
@@ -113,17 +126,23 @@ impl Direct {
                 let Some((seq, headers)) = number(SEQUENCE).zip(message.headers.as_ref()) else {
                     return Self::Refused("a message without its number".into());
                 };
-                let text = |name: &str| headers.get(name).map(|value| value.as_str().to_owned());
-                let (subject, id) = (text(SUBJECT).unwrap_or_default(), text(MESSAGE_ID.as_ref()));
-                Self::Message(Stored { subject, seq, id, body: message.payload })
+                let subject = said(headers, SUBJECT).unwrap_or_default().to_owned();
+                let id = headers.get(MESSAGE_ID).map(|id| id.as_str().to_owned());
+                let published = published(headers);
+                Self::Message(Stored { subject, seq, id, published, body: message.payload })
             }
         }
     }
 }
 
-/// A header that is a number.
+/// A header that the server has written: behind those of the publisher, who may have written one of the same name.
+pub(crate) fn said<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get_last(name).map(HeaderValue::as_str)
+}
+
+/// Such a header that is a number.
 pub(crate) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    headers.get(name)?.as_str().parse().ok()
+    said(headers, name)?.parse().ok()
 }
 
 /// Answer to `STREAM.MSG.GET`.
@@ -141,16 +160,17 @@ struct GotMessage {
     seq: Seq,
     data: String,
     hdrs: String,
+    time: String,
 }
 
 impl Got {
     /// The message, if it can be read.
     pub(crate) fn message(self) -> Option<Stored> {
-        let GotMessage { subject, seq, data, hdrs } = self.message?;
+        let GotMessage { subject, seq, data, hdrs, time } = self.message?;
         let body = STANDARD.decode(data).ok()?.into();
         let headers = String::from_utf8(STANDARD.decode(hdrs).ok()?).unwrap_or_default();
         let lines: BTreeMap<_, _> = headers.lines().filter_map(|line| line.split_once(':')).collect();
         let id = lines.get(MESSAGE_ID.as_ref() as &str).map(|id| id.trim().to_owned());
-        Some(Stored { subject, seq, id, body })
+        Some(Stored { subject, seq, id, published: Stamp::parse(&time), body })
     }
 }

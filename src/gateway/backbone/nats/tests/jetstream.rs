@@ -7,6 +7,7 @@ mod history;
 mod managing;
 mod proxy;
 mod publishing;
+mod stamps;
 
 use std::time::Instant;
 

@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use async_nats::HeaderMap;
 
 use super::{Rig, Server, count, spec, wildcard};
 use crate::{
-    api::NatsBackbone,
+    api::{NatsBackbone, Stamp},
     gateway::{
         backbone::{
             PublishError, Published,
@@ -61,6 +61,31 @@ async fn number_and_id_come_from_the_body_or_the_id_from_our_header() {
     }
     assert_eq!(count(&rig.counts.not_json), 1);
     assert_eq!((count(&rig.counts.messages_received), count(&rig.counts.bytes_received)), (3, 45));
+}
+
+#[tokio::test]
+async fn a_message_was_published_when_its_publisher_says_so() {
+    let server = Server::plain().await;
+    let mut rig = Rig::connected(&spec(&[server.url()])).await;
+    rig.want("a", 0).await.unwrap();
+    let client = server.client().await;
+    for (text, expected) in [
+        ("2026-11-25T22:53:01.5Z", Stamp::from_micros(1_795_647_181_500_000)),
+        ("2026-11-25T23:53:01+01:00", Stamp::from_micros(1_795_647_181_000_000)),
+        ("yesterday", None),
+        ("", None),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Time-Stamp", text);
+        client.publish_with_headers("a", headers, "1".into()).await.unwrap();
+        assert_eq!(rig.shards.arrivals(0).await[0].published, expected, "{text:?}");
+    }
+    client.publish("a", "1".into()).await.unwrap();
+    assert_eq!(rig.shards.arrivals(0).await[0].published, None);
+    let before = Stamp::at(SystemTime::now());
+    publish(&rig.handle, "a", "id", "1").await.unwrap();
+    let published = rig.shards.arrivals(0).await[0].published;
+    assert!(before <= published && published <= Stamp::at(SystemTime::now()), "{published:?}");
 }
 
 #[tokio::test]

@@ -7,16 +7,17 @@ const SPEC: &str = r#"{"backbone":{"memory":{}},"heartbeatSeconds":86400,
     "topics":[{"pattern":"risk.>","delivery":"AtLeastOnce","ackTimeoutSeconds":5}]}"#;
 
 impl Bench {
-    fn at_least_once() -> Self {
+    pub(super) fn at_least_once() -> Self {
         Self { recoverable: true, ..Self::new(SPEC) }
     }
 
-    fn message(&mut self, topic: &str, patterns: &[&str], id: &str) {
+    pub(super) fn message(&mut self, topic: &str, patterns: &[&str], id: &str) {
         let seq = self.seqs.entry(topic.into()).or_default();
         *seq += 1;
         let scan = body::scan(b"1");
         let frame = event::message(topic, Some(*seq), Some(*seq - 1), Some(id), b"1", &scan);
-        let kept = Kept { seq: *seq, prev: *seq - 1, frame: frame.clone() };
+        let published = self.published;
+        let kept = Kept { seq: *seq, prev: *seq - 1, frame: frame.clone(), published };
         self.kept.entry(topic.into()).or_default().push(kept, KEPT);
         let keys = std::iter::once(&topic).chain(patterns);
         let arrival = |key: &&str| Arrival {
@@ -25,6 +26,7 @@ impl Bench {
             frame: frame.clone(),
             seq: Some(*seq),
             message: true,
+            published,
         };
         self.engine.event(ShardEvent::Deliver(keys.map(arrival).collect()));
         self.settle();
@@ -109,6 +111,7 @@ fn numbers_that_begin_anew_are_accounted_for_anew() {
         frame,
         seq: Some(0),
         message: false,
+        published: None,
     }]));
     bench.seqs.clear();
     bench.kept.clear();

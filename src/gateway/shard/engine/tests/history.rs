@@ -4,7 +4,7 @@ use super::*;
 use crate::gateway::history::{Epoch, HistoryError};
 
 impl Bench {
-    fn recoverable() -> Self {
+    pub(super) fn recoverable() -> Self {
         Self { recoverable: true, ..Self::unhurried() }
     }
 
@@ -300,6 +300,7 @@ fn numbers_that_begin_anew_are_told_by_another_subscribed() {
         frame,
         seq: Some(0),
         message: false,
+        published: None,
     }]));
     bench.seqs.clear();
     bench.kept.clear();

@@ -282,7 +282,14 @@ fn an_announcement_goes_to_all_subscribers_and_is_no_message() {
     let mut frame = Vec::new();
     event::gap(&mut frame, "a", None, None, crate::gateway::protocol::GapReason::Backbone);
     let key: Arc<str> = "a".into();
-    let arrival = Arrival { key: key.clone(), topic: key, frame: frame.into(), seq: None, message: false };
+    let arrival = Arrival {
+        key: key.clone(),
+        topic: key,
+        frame: frame.into(),
+        seq: None,
+        message: false,
+        published: None,
+    };
     bench.engine.event(ShardEvent::Deliver(vec![arrival]));
     bench.settle();
     assert_eq!(client.summary(), ["gap a backbone"]);

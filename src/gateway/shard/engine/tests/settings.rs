@@ -77,8 +77,14 @@ fn the_position_of_a_topic_is_unknown_after_a_gap_of_the_backbone() {
     bench.send(&before, ask);
     let mut frame = Vec::new();
     event::gap(&mut frame, "a", None, None, crate::gateway::protocol::GapReason::Backbone);
-    let arrival =
-        Arrival { key: "a".into(), topic: "a".into(), frame: frame.into(), seq: None, message: false };
+    let arrival = Arrival {
+        key: "a".into(),
+        topic: "a".into(),
+        frame: frame.into(),
+        seq: None,
+        message: false,
+        published: None,
+    };
     bench.engine.event(ShardEvent::Deliver(vec![arrival]));
     let mut after = bench.client();
     bench.send(&after, ask);

@@ -25,12 +25,17 @@ impl Rig {
         answer
     }
 
-    async fn read(&self, topic: &str, start: Start, until: Option<u64>) -> Result<Arc<Page>, HistoryError> {
+    pub(super) async fn read(
+        &self,
+        topic: &str,
+        start: Start,
+        until: Option<u64>,
+    ) -> Result<Arc<Page>, HistoryError> {
         self.ask(topic, start, until).await.await.unwrap()
     }
 
     /// The stream is known, so that history can be read.
-    async fn ready(&mut self) {
+    pub(super) async fn ready(&mut self) {
         self.want("b", 1).await.unwrap();
     }
 }
