@@ -5,7 +5,7 @@ use std::{env, fs, path::Path, process::Command};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{chart, dashboards, root};
+use super::{chart, dashboards, parse, root};
 
 #[track_caller]
 fn assert_passes(arguments: &[&str], file: &Path) {
@@ -23,6 +23,32 @@ fn prometheus_reads_the_alerts() {
 #[test]
 fn alerts_fire_when_they_should_and_only_then() {
     assert_passes(&["test", "rules"], &root().join("tests/chart/alerts.yaml"));
+}
+
+/// The alerts that the controller makes for one gateway, as its own test holds them in a file: in a folder of their own,
+/// called `rules.yaml`.
+fn made_for_a_gateway() -> TempDir {
+    let golden =
+        fs::read_to_string(root().join("src/controller/build/tests/golden/everything.yaml")).unwrap();
+    let objects = golden.split("---\n").map(parse);
+    let rule = objects.into_iter().find(|object| object["kind"] == "PrometheusRule").unwrap();
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("rules.yaml"), rule["spec"].to_string()).unwrap();
+    directory
+}
+
+#[test]
+fn prometheus_reads_the_alerts_of_a_gateway() {
+    let directory = made_for_a_gateway();
+    assert_passes(&["check", "rules"], &directory.path().join("rules.yaml"));
+}
+
+#[test]
+fn alerts_on_latency_fire_when_the_budget_burns_and_only_then() {
+    let directory = made_for_a_gateway();
+    let tests = directory.path().join("latency.yaml");
+    fs::copy(root().join("tests/chart/latency.yaml"), &tests).unwrap();
+    assert_passes(&["test", "rules"], &tests);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! Series are found by `namespace` and `pod`, as every scrape of pods attaches them. Pods of a Deployment are called
 //! after it with two more parts, so that another gateway whose name begins alike is not meant.
 
+mod slo;
+
 use serde_json::{Value, json};
 
 use super::{Child, parent::Parent};
@@ -60,6 +62,7 @@ fn alerts(parent: &Parent<'_>) -> Vec<Alert> {
         slow_consumers(&pods, &gateway),
     ];
     alerts.extend(absent(parent, &pods, &gateway));
+    alerts.extend(parent.spec.slo.iter().flat_map(|slo| slo::alerts(slo, &pods, &gateway)));
     alerts
 }
 

@@ -1,3 +1,4 @@
+use prometheus::proto::MetricType;
 use regex::Regex;
 use serde_json::json;
 
@@ -44,12 +45,19 @@ fn only_metrics_and_labels_that_exist_are_asked_for() {
     let series = Regex::new(r"(topicgateway_\w+)(?:\{([^}]*)\})?").unwrap();
     let label = Regex::new(r"(\w+)=~?").unwrap();
     let mut found = 0;
-    for rule in rules(&json!({})) {
+    for rule in rules(&json!({"slo": {}})) {
         for [_, name, labels] in all_captures(&series, &rule.to_string().replace("\\\"", "'")) {
-            let metric = ALL.iter().find(|metric| metric.name == name);
+            let metric = ALL.iter().find(|metric| {
+                name.strip_prefix(metric.name).is_some_and(|suffix| {
+                    let histogram =
+                        metric.kind == MetricType::HISTOGRAM && ["_bucket", "_count"].contains(&suffix);
+                    suffix.is_empty() || histogram
+                })
+            });
             let metric = metric.unwrap_or_else(|| panic!("there is no metric {name}"));
             for [_, key] in all_captures(&label, &labels) {
-                let attached = ["namespace", "pod"].contains(&key.as_str());
+                let attached =
+                    ["namespace", "pod"].contains(&key.as_str()) || key == "le" && name.ends_with("_bucket");
                 assert!(attached || metric.labels.contains(&key.as_str()), "{name} has no label {key}");
             }
             found += 1;
@@ -67,7 +75,7 @@ fn all_captures<const N: usize>(pattern: &Regex, text: &str) -> Vec<[String; N]>
 
 #[test]
 fn every_alert_says_how_bad_it_is_and_what_to_do() {
-    let rules = rules(&json!({}));
+    let rules = rules(&json!({"slo": {}}));
     for rule in &rules {
         for field in [
             "/for",
@@ -87,6 +95,7 @@ fn every_alert_says_how_bad_it_is_and_what_to_do() {
         );
     }
     let mut names = names_of(&rules);
+    names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), rules.len());
 }
@@ -113,4 +122,11 @@ fn pods_are_missed_only_where_some_are_wanted() {
     assert_eq!(missing(json!({"replicas": 4})).as_deref(), Some("4"));
     let scaled = json!({"replicas": 4, "autoscaling": {"minReplicas": 2, "maxReplicas": 9}});
     assert_eq!(missing(scaled).as_deref(), Some("2"));
+}
+
+#[test]
+fn the_latency_is_watched_where_there_is_an_slo() {
+    let watched = |spec| names_of(&rules(&spec)).iter().filter(|name| name.contains("Latency")).count();
+    assert_eq!(watched(json!({})), 0);
+    assert_eq!(watched(json!({"slo": {"latencyMilliseconds": 20, "objective": "99.5"}})), 3);
 }
