@@ -1,5 +1,6 @@
 //! The checker itself: what is good passes, what is not is found, by the rule that it breaks.
 
+mod causes;
 mod good;
 mod model;
 mod mutations;

@@ -3,6 +3,8 @@
 //! ```text
 //! @12                          second 12 begins
 //! a connect pod-1              a close 1012        a cut            kill pod-1        reset
+//! a stall                      a read              reads nothing, and reads again
+//! purge prices.> 5             deletes messages of these topics up to this number
 //! a > {…}                      a < {…}             any command and frame
 //! a sub prices.x 5             subscribe and its answer with position 5, recoverable
 //! a msg prices.x 7 5 m7        a message with `seqNo`, `prevSeqNo` and id; its data says the id
@@ -23,11 +25,15 @@ const SECOND: u64 = 1_000_000_000;
 
 /// The history that a script tells.
 pub(super) fn history(script: &str) -> History {
+    history_within(script, Limits::default())
+}
+
+fn history_within(script: &str, limits: Limits) -> History {
     let limits = Limits {
         ack_timeout: 5 * SECOND,
         ack_tolerance: SECOND,
         at_least_once: vec!["prices.sure.>".into()],
-        ..Limits::default()
+        ..limits
     };
     let recorder = Recorder::new(limits);
     let mut logs = BTreeMap::new();
@@ -37,6 +43,9 @@ pub(super) fn history(script: &str) -> History {
         let words: Vec<_> = line.split_whitespace().collect();
         match words[..] {
             ["kill", pod] => recorder.mark(now, Mark::GatewayKilled(pod.into())),
+            ["purge", pattern, upto] => {
+                recorder.mark(now, Mark::Purged { pattern: pattern.into(), upto: upto.parse().unwrap() });
+            }
             ["reset"] => recorder.mark(now, Mark::StreamReset),
             [who, "direct", topic, id, seq] => recorder.publish(Publish {
                 who: who.into(),
@@ -66,6 +75,8 @@ fn step(log: &mut ClientLog, now: u64, words: &[&str], line: &str) {
         ["connect", gateway] => log.connected(now, gateway),
         ["close", code] => log.closed(now, code.parse().unwrap()),
         ["cut"] => log.cut(now),
+        ["stall"] => log.stalled(now, true),
+        ["read"] => log.stalled(now, false),
         ["grant", pattern] => log.right(now, May::Subscribe, pattern, true),
         ["revoke", pattern] => log.right(now, May::Subscribe, pattern, false),
         ["sub", topic, seq] => {
@@ -99,4 +110,9 @@ fn step(log: &mut ClientLog, now: u64, words: &[&str], line: &str) {
 /// Judges a script.
 pub(super) fn judge(script: &str) -> Report {
     check(&history(script))
+}
+
+/// Judges a script of a run in which every loss must have a cause that is written down.
+pub(super) fn judge_with_causes(script: &str) -> Report {
+    check(&history_within(script, Limits { explained: true, ..Limits::default() }))
 }

@@ -85,6 +85,20 @@ impl NatsClient {
         self.flush();
     }
 
+    /// Asks, and waits for the answer; to be used by a client that has no other subscriptions. Where nobody listens
+    /// the answer is empty, if `CONNECT` asks for that (`no_responders`).
+    #[track_caller]
+    pub(crate) fn request(&mut self, subject: &str, body: &str) -> Vec<u8> {
+        const INBOX: &str = "_INBOX.outside";
+        if self.subscriptions == 0 {
+            self.subscribe(INBOX);
+        }
+        self.unsent.extend_from_slice(format!("PUB {subject} {INBOX} {}\r\n", body.len()).as_bytes());
+        self.queue(body.as_bytes());
+        self.send();
+        self.next().body
+    }
+
     /// The next message.
     #[track_caller]
     pub(crate) fn next(&mut self) -> NatsMessage {

@@ -57,6 +57,11 @@ impl NatsServer {
         format!("nats://{}", self.address)
     }
 
+    /// Where it listens, after a restart too.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A client from outside.
     #[track_caller]
     pub(crate) fn client(&self) -> NatsClient {
@@ -123,6 +128,13 @@ impl NatsServer {
     /// Ends it at once.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// Ends it in good order.
+    #[track_caller]
+    pub(crate) fn stop(&mut self) {
+        self.process.signal("TERM");
+        self.process.wait();
     }
 
     /// Starts it again on the same ports; somebody may hold one for a moment, so it is tried more than once.

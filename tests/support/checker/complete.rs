@@ -2,7 +2,7 @@
 
 use super::{
     gaps::Gap,
-    history::{Limits, Nanos},
+    history::History,
     position::Span,
     truth::{Fact, Key},
 };
@@ -13,11 +13,14 @@ pub(super) struct Owed {
     pub(super) total: usize,
     pub(super) told: usize,
     pub(super) missing: Vec<Fact>,
+    /// Named by gaps, none of which has a cause that is written down.
+    pub(super) unexplained: Vec<Fact>,
 }
 
 /// Compares what there was with what came. Behind the last message that came, only what was confirmed well before
 /// the end is owed, and only if the subscription lasted that long.
-pub(super) fn owed(span: &Span, facts: &[Fact], gaps: &[Gap], limits: &Limits, end: Nanos) -> Owed {
+pub(super) fn owed(topic: &str, span: &Span, facts: &[Fact], gaps: &[Gap], history: &History) -> Owed {
+    let (limits, end) = (&history.limits, history.end);
     let mut owed = Owed::default();
     if !span.recoverable {
         return owed;
@@ -34,10 +37,17 @@ pub(super) fn owed(span: &Span, facts: &[Fact], gaps: &[Gap], limits: &Limits, e
             continue;
         }
         owed.total += 1;
-        if !came && gaps.iter().any(|gap| gap.names(fact)) {
-            owed.told += 1;
-        } else if !came {
+        if came {
+            continue;
+        }
+        let mut naming = gaps.iter().filter(|gap| gap.names(fact)).peekable();
+        if naming.peek().is_none() {
             owed.missing.push(*fact);
+            continue;
+        }
+        owed.told += 1;
+        if limits.explained && !naming.any(|gap| gap.is_explained(topic, fact, history)) {
+            owed.unexplained.push(*fact);
         }
     }
     owed

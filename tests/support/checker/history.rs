@@ -36,6 +36,9 @@ pub(crate) struct Limits {
     pub(crate) duplicate_window: Nanos,
     /// Patterns of the topics with `delivery: AtLeastOnce`.
     pub(crate) at_least_once: Vec<String>,
+    /// Every loss must have a cause that is written down: a gap excuses `expired` only after a purge, `dropped` only
+    /// for a client that did not read, and `backbone` never, since the stream still has what did not arrive.
+    pub(crate) explained: bool,
 }
 
 impl Default for Limits {
@@ -48,6 +51,7 @@ impl Default for Limits {
             ack_tolerance: 2 * SECOND,
             duplicate_window: 3_600 * SECOND,
             at_least_once: Vec::new(),
+            explained: false,
         }
     }
 }
@@ -70,6 +74,14 @@ pub(crate) enum Mark {
     BackboneDown(String),
     /// The stream was deleted and made anew: numbers begin again. Noted between the two.
     StreamReset,
+    /// Messages were deleted from the stream: none but those of topics that the pattern matches, up to this number.
+    /// The time is that before it.
+    Purged {
+        /// Their topics.
+        pattern: String,
+        /// No larger number was deleted.
+        upto: Seq,
+    },
 }
 
 /// What one client did or saw. A record has 40 bytes for a message, since a long run has millions.
@@ -87,6 +99,8 @@ pub(crate) enum What {
     Closed(u16),
     /// The run itself cut this connection, or the client left without a close.
     Cut,
+    /// The client reads nothing from now on, or reads again.
+    Stalled(bool),
     /// A right was given or taken. A grant is noted before it is put in force, an end after.
     Right(Box<(May, String, bool)>),
 }
@@ -252,6 +266,11 @@ impl Recorder {
         self.with(|shared| shared.history.marks.push((at, mark)));
     }
 
+    /// How many logs are still written to.
+    pub(crate) fn open(&self) -> usize {
+        self.with(|shared| shared.open)
+    }
+
     /// The history, once every log has been dropped: one that is still written to would be missing in silence.
     pub(crate) fn finish(&self, end: Nanos) -> History {
         self.with(|shared| {
@@ -321,6 +340,11 @@ impl ClientLog {
     /// The run is about to cut this connection.
     pub(crate) fn cut(&mut self, at: Nanos) {
         self.push(at, What::Cut);
+    }
+
+    /// The client is about to read nothing, or to read again.
+    pub(crate) fn stalled(&mut self, at: Nanos, stalled: bool) {
+        self.push(at, What::Stalled(stalled));
     }
 
     /// A right is about to be given, or has been taken.

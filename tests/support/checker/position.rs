@@ -4,7 +4,7 @@ use std::{collections::HashSet, ops::Range};
 
 use super::{
     answers::Wrong,
-    gaps::Gap,
+    gaps::{Gap, Told},
     history::{Nanos, Seq},
     report::Rule,
     truth::Key,
@@ -186,16 +186,16 @@ impl Position {
     }
 
     /// A gap came.
-    pub(super) fn gap(&mut self, from: Option<Seq>, to: Option<Seq>, at: Nanos) {
+    pub(super) fn gap(&mut self, told: Told) {
         // A resume may have gone back to an earlier position, and what followed it comes again.
         let back = self.last.filter(|_| !self.begun_again).map_or(self.top.1, |last| last.min(self.top.1));
         let after = (self.top.0, back);
-        self.gaps.push(Gap { from, to, at, after, before: None, pending: true, open: true });
+        self.gaps.push(Gap { told, after, before: None, pending: true, open: true });
         (self.told, self.gap_due) = (true, None);
-        let told = self.gaps.len();
+        let count = self.gaps.len();
         if let Some(span) = self.span() {
-            span.gaps.end = told;
-            span.position = span.position.max(to.unwrap_or(0));
+            span.gaps.end = count;
+            span.position = span.position.max(told.to.unwrap_or(0));
         }
     }
 

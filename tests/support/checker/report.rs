@@ -12,6 +12,8 @@ const TOLD: usize = 20;
 pub(crate) enum Rule {
     /// A message never came and no gap names it.
     Missing,
+    /// A gap names a message, but nothing that was done can be the cause.
+    Unexplained,
     /// A message came twice, or after a later one.
     Order,
     /// `prevSeqNo` is not the number before, and no gap names what lies between.

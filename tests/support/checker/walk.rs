@@ -9,6 +9,7 @@ use super::{
     answers::{Answers, Command, Wrong},
     complete,
     frames::{covers, text},
+    gaps::{Reason, Told},
     history::{History, Mark, May, Message, Nanos, Seq, Track, What},
     position::{Position, Subscribed},
     replays::{Copy, Replay},
@@ -28,6 +29,8 @@ struct Connection {
     gateway: String,
     draining: bool,
     cut: bool,
+    /// When the client began to read again; it may still have to.
+    stalled: Option<Nanos>,
     answers: Answers,
     /// Topics and patterns.
     held: BTreeSet<String>,
@@ -83,6 +86,7 @@ impl<'a> Walk<'a> {
                         connection.cut = true;
                     }
                 }
+                What::Stalled(stalled) => self.stalled(*stalled),
                 What::Right(right) => self.rights.change(record.at, right),
             }
         }
@@ -108,6 +112,13 @@ impl<'a> Walk<'a> {
         }
         self.connection =
             Some(Connection { opened: self.now, gateway: gateway.into(), ..Connection::default() });
+    }
+
+    fn stalled(&mut self, stalled: bool) {
+        let now = self.now;
+        if let Some(connection) = &mut self.connection {
+            connection.stalled = Some(if stalled { Nanos::MAX } else { now });
+        }
     }
 
     // --- What the client says ------------------------------------------------------------------------------------
@@ -254,9 +265,14 @@ impl<'a> Walk<'a> {
 
     fn gap(&mut self, topic: &str, frame: &Value) {
         self.check_right(May::Subscribe, topic, None, "gap");
+        let Some(reason) = Reason::parse(text(frame, "reason")) else {
+            return self.wrong(topic, (Rule::Malformed, None, "a gap without a known reason".into()));
+        };
+        let stalled = self.connection.as_ref().is_some_and(|connection| connection.stalled.is_some());
         let (from, to) = (frame["fromSeq"].as_u64(), frame["toSeq"].as_u64());
+        let told = Told { from, to, reason, at: self.now, stalled };
         for (_, position) in self.positions.iter_mut().filter(|(own, _)| covers(topic, own)) {
-            position.gap(from, to, self.now);
+            position.gap(told);
         }
     }
 
@@ -335,7 +351,7 @@ impl<'a> Walk<'a> {
 
     fn closed(&mut self, code: u16) {
         let Some(connection) = self.connection.take() else { return };
-        let excused = connection.cut || self.was_killed(&connection);
+        let excused = connection.cut || self.was_killed(&connection) || self.was_too_slow(&connection);
         if code == WITHOUT_CLOSE && !excused {
             self.wrong("", (Rule::Closed, None, "without a close frame, and nobody cut or killed it".into()));
         } else if code != WITHOUT_CLOSE && !CODES.contains(&code) {
@@ -344,6 +360,11 @@ impl<'a> Walk<'a> {
             self.wrong("", (Rule::NotDraining, None, "1012 without `draining` before it".into()));
         }
         self.ended(&connection, excused && code == WITHOUT_CLOSE);
+    }
+
+    /// A close frame cannot reach a client whose buffers are full because it does not read.
+    fn was_too_slow(&self, connection: &Connection) -> bool {
+        connection.stalled.is_some_and(|until| until.saturating_add(self.history.limits.answer) >= self.now)
     }
 
     fn was_killed(&self, connection: &Connection) -> bool {
@@ -389,15 +410,19 @@ impl<'a> Walk<'a> {
         }
         for (topic, position) in &positions {
             for span in &position.spans {
-                let (facts, limits) = (self.truth.on(topic), &self.history.limits);
-                let gaps = &position.gaps[span.gaps.clone()];
-                let owed = complete::owed(span, facts, gaps, limits, self.history.end);
+                let (facts, gaps) = (self.truth.on(topic), &position.gaps[span.gaps.clone()]);
+                let owed = complete::owed(topic, span, facts, gaps, self.history);
                 self.report.owed += owed.total;
                 self.report.told += owed.told;
                 for fact in owed.missing {
                     self.now = fact.confirmed;
                     let what = "confirmed then, but it never came and no gap names it";
                     self.wrong(topic, (Rule::Missing, Some(fact.key.1), what.into()));
+                }
+                for fact in owed.unexplained {
+                    self.now = fact.confirmed;
+                    let what = "confirmed then; a gap names it, and nothing was done that could be the cause";
+                    self.wrong(topic, (Rule::Unexplained, Some(fact.key.1), what.into()));
                 }
             }
         }

@@ -1,0 +1,128 @@
+//! All clients of a run.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use tokio::{
+    runtime::Handle,
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    task::JoinHandle,
+};
+
+use crate::{
+    balancer::Balancer,
+    checker::Recorder,
+    following::Following,
+    member::{Member, Order},
+    storm::Laps,
+    support::{Issuer, now},
+    tally::Tally,
+    wire::Clock,
+};
+
+/// One of so many clients asks for what it was too slow for.
+const CURIOUS: usize = 3;
+
+/// The clients, by number.
+pub(crate) struct Crowd {
+    members: Vec<Handles>,
+    /// What they met.
+    pub(crate) tally: Tally,
+}
+
+struct Handles {
+    topics: Vec<String>,
+    following: Arc<Mutex<Following>>,
+    orders: UnboundedSender<Order>,
+    task: JoinHandle<()>,
+}
+
+/// A token for a user, valid for longer than any run.
+pub(crate) fn token(user: &str) -> String {
+    Issuer::shared().token(json!({"sub": user, "exp": now() + 86_400}))
+}
+
+impl Crowd {
+    /// Lets clients in who follow these topics each.
+    pub(crate) fn join(
+        runtime: &Handle,
+        balancer: &Balancer,
+        clock: Clock,
+        recorder: &Recorder,
+        topics: Vec<Vec<String>>,
+        laps: Option<&Arc<Laps>>,
+    ) -> Self {
+        let tally = Tally::default();
+        let member = |(number, own): (usize, Vec<String>)| {
+            let (name, rights) = (format!("client-{number:04}"), own.clone());
+            let rights: Vec<_> = rights.iter().map(String::as_str).collect();
+            let following = Arc::new(Mutex::new(Following::new(own.clone(), number % CURIOUS == 0)));
+            let (orders, received) = unbounded_channel();
+            let member = Member {
+                number,
+                token: token(&name),
+                balancer: balancer.clone(),
+                clock,
+                log: Some(recorder.client(&name, &name, &rights)),
+                following: following.clone(),
+                orders: received,
+                tally: tally.clone(),
+                laps: laps.cloned(),
+                leaving: false,
+            };
+            Handles { topics: own, following, orders, task: runtime.spawn(member.run()) }
+        };
+        Self { members: topics.into_iter().enumerate().map(member).collect(), tally }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The clients that follow a topic.
+    pub(crate) fn on(&self, topic: &str) -> Vec<usize> {
+        let holds = |number: &usize| self.members[*number].topics.iter().any(|own| own == topic);
+        (0..self.members.len()).filter(holds).collect()
+    }
+
+    /// Tells one client what to do.
+    pub(crate) fn order(&self, number: usize, order: Order) {
+        // One that has left does not hear it.
+        let _ = self.members[number].orders.send(order);
+    }
+
+    /// Waits until everybody holds its topics, up to these positions; gives those who do not in time.
+    pub(crate) fn wait_until_at(&self, heads: &BTreeMap<String, u64>, within: Duration) -> Vec<String> {
+        let end = Instant::now() + within;
+        loop {
+            let late = |handles: &&Handles| {
+                !handles.following.lock().unwrap_or_else(PoisonError::into_inner).has(heads)
+            };
+            let late: Vec<_> = self.members.iter().filter(late).collect();
+            if late.is_empty() || Instant::now() > end {
+                let told = |handles: &Handles| format!("{:?}", handles.following.lock());
+                return late.into_iter().map(told).collect();
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The history is over: what happens from now on is not judged.
+    pub(crate) fn judge(&self) {
+        (0..self.len()).for_each(|number| self.order(number, Order::Judge));
+    }
+
+    /// Everybody says goodbye; returns when all have gone.
+    pub(crate) fn leave(self, runtime: &Handle) {
+        (0..self.len()).for_each(|number| self.order(number, Order::Leave));
+        for handles in self.members {
+            runtime.block_on(handles.task).expect("a client that ran to its end");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! All clients of a gateway that goes away come to another one within the drain window, and soon have what they missed.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::{runtime::Builder, time::Instant as TokioInstant};
+
+use crate::{
+    balancer::Balancer,
+    checker::{Limits, Recorder, check},
+    crowd::Crowd,
+    direct::Direct,
+    gateways::{Gateways, resource, topics},
+    stream::{Pace, Work},
+    support::NatsServer,
+    tally::Tally,
+    wire::Clock,
+};
+
+/// Topics of each client.
+const EACH: usize = 3;
+/// From the beginning of a connection until everything is there that was there then, for 99 of 100.
+const CAUGHT_UP: Duration = Duration::from_secs(2);
+const CALM: Duration = Duration::from_secs(60);
+
+/// How long clients took to have everything after they began to connect.
+#[derive(Debug)]
+pub(crate) struct Laps {
+    work: Arc<Work>,
+    times: Mutex<Vec<Duration>>,
+}
+
+impl Laps {
+    /// A client begins to connect: the time, and what there is by then.
+    pub(crate) fn begin(&self) -> (TokioInstant, BTreeMap<String, u64>) {
+        (TokioInstant::now(), self.work.heads())
+    }
+
+    /// It has that.
+    pub(crate) fn note(&self, time: Duration) {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner).push(time);
+    }
+
+    fn take(&self) -> Vec<Duration> {
+        let mut times = std::mem::take(&mut *self.times.lock().unwrap_or_else(PoisonError::into_inner));
+        times.sort_unstable();
+        times
+    }
+}
+
+#[test]
+fn a_whole_gateways_clients_resume_on_another_and_soon_have_everything() {
+    let large = env::var_os("TOPIC_GATEWAY_STORM").is_some();
+    let (clients, count, window, rate) = if large { (5_000, 20, 10, 60.0) } else { (150, 5, 2, 40.0) };
+    let most = rlimit::increase_nofile_limit(u64::MAX).unwrap();
+    assert!(most > 3 * clients, "{clients} clients need more open files than {most}");
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (clock, handle) = (Clock::start(), runtime.handle());
+    let recorder = Recorder::new(Limits { explained: true, ..Limits::default() });
+    let (nats, balancer) = (NatsServer::with_streams(), Balancer::start(handle, true));
+    let mut gateways =
+        Gateways::new(resource(&nats.url(), window), balancer.clone(), clock, recorder.clone());
+    gateways.start_one();
+    let topics = topics(count);
+    runtime.block_on(gateways.wait_for_history(&topics[0]));
+
+    let work = Arc::new(Work::new(topics.clone()));
+    let laps = Arc::new(Laps { work: work.clone(), times: Mutex::default() });
+    let own = |client: u64| {
+        (0..EACH).map(|n| topics[(usize::try_from(client).unwrap() + n * n) % count].clone()).collect()
+    };
+    let own = (0..clients).map(own).collect();
+    let crowd = Crowd::join(handle, &balancer, clock, &recorder, own, Some(&laps));
+    let late = crowd.wait_until_at(&BTreeMap::new(), CALM);
+    assert!(late.is_empty(), "{} of {clients} are not subscribed", late.len());
+    let publisher = Direct {
+        name: "publisher".into(),
+        address: nats.address(),
+        clock,
+        recorder: recorder.clone(),
+        work: work.clone(),
+        tally: Tally::default(),
+        pace: Pace::new(rate, 0),
+        with_id: true,
+        pending: BTreeMap::new(),
+    };
+    let publisher = handle.spawn(publisher.run());
+    println!("{clients} clients hold {EACH} of {count} topics each, {rate} messages a second");
+
+    let began = Instant::now();
+    laps.take();
+    gateways.terminate(true, true);
+    println!("drained within {:.1?}, window {window} s", began.elapsed());
+    let moved = crowd.wait_until_at(&work.heads(), CALM);
+    assert!(moved.is_empty(), "{} clients never caught up: {:#?}", moved.len(), moved.first());
+    let times = laps.take();
+    let reads = gateways.oldest().metrics().sum("topicgateway_history_reads_total", &[]);
+    let share = |hundredths: usize| times[(times.len() * hundredths / 100).min(times.len() - 1)];
+    let (median, nearly_all) = (share(50), share(99));
+    println!(
+        "{} resumes: median {median:.1?}, 99 of 100 within {nearly_all:.1?}, all within {:.1?}; {reads} history reads",
+        times.len(),
+        share(100),
+    );
+
+    work.finish();
+    runtime.block_on(publisher).unwrap();
+    let late = crowd.wait_until_at(&work.heads(), CALM);
+    assert!(late.is_empty(), "{} clients do not have everything", late.len());
+    println!("clients: {}", crowd.tally);
+    std::thread::sleep(Duration::from_secs(5));
+    let end = clock.now();
+    crowd.judge();
+    while recorder.open() > 0 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let report = check(&recorder.finish(end));
+    println!("{report}");
+    crowd.leave(handle);
+    gateways.assert_empty();
+    report.assert_clean();
+    assert_eq!((report.told, times.len() as u64), (0, clients), "everybody has everything, and came once");
+    assert!(reads <= 2.0 * count as f64, "{reads} reads of history for {count} topics");
+    assert!(nearly_all <= CAUGHT_UP, "99 of 100 within {nearly_all:.1?}");
+}
