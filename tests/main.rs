@@ -9,6 +9,7 @@
 #[allow(dead_code, unused_imports, reason = "scenarios and the simulator need a part each")]
 mod checker;
 #[path = "support/support.rs"]
+#[allow(dead_code, reason = "the runs of faults need more than scenarios do")]
 mod support;
 
 mod authentication;

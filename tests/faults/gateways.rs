@@ -46,7 +46,6 @@ pub(crate) fn resource(nats: &str, drain_seconds: u64) -> Resource {
         .session_keys(KEY, None)
         .set("drain.windowSeconds", json!(drain_seconds))
         .set("limits.publishPerSecond", json!(0))
-        .set("limits.windowBytes", json!(131_072))
         .set(
             "topics",
             json!([

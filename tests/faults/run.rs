@@ -52,37 +52,41 @@ struct Size {
     rate: f64,
     /// Publishers of each kind.
     writers: usize,
+    /// Bytes of a large message.
+    large: usize,
     often: bool,
     drain_seconds: u64,
 }
 
 impl Size {
-    /// As the environment asks for it.
+    /// As the environment asks for it, else a short run of few clients.
     fn of_environment() -> Self {
         let wanted = env::var("TOPIC_GATEWAY_FAULTS").unwrap_or_default();
-        let mut words =
-            wanted.split_whitespace().map(|word| word.parse().expect("SECONDS SEED, two numbers"));
-        let Some(seconds) = words.next() else {
-            return Self {
-                length: Duration::from_secs(15),
-                seed: 1,
-                clients: 40,
-                topics: 5,
-                rate: 200.0,
-                writers: 1,
-                often: true,
-                drain_seconds: 1,
-            };
-        };
+        let mut words = wanted.split_whitespace().map(|word| word.parse().expect("SECONDS SEED CLIENTS"));
+        match words.next() {
+            None => Self::new(15, 1, 40),
+            Some(seconds) => {
+                let seed = words.next().unwrap_or_else(|| rand::random_range(0..1_000_000));
+                let clients = words.next().map_or(500, |clients| usize::try_from(clients).unwrap());
+                Self::new(seconds, seed, clients)
+            }
+        }
+    }
+
+    fn new(seconds: u64, seed: u64, clients: usize) -> Self {
+        let few = clients < 200;
+        let often = seconds < 60;
         Self {
             length: Duration::from_secs(seconds),
-            seed: words.next().unwrap_or_else(rand::random),
-            clients: 500,
-            topics: 20,
-            rate: 2_000.0,
-            writers: 4,
-            often: false,
-            drain_seconds: 4,
+            seed,
+            clients,
+            topics: if few { 5 } else { 20 },
+            rate: if few { 200.0 } else { 2_000.0 },
+            writers: if few { 1 } else { 4 },
+            // So much that a window does not hold what comes while somebody does not read.
+            large: if few { 24 * 1024 } else { 8 * 1024 },
+            often,
+            drain_seconds: if often { 1 } else { 4 },
         }
     }
 }
@@ -146,7 +150,7 @@ impl<'a> Scene<'a> {
         (0..2).for_each(|_| gateways.start_one());
         let topics = topics(size.topics);
         runtime.block_on(gateways.wait_for_history(&topics[0]));
-        let work = Arc::new(Work::new(topics.clone()));
+        let work = Arc::new(Work::new(topics.clone(), size.large));
         let own = (0..size.clients).map(|number| of_client(&topics, number)).collect();
         let crowd = Crowd::join(handle, &balancer, clock, &recorder, own, None);
         let late = crowd.wait_until_at(&BTreeMap::new(), CALM);

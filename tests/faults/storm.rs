@@ -68,7 +68,7 @@ fn a_whole_gateways_clients_resume_on_another_and_soon_have_everything() {
     let topics = topics(count);
     runtime.block_on(gateways.wait_for_history(&topics[0]));
 
-    let work = Arc::new(Work::new(topics.clone()));
+    let work = Arc::new(Work::new(topics.clone(), 0));
     let laps = Arc::new(Laps { work: work.clone(), times: Mutex::default() });
     let own = |client: u64| {
         (0..EACH).map(|n| topics[(usize::try_from(client).unwrap() + n * n) % count].clone()).collect()

@@ -15,8 +15,6 @@ use crate::support::NatsClient;
 
 /// The stream's name.
 pub(crate) const STREAM: &str = "FAULTS";
-/// Bytes that a message has more while it is to fill buffers.
-const LARGE: usize = 8 * 1024;
 
 /// What all publishers know.
 #[derive(Debug)]
@@ -31,9 +29,9 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Publishes to these topics in turn.
-    pub(crate) fn new(topics: Vec<String>) -> Self {
-        let padding = "x".repeat(LARGE);
+    /// Publishes to these topics in turn; a large message has so many bytes more than others.
+    pub(crate) fn new(topics: Vec<String>, large: usize) -> Self {
+        let padding = "x".repeat(large);
         Self {
             topics,
             over: AtomicBool::new(false),

@@ -14,19 +14,22 @@ pub struct Window {
     pub bytes: usize,
 }
 
-/// A chain of messages without a hole: each one's `prev` is the number of the one before it here.
+/// Everything that there was on a topic behind some position.
 #[derive(Debug, Default)]
 pub struct Tail {
     kept: VecDeque<Kept>,
     bytes: usize,
     /// Position behind the newest message, kept or not; 0: none yet.
     head: Seq,
+    /// Everything behind this position is kept. It cannot be told from the messages: before the oldest one there may
+    /// have been others that are gone.
+    start: Seq,
 }
 
 impl Tail {
-    /// An empty tail of a topic whose newest message has this number (0: none yet).
+    /// An empty tail of a topic that has nothing behind this position yet.
     pub fn at(head: Seq) -> Self {
-        Self { head, ..Self::default() }
+        Self { head, start: head, ..Self::default() }
     }
 
     /// Number of the newest message; 0: none yet.
@@ -36,7 +39,7 @@ impl Tail {
 
     /// The position that the kept messages begin after.
     pub fn start(&self) -> Seq {
-        self.kept.front().map_or(self.head, |oldest| oldest.prev)
+        self.start
     }
 
     /// Messages kept.
@@ -54,11 +57,13 @@ impl Tail {
         self.bytes
     }
 
-    /// Adds the newest message and forgets the oldest ones beyond the window. A message that does not follow the one
-    /// before it leaves a hole: everything before it is forgotten.
+    /// Adds the newest message and forgets the oldest ones beyond the window. A message that follows a later one than
+    /// the newest here leaves a hole: everything before it is forgotten. One that follows an earlier one leaves none:
+    /// what was between is gone from the stream, not from here.
     pub fn push(&mut self, message: Kept, window: Window) {
-        if message.prev != self.head {
+        if message.prev > self.head {
             self.clear();
+            self.start = message.prev;
         }
         self.head = message.seq;
         self.bytes += message.frame.len();
@@ -68,16 +73,16 @@ impl Tail {
         }
     }
 
-    /// Puts messages before those kept, as far as they join them; the oldest of them may not fit the window.
-    pub fn extend_back(&mut self, older: &[Kept], window: Window) {
-        let from = older.partition_point(|message| message.seq <= self.start());
-        let mut next = self.start();
-        for message in older[..from].iter().rev() {
+    /// Puts messages before those kept, as far as they join them: all that there are behind `since`, up to the newest
+    /// of them. The oldest may not fit the window.
+    pub fn extend_back(&mut self, older: &[Kept], since: Seq, window: Window) {
+        let from = older.partition_point(|message| message.seq <= self.start);
+        for (at, message) in older[..from].iter().enumerate().rev() {
             let bytes = self.bytes + message.frame.len();
-            if message.seq != next || self.kept.len() >= window.messages || bytes > window.bytes {
+            if message.seq != self.start || self.kept.len() >= window.messages || bytes > window.bytes {
                 break;
             }
-            next = message.prev;
+            self.start = at.checked_sub(1).map_or(since, |before| older[before].seq);
             self.bytes = bytes;
             self.kept.push_front(message.clone());
         }
@@ -86,14 +91,15 @@ impl Tail {
     /// Forgets all messages; the head stays.
     pub fn clear(&mut self) {
         self.kept.clear();
-        self.bytes = 0;
+        (self.bytes, self.start) = (0, self.head);
     }
 
     /// Forgets the oldest message; returns its bytes.
     pub fn forget_oldest(&mut self) -> usize {
-        let bytes = self.kept.pop_front().map_or(0, |oldest| oldest.frame.len());
-        self.bytes -= bytes;
-        bytes
+        let Some(Kept { seq, frame, .. }) = self.kept.pop_front() else { return 0 };
+        self.start = seq;
+        self.bytes -= frame.len();
+        frame.len()
     }
 
     /// Whether everything behind this position is kept.
@@ -224,11 +230,33 @@ mod tests {
     fn older_messages_join_only_without_a_hole() {
         let mut tail = Tail::at(3);
         tail.push(message(4, 3), LARGE);
-        tail.extend_back(&[message(1, 0), message(3, 1), message(4, 3)], LARGE);
+        tail.extend_back(&[message(1, 0), message(3, 1), message(4, 3)], 0, LARGE);
         assert_eq!((tail.start(), numbers(&tail.page(Start::After(0), None))), (0, vec![1, 3, 4]));
         let mut other = Tail::at(9);
-        other.extend_back(&[message(1, 0), message(3, 1)], LARGE);
+        other.extend_back(&[message(1, 0), message(3, 1)], 0, LARGE);
         assert!(other.is_empty(), "between 3 and 9 there may be others");
+    }
+
+    #[test]
+    fn the_oldest_message_does_not_tell_what_was_before_it() {
+        // Nothing was left of the topic at 155; what it had had is not known here.
+        let mut tail = Tail::at(155);
+        tail.push(message(160, 0), LARGE);
+        assert_eq!((tail.start(), tail.len()), (155, 1));
+        assert!(tail.reaches(Start::After(155)) && !tail.reaches(Start::After(100)));
+        assert!(!tail.reaches(Start::Newest(2)));
+        // Read from 100 on: the one before 120 was not looked for.
+        let mut tail = Tail::at(130);
+        tail.extend_back(&[message(120, 0), message(130, 120)], 100, LARGE);
+        assert_eq!((tail.start(), tail.len()), (100, 2));
+        assert!(tail.reaches(Start::After(100)) && !tail.reaches(Start::After(99)));
+    }
+
+    #[test]
+    fn a_message_that_names_an_earlier_one_leaves_no_hole() {
+        let mut tail = tail(&[1, 2], LARGE);
+        tail.push(message(7, 0), LARGE);
+        assert_eq!((tail.start(), tail.head(), tail.len()), (0, 7, 3));
     }
 
     proptest! {

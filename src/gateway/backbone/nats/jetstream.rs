@@ -36,7 +36,7 @@ use tokio::task::JoinSet;
 pub(super) use self::{
     acks::Acks,
     layout::{Channel, Layout, Place},
-    opening::{Begin, Opened},
+    opening::{Begin, Begun, Opened},
     requests::Requests,
     watch::Seen,
     wire::Config,

@@ -20,7 +20,7 @@ use super::{
     barrier::{Barriers, CONFIRM},
     connection::Link,
     feeds::Feeds,
-    jetstream::{Done, Jet, Opened},
+    jetstream::{Begun, Done, Jet, Opened},
     router::Router,
     subscribe::NOT_CONNECTED,
 };
@@ -273,7 +273,7 @@ impl Task {
             }
             Done::Opened(life, heads) => match jet.opened(router, life, heads) {
                 Opened::Begun(begun, through) => {
-                    for (change, position) in &begun {
+                    for Begun { change, position, .. } in &begun {
                         let recoverable = matches!(change.filter, Filter::Topic(_));
                         self.tell(change.clone(), *position, recoverable);
                     }

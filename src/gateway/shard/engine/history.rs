@@ -164,6 +164,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
     /// Asks again where there was no room.
     pub(super) fn ask_again(&mut self) {
         for slot in std::mem::take(&mut self.unasked) {
+            let readings = self.connections.get_mut(slot).and_then(|connection| connection.readings.as_mut());
+            readings.into_iter().for_each(|readings| readings.forgive());
             self.ask(slot);
         }
     }
@@ -240,12 +242,19 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
     }
 
-    /// The backbone cannot be read: the command is told so, or, where it has been answered, what will not come.
+    /// The backbone cannot be read: the command is told so. A subscription that is under way reads again later: what
+    /// is live waits for it, and what the window has no room for meanwhile is read as well.
     fn unreadable(&mut self, slot: usize, ticket: u32, error: &HistoryError) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
-        let Some(reading) = connection.readings.as_mut().and_then(|readings| readings.take(ticket)) else {
+        let Some(readings) = connection.readings.as_mut() else { return };
+        if let (HistoryError::Unavailable(_), Some(reading)) = (error, readings.get(ticket))
+            && matches!(reading.purpose, Purpose::Continue)
+        {
+            reading.stage = Stage::Failed;
+            self.unasked.push(slot);
             return;
-        };
+        }
+        let Some(reading) = readings.take(ticket) else { return };
         let Reading { topic, purpose, live, sent, .. } = reading;
         let code = match error {
             HistoryError::None(_) => ErrorCode::HistoryUnavailable,
@@ -271,14 +280,19 @@ impl<S: Socket, C: Control> Engine<S, C> {
             }
             Purpose::Replay { id, .. } => {
                 self.error(slot, id.as_ref(), code, &reason, name);
-                if let Some(live) = live {
-                    if live.reached < live.splice {
-                        let between = Some((live.reached + 1, live.splice));
-                        self.tell_gap(slot, &topic, between, GapReason::Backbone);
-                    }
-                    self.go_live(slot, live.index);
-                }
+                self.after_replay(slot, live);
             }
+        }
+    }
+
+    /// A subscription that has waited for a replay goes on: with history again, if its window was too small.
+    fn after_replay(&mut self, slot: usize, live: Option<Live>) {
+        match live {
+            Some(live) if live.reached < live.splice => {
+                self.read_before(slot, live.index, Purpose::Continue, live, Start::After(live.reached));
+            }
+            Some(live) => self.go_live(slot, live.index),
+            None => {}
         }
     }
 
@@ -338,19 +352,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         match (purpose, live) {
             (Purpose::Replay { id, from, to, complete }, live) => {
                 self.replayed(slot, id.as_ref(), topic, (from, to.unwrap_or(sent)), complete);
-                match live {
-                    Some(live) if live.reached < live.splice => {
-                        self.read_before(
-                            slot,
-                            live.index,
-                            Purpose::Continue,
-                            live,
-                            Start::After(live.reached),
-                        );
-                    }
-                    Some(live) => self.go_live(slot, live.index),
-                    None => {}
-                }
+                self.after_replay(slot, live);
             }
             (Purpose::Deliver, Some(live)) => self.pump(slot, live.index),
             (Purpose::Subscribe { .. } | Purpose::Continue, Some(live)) => self.go_live(slot, live.index),

@@ -59,6 +59,8 @@ pub(super) enum Purpose {
 #[derive(Debug)]
 pub(super) enum Stage {
     Queued,
+    /// The backbone could not be read: to be asked for again in the next tick.
+    Failed,
     /// Asked for up to this number.
     Asked(Option<Seq>),
     /// Read up to this number, being sent: the page, and how many of its messages are sent.
@@ -81,6 +83,12 @@ impl Readings {
     /// Gives up what was read for a subscription.
     pub(super) fn forget(&mut self, index: u32) {
         self.list.retain(|reading| reading.live.is_none_or(|live| live.index != index));
+    }
+
+    /// What could not be read is to be asked for again.
+    pub(super) fn forgive(&mut self) {
+        let failed = self.list.iter_mut().filter(|reading| matches!(reading.stage, Stage::Failed));
+        failed.for_each(|reading| reading.stage = Stage::Queued);
     }
 
     pub(super) fn get(&mut self, ticket: u32) -> Option<&mut Reading> {

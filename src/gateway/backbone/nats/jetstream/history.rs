@@ -164,9 +164,11 @@ impl Jet {
     fn keep_read(&mut self, topic: &Topic, found: &Found) {
         let Some(live) = self.topics.get_mut(topic.as_str()).filter(|live| !live.opening) else { return };
         let before = live.tail.bytes();
-        live.tail.extend_back(&found.page.messages, KEPT);
-        if found.page.lost.is_none() {
-            live.tail.extend_back(&found.before, KEPT);
+        live.tail.extend_back(&found.page.messages, found.since, KEPT);
+        if found.page.lost.is_none()
+            && let Some(oldest) = found.before.first()
+        {
+            live.tail.extend_back(&found.before, oldest.prev, KEPT);
         }
         let grown = (before, live.tail.bytes());
         self.kept(topic.as_str(), grown);

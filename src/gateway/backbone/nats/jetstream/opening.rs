@@ -30,10 +30,21 @@ pub(crate) enum Begin {
 /// What has become of those who waited for a position.
 #[derive(Debug)]
 pub(crate) enum Opened {
-    /// They begin here, as of this last number of the stream.
-    Begun(Vec<(InterestChange, Seq)>, Seq),
+    /// They begin, as of this last number of the stream.
+    Begun(Vec<Begun>, Seq),
     /// They cannot begin.
     Failed(Vec<InterestChange>, ReadError),
+}
+
+/// An interest whose position is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Begun {
+    pub(crate) change: InterestChange,
+    /// The topic's newest message; 0 where it has none.
+    head: Seq,
+    /// What is delivered follows this. Where the topic has no message that is the last number of the stream: it may
+    /// have had some, and whoever has seen them misses those that are gone.
+    pub(crate) position: Seq,
 }
 
 impl Jet {
@@ -47,7 +58,7 @@ impl Jet {
             let live =
                 self.topics.entry(topic.shared().clone()).or_insert_with(|| Live::opening(topic.clone()));
             if !live.opening && live.order.is_exact() {
-                return Begin::At(live.order.position(), true);
+                return Begin::At(live.order.begins_after(), true);
             }
         }
         self.opening.push(change.clone());
@@ -119,30 +130,34 @@ impl Jet {
             heads.newest.iter().map(|(subject, head)| (subject.as_str(), *head)).collect();
         let mut begun = Vec::with_capacity(changes.len());
         for change in changes {
-            let mut position = 0;
+            let (mut head, mut position) = (0, 0);
             if let Filter::Topic(topic) = &change.filter {
-                let head = newest.get(self.subject(topic.as_str()).as_str()).copied().unwrap_or(0);
+                head = newest.get(self.subject(topic.as_str()).as_str()).copied().unwrap_or(0);
                 let followed = self.topics.get(topic.as_str()).filter(|topic| !topic.opening);
-                position = followed.map_or(head, |topic| topic.order.position());
+                position = match followed {
+                    Some(topic) => topic.order.begins_after(),
+                    None if head == 0 => heads.through,
+                    None => head,
+                };
             } else if let Some(feed) = router.interests.cover(&change.filter) {
                 self.bases.entry(feed).or_insert(heads.through);
             }
-            begun.push((change, position));
+            begun.push(Begun { change, head, position });
         }
         self.ask_positions();
         Opened::Begun(begun, heads.through)
     }
 
     /// What has come meanwhile follows: to be called when everybody was told where it begins.
-    pub(crate) fn open(&mut self, router: &mut Router, begun: &[(InterestChange, Seq)], through: Seq) {
+    pub(crate) fn open(&mut self, router: &mut Router, begun: &[Begun], through: Seq) {
         let mut steps = std::mem::take(&mut self.steps);
-        for (change, position) in begun {
+        for Begun { change, head, position } in begun {
             let Some(live) = self.topics.get_mut(change.filter.as_str()).filter(|live| live.opening) else {
                 continue;
             };
             live.opening = false;
             live.tail = Tail::at(*position);
-            let read = live.order.open(*position, through, &mut steps);
+            let read = live.order.open(*head, through, &mut steps);
             live.follow(router, &mut steps);
             let (topic, grown) = (live.topic.clone(), (0, live.tail.bytes()));
             self.kept(topic.as_str(), grown);

@@ -27,6 +27,8 @@ const PROBES: usize = 48;
 pub(crate) struct Found {
     /// What was asked for.
     pub(crate) page: Page,
+    /// Everything that there is behind this position is in the page, up to its end.
+    pub(crate) since: Seq,
     /// The messages before it that were read as well.
     pub(crate) before: Vec<Kept>,
 }
@@ -73,7 +75,7 @@ impl Reader {
             lost = gone.then_some(Lost { between: Some((position + 1, end)) });
         }
         let gone = lost.and_then(|lost| lost.between).map_or(0, |(_, last)| last);
-        Ok(found(&place.topic, position, gone, lost, &span, until))
+        Ok(Found { since: position.max(gone), ..found(&place.topic, position, gone, lost, &span, until) })
     }
 
     /// The position is none that this stream has ever given.
@@ -81,7 +83,7 @@ impl Reader {
         let heads = self.heads(std::slice::from_ref(&place.subject), 0).await?;
         let after = heads.newest.first().map_or(0, |(_, head)| *head);
         let page = Page { after, lost: Some(Lost::default()), ..Page::default() };
-        Ok(Found { page, before: Vec::new() })
+        Ok(Found { page, since: after, before: Vec::new() })
     }
 
     async fn newest_ones(&self, place: &Place, count: u64, until: Option<Seq>) -> Result<Found, ReadError> {
@@ -101,7 +103,11 @@ impl Reader {
             usize::try_from(there.saturating_sub(count)).unwrap_or(usize::MAX).min(span.messages.len());
         let position =
             skip.checked_sub(1).and_then(|at| span.messages.get(at)).map_or(0, |before| before.seq);
-        Ok(found(&place.topic, position, 0, None, &span, Some(last)))
+        let found = found(&place.topic, position, 0, None, &span, Some(last));
+        let first = found.page.messages.first().map_or(last, |first| first.seq - 1);
+        // Older ones may be gone.
+        let since = if position == 0 && !state.has_all_behind(0) { first } else { position };
+        Ok(Found { since, ..found })
     }
 
     /// A number from which on there are more than `count` messages up to `last`, but not many more; `first` if there
@@ -158,7 +164,8 @@ fn found(
     span: &Span,
     until: Option<Seq>,
 ) -> Found {
-    let mut found = Found { page: Page { after: position, lost, ..Page::default() }, before: Vec::new() };
+    let page = Page { after: position, lost, ..Page::default() };
+    let mut found = Found { page, since: position, before: Vec::new() };
     let (mut prev, mut bytes) = (0, 0);
     for message in &span.messages {
         if message.seq > position {

@@ -139,8 +139,8 @@ impl Reader {
 
     /// What the sequencer asks for.
     pub(crate) async fn part(&self, subject: &str, read: Read) -> Result<Part<Stored>, ReadError> {
-        let mut span = self.span(subject, read.after.max(1), BATCH, read.need).await?;
-        let anchored = span.messages.first().is_some_and(|first| first.seq == read.after);
+        let mut span = self.span(subject, read.anchor.max(1), BATCH, read.need).await?;
+        let anchored = span.messages.first().is_some_and(|first| first.seq == read.anchor);
         let whole = anchored || self.nothing_gone(read.after).await?.whole;
         let newest = span.messages.last().map_or(read.after, |newest| newest.seq);
         let through = if span.pending == 0 { Seq::MAX } else { newest };
@@ -152,7 +152,7 @@ impl Reader {
     /// Whether nothing behind this position can be gone, as far as the whole stream tells.
     pub(crate) async fn nothing_gone(&self, position: Seq) -> Result<Evidence, ReadError> {
         let state = self.info().await?.state;
-        let whole = state.first_seq <= position + 1 && !self.per_subject;
+        let whole = state.has_all_behind(position) && !self.per_subject;
         Ok(Evidence { whole, first: state.first_seq, last: state.last_seq })
     }
 

@@ -27,6 +27,9 @@ pub(crate) struct Sequencer<M> {
     last: Seq,
     /// `last` is the number of a message of this topic, or 0 where there is none.
     exact: bool,
+    /// Everything up to this number is older than the topic's first subscriber, who came when the stream had no
+    /// message of the topic, or none any more.
+    begin: Seq,
     /// Up to this number nothing else is missing: the stream's heads were compared.
     settled: Seq,
     held: VecDeque<Held<M>>,
@@ -89,6 +92,8 @@ pub(crate) enum Step<M> {
 pub(crate) struct Read {
     /// What follows this number is wanted.
     pub(crate) after: Seq,
+    /// The newest message that was delivered, if its number is known: while it is there, nothing behind it is gone.
+    pub(crate) anchor: Seq,
     /// The topic has got as far as this: a reader that sees less looks at an old copy of the stream.
     pub(crate) need: Seq,
     /// How often this was tried in vain: wait a little longer each time.
@@ -115,6 +120,7 @@ impl<M> Sequencer<M> {
         Self {
             last,
             exact,
+            begin: 0,
             settled: 0,
             held: VecDeque::new(),
             held_bytes: 0,
@@ -137,6 +143,13 @@ impl<M> Sequencer<M> {
         self.last
     }
 
+    /// What a new subscriber has missed of what is still to come: nothing behind this position. While nothing was
+    /// delivered that is no message's number, but as far as the stream was seen to have none: what a client has of
+    /// earlier ones, which are gone, is less.
+    pub(crate) fn begins_after(&self) -> Seq {
+        if self.last == 0 { self.settled } else { self.last }
+    }
+
     /// Whether the position is the number of the topic's newest message that was delivered.
     pub(crate) fn is_exact(&self) -> bool {
         self.exact
@@ -146,6 +159,9 @@ impl<M> Sequencer<M> {
     pub(crate) fn open(&mut self, head: Seq, through: Seq, out: &mut Vec<Step<M>>) -> Option<Read> {
         (self.last, self.exact, self.reading) = (head.max(self.last), true, false);
         self.settled = through;
+        if self.last == 0 {
+            self.begin = through;
+        }
         self.drain(0, 0, out)
     }
 
@@ -160,7 +176,7 @@ impl<M> Sequencer<M> {
     /// One that does not name the last delivered one as the one before it, but an older one or none, says that the last
     /// one is not in the stream any more. Others may have come and gone with it: that is a matter for a read as well.
     pub(crate) fn judge(&mut self, seq: Seq, prev: Seq) -> Verdict {
-        if seq <= self.last {
+        if self.is_old(seq) {
             return Verdict::Old;
         }
         let waits = self.reading || !self.held.is_empty() || self.last < self.target;
@@ -256,7 +272,7 @@ impl<M> Sequencer<M> {
         while self.last >= self.target
             && let Some(next) = self.held.pop_front()
         {
-            if next.seq <= self.last {
+            if self.is_old(next.seq) {
                 self.held_bytes -= next.bytes;
                 continue;
             }
@@ -280,6 +296,10 @@ impl<M> Sequencer<M> {
     /// between may be gone with it.
     fn is_broken(&self, seq: Seq, prev: Seq) -> bool {
         self.exact && (prev < self.last || prev == 0) && seq > self.accounted() + 1
+    }
+
+    fn is_old(&self, seq: Seq) -> bool {
+        seq <= self.last.max(self.begin)
     }
 
     /// Up to this number, nothing can be missing that could still be had.
@@ -314,6 +334,8 @@ impl<M> Sequencer<M> {
         self.reading = true;
         let need = self.held.front().map_or(self.target, |held| self.target.max(held.prev));
         self.reads += 1;
-        Read { after: self.accounted(), need, looks: self.looks, number: self.reads }
+        let after = self.accounted();
+        let anchor = if self.exact && self.last > 0 { self.last } else { after };
+        Read { after, anchor, need, looks: self.looks, number: self.reads }
     }
 }

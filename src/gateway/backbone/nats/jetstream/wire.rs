@@ -51,6 +51,16 @@ pub(crate) struct RepublishConfig {
 pub(crate) struct State {
     pub(crate) first_seq: Seq,
     pub(crate) last_seq: Seq,
+    pub(crate) messages: u64,
+}
+
+impl State {
+    /// Whether every message behind this position is there, as far as numbers tell: the stream begins before it, and
+    /// has no hole, as the purge of a topic leaves one.
+    pub(crate) fn has_all_behind(&self, position: Seq) -> bool {
+        let no_hole = self.last_seq == 0 || self.first_seq.saturating_add(self.messages) == self.last_seq + 1;
+        self.first_seq <= position.saturating_add(1) && no_hole
+    }
 }
 
 /// Answer to `STREAM.INFO`.
