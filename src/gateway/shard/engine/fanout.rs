@@ -163,6 +163,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         let skip = skipped(&self.table, connection, index);
         let Some(socket) = self.table.get_mut(index) else { return Flow::Idle };
+        socket.pass_seen(place);
         let SubSocket { log, filter, subscribers, behind, .. } = socket;
         let head = log.head();
         let Some(subscriber) = subscribers.get_mut(place as usize) else { return Flow::Idle };

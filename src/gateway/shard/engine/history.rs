@@ -203,6 +203,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             Purpose::Subscribe { id, wanted } => {
                 let missing = lost.map_or(Missing::Nothing, |lost| Missing::Something(missed(lost)));
                 if let Some(index) = index {
+                    self.came_ahead(slot, index, after);
                     self.subscribed(slot, index, id.as_ref(), after, Some(missing), Some(wanted));
                     if self.table.get(index).is_some_and(SubSocket::is_acknowledged) {
                         return self.hand_to_ledger(slot, index, lost.and_then(|lost| lost.between), after);
@@ -375,6 +376,17 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let to = to.max(from.saturating_sub(1));
         event::replayed(&mut connection.outbox, id, topic.as_str(), from, to, complete);
         self.owing.push(slot);
+    }
+
+    /// A client that has seen more elsewhere than has come here yet is not sent that again when it comes.
+    fn came_ahead(&mut self, slot: usize, index: u32, position: Seq) {
+        let Some((connection, socket)) = self.connections.get(slot).zip(self.table.get_mut(index)) else {
+            return;
+        };
+        let place = connection.held.iter().find(|held| held.socket == index).map(|held| held.place as usize);
+        if let Some(subscriber) = place.and_then(|place| socket.subscribers.get_mut(place)) {
+            subscriber.seen = position;
+        }
     }
 
     /// A subscription whose beginning is known now is sent as its ledger says.

@@ -242,6 +242,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let skip = skipped(&self.table, connection, index);
         let place = connection.held.iter().find(|held| held.socket == index).map(|held| held.place);
         let Some((socket, place)) = self.table.get_mut(index).zip(place) else { return Flow::Idle };
+        socket.pass_seen(place);
         let SubSocket { subscribers, log, filter, .. } = socket;
         let Some(subscriber) = subscribers.get_mut(place as usize) else { return Flow::Idle };
         let end = log.boundary((subscriber.cursor + bytes).min(log.head()));

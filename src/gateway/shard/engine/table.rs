@@ -61,6 +61,8 @@ pub(super) struct SubSocket {
 pub(super) struct Subscriber {
     pub(super) cursor: u64,
     pub(super) connection: u32,
+    /// The client came with everything up to this number, before the backbone had brought it here; 0: it has not.
+    pub(super) seen: Seq,
     /// The log keeps frames for it, and its connection will come back for them.
     pub(super) behind: bool,
 }
@@ -151,7 +153,7 @@ impl SubSocket {
 
     pub(super) fn add(&mut self, connection: u32) -> u32 {
         let cursor = self.log.head();
-        self.subscribers.push(Subscriber { cursor, connection, behind: false });
+        self.subscribers.push(Subscriber { cursor, connection, seen: 0, behind: false });
         self.count.fetch_add(1, Ordering::Relaxed);
         self.places_changed();
         u32::try_from(self.subscribers.len() - 1).unwrap_or(u32::MAX)
@@ -166,6 +168,22 @@ impl SubSocket {
         }
         self.places_changed();
         (taken, self.subscribers.get(place as usize).map(|moved| moved.connection))
+    }
+
+    /// Moves a subscriber on over the messages that its client has already.
+    pub(super) fn pass_seen(&mut self, place: u32) {
+        let Some(subscriber) = self.subscribers.get_mut(place as usize) else { return };
+        let log = &self.log;
+        while subscriber.seen > 0
+            && subscriber.cursor == log.boundary(subscriber.cursor)
+            && let Some((end, _)) = log.frame(subscriber.cursor)
+        {
+            match log.sequences(subscriber.cursor, end) {
+                Some((_, seq)) if seq <= subscriber.seen => subscriber.cursor = end,
+                // Numbers may begin again with an announcement.
+                _ => subscriber.seen = 0,
+            }
+        }
     }
 
     /// A hand-out under way counts places: somebody may be passed over now, so it goes round once more.

@@ -319,6 +319,12 @@ impl Bench {
 
     /// A message on a topic, for its sub-socket and those of the patterns.
     fn arrive(&mut self, topic: &str, patterns: &[&str], data: &str) {
+        let arrivals = self.store(topic, patterns, data);
+        self.engine.event(ShardEvent::Deliver(arrivals));
+    }
+
+    /// A message that the backbone has, and that is still to arrive.
+    fn store(&mut self, topic: &str, patterns: &[&str], data: &str) -> Vec<Arrival> {
         let seq = self.seqs.entry(topic.into()).or_default();
         *seq += 1;
         let body = format!("\"{data}\"");
@@ -336,7 +342,7 @@ impl Bench {
             message: true,
             published,
         });
-        self.engine.event(ShardEvent::Deliver(arrivals.collect()));
+        arrivals.collect()
     }
 
     /// Answers as many reads of history; returns how many there were.

@@ -184,3 +184,26 @@ impl Got {
         Some(Stored { subject, seq, id, published: Stamp::parse(&time), body })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_has_all_behind_a_position_if_it_begins_before_it_and_has_no_hole() {
+        for (first_seq, last_seq, messages, position, expected) in [
+            (0, 0, 0, 0, true),
+            (1, 9, 9, 0, true),
+            (4, 9, 6, 3, true),
+            (4, 9, 6, 2, false),
+            // Emptied, and nothing since.
+            (10, 9, 0, 9, true),
+            (10, 9, 0, 8, false),
+            // A topic was purged.
+            (1, 9, 7, 5, false),
+        ] {
+            let state = State { first_seq, last_seq, messages };
+            assert_eq!(state.has_all_behind(position), expected, "{state:?} {position}");
+        }
+    }
+}

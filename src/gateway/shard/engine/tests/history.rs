@@ -202,6 +202,54 @@ fn a_read_that_fails_is_told_once_and_ends_the_subscription() {
 }
 
 #[test]
+fn a_read_that_fails_in_the_middle_is_made_again_and_nothing_is_given_up() {
+    let mut bench = Bench::recoverable();
+    (0..3_000).for_each(|_| bench.arrive("a", &[], &"x".repeat(400)));
+    bench.hold_reads = true;
+    let mut client = bench.client();
+    bench.send(&client, r#"{"type":"subscribe","topic":"a","fromSeq":1}"#);
+    bench.settle();
+    bench.answer_reads(1);
+    bench.settle();
+    let first = client.summary().len();
+    for _ in 0..3 {
+        let [Request::History { connection, ticket, .. }] = bench.requests()[..] else {
+            panic!("one read, and no other before the next tick")
+        };
+        let result = Err(HistoryError::Unavailable("away".into()));
+        bench.engine.event(ShardEvent::History { connection, ticket, result });
+        bench.publish("a", 1);
+        bench.settle();
+        assert_eq!((client.summary(), bench.requests().len()), (vec![], 0));
+        bench.pass(250);
+    }
+    bench.hold_reads = false;
+    bench.settle();
+    assert_eq!(runs(&client.summary()), [format!("a {first}..=3003")]);
+}
+
+#[test]
+fn a_client_that_is_ahead_of_this_gateway_is_sent_only_what_it_has_not() {
+    let mut bench = Bench::recoverable();
+    bench.publish("a", 3);
+    let mut other = bench.subscriber(&["a"]);
+    let late: Vec<_> = (0..4).map(|_| bench.store("a", &[], "x")).collect();
+    let mut client = bench.client();
+    bench.send(&client, r#"{"type":"subscribe","topic":"a","fromSeq":6}"#);
+    bench.settle();
+    assert_eq!(client.summary(), ["subscribed a 5 true"]);
+    for arrivals in late {
+        bench.engine.event(ShardEvent::Deliver(arrivals));
+        bench.settle();
+    }
+    bench.publish("a", 1);
+    bench.settle();
+    assert_eq!(runs(&client.summary()), ["a 6..=8"]);
+    assert_eq!(runs(&other.summary()), ["a 4..=8"]);
+    assert_eq!(bench.engine.pool.bytes(), 0, "nobody is behind");
+}
+
+#[test]
 fn a_replay_of_a_subscribed_topic_ends_where_the_client_is_and_live_goes_on_behind_it() {
     let mut bench = Bench::recoverable();
     let mut client = bench.subscriber(&["a"]);

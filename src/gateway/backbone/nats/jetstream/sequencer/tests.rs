@@ -120,6 +120,33 @@ fn what_comes_while_the_position_is_asked_for_follows_it() {
 }
 
 #[test]
+fn where_the_stream_has_nothing_of_a_topic_it_begins_behind_the_whole_stream() {
+    let (mut order, mut out) = (Sequencer::opening(), Vec::new());
+    // Published again, and purged before the position was asked for: whoever begins later never had it.
+    assert_eq!(arrive(&mut order, 4, 0), (None, None));
+    assert_eq!(arrive(&mut order, 8, 0), (None, None));
+    assert_eq!(order.open(0, 7, &mut out), None);
+    assert_eq!((messages(&out), order.begins_after()), (vec![8], 8));
+    assert_eq!(order.judge(5, 4), Verdict::Old);
+    let mut order = Sequencer::<Seq>::opening();
+    order.open(0, 7, &mut out);
+    assert_eq!((order.begins_after(), order.position()), (7, 0));
+    order.settle(9);
+    assert_eq!(order.begins_after(), 9);
+    assert_eq!(order.judge(10, 0), Verdict::Deliver { prev: 0 });
+}
+
+#[test]
+fn a_read_begins_with_the_message_that_was_delivered_last() {
+    let mut order = Sequencer::<Seq>::at(5, true);
+    order.settle(20);
+    let read = order.head(25).unwrap();
+    assert_eq!((read.anchor, read.after), (5, 20));
+    let read = Sequencer::<Seq>::at(5, false).head(25).unwrap();
+    assert_eq!((read.anchor, read.after), (5, 5));
+}
+
+#[test]
 fn a_topic_that_was_purged_is_looked_at_and_goes_on() {
     // Nothing was stored in between: nothing is lost.
     let (mut order, mut out) = (Sequencer::at(5, true), Vec::new());

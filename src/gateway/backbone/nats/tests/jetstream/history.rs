@@ -133,6 +133,38 @@ async fn what_is_gone_is_said_with_its_numbers() {
 }
 
 #[tokio::test]
+async fn a_topic_that_was_emptied_begins_where_the_stream_ended_so_that_the_loss_is_seen() {
+    let stream = Stream::plain().await;
+    let own = stream.store_all("a.x", 1..=6).await;
+    stream.store("b", "keeps the stream's beginning").await;
+    stream.must("STREAM.PURGE.S", &json!({"filter": "a.x"})).await;
+    let mut rig = stream.gateway().await;
+    let position = rig.want("a.x", 0).await.unwrap();
+    assert_eq!(position, own[5] + 2, "the last number of the stream, which another topic has");
+    let page = rig.read("a.x", Start::After(own[2]), Some(position)).await.unwrap();
+    assert_eq!((page.lost, page.messages.len()), (Some(between(own[2] + 1, position)), 0));
+    let next = stream.store("a.x", "7").await;
+    rig.until(0, "a.x", next).await;
+    // The tail has the message now, and must not pretend to have everything before it.
+    let page = rig.read("a.x", Start::After(own[2]), None).await.unwrap();
+    assert_eq!((page.lost, page.messages.len()), (Some(between(own[2] + 1, next - 1)), 1));
+}
+
+#[tokio::test]
+async fn a_page_that_begins_between_messages_does_not_make_the_tail_forget_those_before_it() {
+    let stream = Stream::plain().await;
+    let first = stream.store("a.x", "1").await;
+    stream.store_all("b", 1..=300).await;
+    let own = stream.store_all("a.x", 2..=3).await;
+    let mut rig = stream.gateway().await;
+    rig.want("a.x", 0).await.unwrap();
+    let page = rig.read("a.x", Start::After(own[0] - 1), None).await.unwrap();
+    assert_eq!(page.messages.len(), 2);
+    let page = rig.read("a.x", Start::After(0), None).await.unwrap();
+    assert_eq!((page.lost, chain(&page)[0].0, page.messages.len()), (None, first, 3));
+}
+
+#[tokio::test]
 async fn where_each_topic_keeps_only_so_many_a_position_that_is_gone_means_loss() {
     let stream = Stream::new(&with(&json!({"max_msgs_per_subject": 2}))).await;
     stream.store("b", "first of the stream").await;
