@@ -69,7 +69,12 @@ impl Reader {
             if position > evidence.last {
                 return self.another_life(place).await;
             }
-            let next = span.messages.get(cut).map_or(evidence.first, |first| first.seq);
+            if span.messages.len() == cut {
+                // What was stored before the evidence is found now, or gone.
+                span = self.span(subject, position.saturating_add(1), BATCH, need).await?;
+            }
+            let behind = span.messages.iter().find(|message| message.seq > position);
+            let next = behind.map_or(evidence.last + 1, |first| first.seq);
             let end = until.unwrap_or(Seq::MAX).min(next.saturating_sub(1));
             let gone = !evidence.whole && end > position;
             lost = gone.then_some(Lost { between: Some((position + 1, end)) });
