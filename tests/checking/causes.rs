@@ -81,3 +81,29 @@ fn a_client_that_does_not_read_may_miss_the_close_frame() {
     let late = judge("a connect pod-1\n a stall\n a read\n @20\n a close 1006");
     assert_eq!(late.broken.get(&Rule::Closed), Some(&1), "{late}");
 }
+
+/// A message is published, then something happens, and it is published and stored again under the same id.
+fn again(between: &str) -> String {
+    format!(
+        r#"a connect pod-1
+           a sub prices.x 0
+           a pub prices.x m1
+           a msg prices.x 1 0 m1
+           a < {{"type":"error","id":"m1","code":"BACKBONE_UNAVAILABLE","message":"…","retryable":true}}
+           {between}
+           a pub prices.x m1
+           a ok m1 7
+           a msg prices.x 7 1 m1"#
+    )
+}
+
+#[test]
+fn an_id_is_forgotten_only_when_its_message_is_purged_and_then_the_server_starts_again() {
+    judge(&again("purge prices.> 1\n down restarted")).assert_clean();
+    for between in
+        ["", "purge > 1", "down restarted", "down restarted\n purge > 1", "purge prices.y 1\n down restarted"]
+    {
+        let report = judge(&again(between));
+        assert!(report.broken.contains_key(&Rule::PublishedTwice), "{between}: {report}");
+    }
+}

@@ -7,6 +7,9 @@ use super::{
     history::{Body, History, Mark, Nanos, Outcome, Publish, Seq, Track, What},
 };
 
+/// What is noted of a backbone that was started again.
+const RESTARTED: &str = "restarted";
+
 /// One publish, once. A retry is another attempt with the same key.
 #[derive(Debug, Clone)]
 pub(super) struct Attempt {
@@ -54,6 +57,21 @@ impl Attempt {
 pub(super) fn epoch_at(history: &History, at: Nanos) -> u32 {
     let resets = history.marks.iter().filter(|(_, mark)| *mark == Mark::StreamReset);
     resets.fold(0, |count, (reset, _)| count + u32::from(*reset <= at))
+}
+
+/// How often the ids of a topic's messages were forgotten within a time: after a purge the stream still knows them, but
+/// a server that starts again reads them from the messages that are left.
+pub(super) fn times_forgotten(history: &History, topic: &str, from: Nanos, to: Nanos) -> usize {
+    let within = history.marks.iter().filter(|(at, _)| (from..=to).contains(at));
+    let (mut purged, mut times) = (false, 0);
+    for (_, mark) in within {
+        match mark {
+            Mark::Purged { pattern, .. } if frames::covers(pattern, topic) => purged = true,
+            Mark::BackboneDown(how) if how == RESTARTED && purged => (purged, times) = (false, times + 1),
+            _ => {}
+        }
+    }
+    times
 }
 
 /// All publishes, by the time they began.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    attempts::Attempt,
+    attempts::{Attempt, times_forgotten},
     history::{Content, History, Nanos, Seq, What},
     report::{Rule, Violation},
 };
@@ -92,14 +92,19 @@ impl<'a> Publishers<'a> {
 
 /// The number seen is the one that its publisher was told.
 pub(super) fn number_is_the_confirmed<'a>(
+    history: &History,
     publishers: impl Iterator<Item = &'a Attempt> + Clone,
     seq: Option<Seq>,
 ) -> Result<(), (Rule, String)> {
     let Some(seq) = seq else { return Ok(()) };
     let mut told = publishers.clone().filter_map(Attempt::seq);
-    // A retry that was told a number speaks for the attempts before it.
-    let spoken_for =
-        |attempt: &Attempt| publishers.clone().any(|other| other.same_key(attempt) && other.seq().is_some());
+    // A retry that was told a number speaks for the attempts before it, as long as their id is known.
+    let spoken_for = |attempt: &Attempt| {
+        let ended = |other: &Attempt| other.ended.unwrap_or(history.end);
+        let known =
+            |other: &Attempt| times_forgotten(history, &other.topic, attempt.began, ended(other)) == 0;
+        publishers.clone().any(|other| other.same_key(attempt) && other.seq().is_some() && known(other))
+    };
     let left_open = publishers.clone().any(|attempt| attempt.seq().is_none() && !spoken_for(attempt));
     if left_open || told.clone().any(|told| told == seq) {
         return Ok(());

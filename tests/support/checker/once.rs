@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::{
-    attempts::Attempt,
+    attempts::{Attempt, times_forgotten},
     content::{self, Publishers, Sighting},
-    history::{History, Nanos},
+    history::History,
     report::{Report, Rule},
     truth::Truth,
 };
@@ -24,7 +24,7 @@ pub(super) fn judge(truth: &Truth, sightings: &[Vec<Sighting>], history: &Histor
         group.dedup_by_key(|(_, sighting)| sighting.seq);
         let mut attempts = publishers.with_id(topic, id);
         attempts.retain(|attempt| !attempt.refused());
-        let allowed = allowed(&attempts, history.limits.duplicate_window);
+        let allowed = allowed(&attempts, topic, history);
         // Published by nobody: told as such already.
         if allowed > 0 && group.len() > allowed {
             let seqs: Vec<_> = group.iter().filter_map(|(_, sighting)| sighting.seq).collect();
@@ -36,12 +36,15 @@ pub(super) fn judge(truth: &Truth, sightings: &[Vec<Sighting>], history: &Histor
 }
 
 /// How many messages these attempts may make. Nothing looks for duplicates among those straight to NATS.
-fn allowed(attempts: &[&Attempt], window: Nanos) -> usize {
+fn allowed(attempts: &[&Attempt], topic: &str, history: &History) -> usize {
+    let window = history.limits.duplicate_window;
     let users: HashSet<_> = attempts.iter().filter_map(|attempt| attempt.user.as_deref()).collect();
     let direct = attempts.iter().filter(|attempt| attempt.user.is_none()).count();
     let apart = |user: &str| {
         let own: Vec<_> = attempts.iter().filter(|attempt| attempt.user.as_deref() == Some(user)).collect();
+        let (from, to) = (own[0].began, own.iter().map(|attempt| attempt.ended.unwrap_or(history.end)).max());
         own.windows(2).filter(|pair| pair[1].began - pair[0].began >= window).count()
+            + times_forgotten(history, topic, from, to.unwrap_or(from))
     };
     direct + users.iter().map(|user| 1 + apart(user)).sum::<usize>()
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::{
-    attempts::Attempt,
+    attempts::{Attempt, times_forgotten},
     frames::text,
     history::{History, Nanos, Outcome, Seq, What},
     report::{Report, Rule, Violation},
@@ -28,8 +28,8 @@ pub(super) fn judge(attempts: &[Attempt], history: &History, report: &mut Report
         }
     }
     for same in keys.values() {
-        duplicates_follow(same, report);
-        confirmed_once(same, history.limits.duplicate_window, report);
+        duplicates_follow(same, history, report);
+        confirmed_once(same, history, report);
     }
     for same in topics.values() {
         numbers_follow_time(same, report);
@@ -62,7 +62,7 @@ fn has_a_number(attempt: &Attempt, report: &mut Report) {
 }
 
 /// `duplicate` only if an attempt before may have been the first, and with its number.
-fn duplicates_follow(same: &[&Attempt], report: &mut Report) {
+fn duplicates_follow(same: &[&Attempt], history: &History, report: &mut Report) {
     for (n, attempt) in same.iter().enumerate() {
         let Outcome::Duplicate(seq) = attempt.outcome else { continue };
         let ended = attempt.ended.unwrap_or(Nanos::MAX);
@@ -70,7 +70,10 @@ fn duplicates_follow(same: &[&Attempt], report: &mut Report) {
         let mut first = others.map(|(_, other)| other).filter(|other| !other.refused());
         let what = match (first.clone().next(), seq) {
             (None, _) => "`duplicate`, but nothing was published with this key before".to_owned(),
-            (Some(_), Some(seq)) => match first.find_map(|other| other.seq().filter(|own| *own != seq)) {
+            (Some(_), Some(seq)) => match first.find_map(|other| {
+                let forgotten = times_forgotten(history, &other.topic, other.began, ended) > 0;
+                other.seq().filter(|own| *own != seq && !forgotten)
+            }) {
                 Some(other) => format!("`duplicate` of {seq}, but the first one is {other}"),
                 None => continue,
             },
@@ -81,11 +84,14 @@ fn duplicates_follow(same: &[&Attempt], report: &mut Report) {
 }
 
 /// `ok` at most once for a key within the window.
-fn confirmed_once(same: &[&Attempt], window: Nanos, report: &mut Report) {
+fn confirmed_once(same: &[&Attempt], history: &History, report: &mut Report) {
+    let window = history.limits.duplicate_window;
     let mut confirmed = same.iter().filter(|attempt| matches!(attempt.outcome, Outcome::Ok(_)));
     let Some(mut first) = confirmed.next() else { return };
     for attempt in confirmed {
-        if attempt.ended.unwrap_or(attempt.began).saturating_sub(first.began) < window {
+        let ended = attempt.ended.unwrap_or(attempt.began);
+        let known = times_forgotten(history, &attempt.topic, first.began, ended) == 0;
+        if ended.saturating_sub(first.began) < window && known {
             let what = format!("`ok` again for a key that {} was told `ok` for before", first.who);
             report.add(about(attempt, Rule::PublishedTwice, what));
         }

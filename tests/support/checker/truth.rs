@@ -114,7 +114,7 @@ fn seen(
     let began = own.clone().map(|attempt| attempt.began).min().unwrap_or(0);
     for sighting in sightings {
         if own.len() > 0
-            && let Err(wrong) = content::number_is_the_confirmed(own.clone(), sighting.seq)
+            && let Err(wrong) = content::number_is_the_confirmed(history, own.clone(), sighting.seq)
         {
             report.add(content::about(history, content, sighting, wrong));
         }

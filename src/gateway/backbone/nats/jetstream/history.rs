@@ -261,10 +261,38 @@ fn part(ask: Ask, page: &Page, start: Start, until: Option<Seq>) -> Option<Page>
     let wanted = |message: &&Kept| until.is_none_or(|until| message.seq <= until);
     let messages: Vec<_> = page.messages.iter().skip(first).take_while(wanted).cloned().collect();
     let all = messages.len() == page.messages.len() - first;
-    Some(Page {
-        after: position,
-        lost,
-        messages,
-        more: page.more && all && until.is_none_or(|until| newest < until),
-    })
+    // What is behind the end of the read nobody has looked for.
+    let behind = ask.until.is_some_and(|read| until.is_none_or(|until| until > read));
+    let more = (page.more || behind) && all && until.is_none_or(|until| newest < until);
+    Some(Page { after: position, lost, messages, more })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(after: Seq, numbers: &[Seq], more: bool) -> Page {
+        let kept = |seq: &Seq| Kept { seq: *seq, prev: 0, frame: bytes::Bytes::new() };
+        Page { after, lost: None, messages: numbers.iter().map(kept).collect(), more }
+    }
+
+    #[test]
+    fn a_read_for_one_answers_another_as_far_as_it_goes() {
+        let ask = |until| Ask { start: Start::After(2), until };
+        for (read, start, until, expected) in [
+            (None, 4, None, Some((vec![5, 7], false))),
+            (None, 2, Some(6), Some((vec![3, 5], false))),
+            (Some(8), 2, Some(7), Some((vec![3, 5, 7], false))),
+            // Message 9 may be there as well.
+            (Some(8), 2, Some(9), Some((vec![3, 5, 7], true))),
+            (Some(8), 2, None, Some((vec![3, 5, 7], true))),
+            (Some(8), 7, Some(9), Some((vec![], true))),
+            (Some(8), 1, Some(8), None),
+        ] {
+            let found = part(ask(read), &page(2, &[3, 5, 7], false), Start::After(start), until);
+            let found =
+                found.map(|page| (page.messages.iter().map(|kept| kept.seq).collect::<Vec<_>>(), page.more));
+            assert_eq!(found, expected, "read up to {read:?}, wanted after {start} up to {until:?}");
+        }
+    }
 }

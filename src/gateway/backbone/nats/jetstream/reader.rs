@@ -153,7 +153,7 @@ impl Reader {
     pub(crate) async fn nothing_gone(&self, position: Seq) -> Result<Evidence, ReadError> {
         let state = self.info().await?.state;
         let whole = state.has_all_behind(position) && !self.per_subject;
-        Ok(Evidence { whole, first: state.first_seq, last: state.last_seq })
+        Ok(Evidence { whole, last: state.last_seq })
     }
 
     /// At most `count` messages from this number on. There are none behind them (`pending` is 0) only if that is
@@ -233,8 +233,6 @@ const NO_MESSAGE: u16 = 10037;
 pub(crate) struct Evidence {
     /// Nothing behind the position is gone.
     pub(crate) whole: bool,
-    /// First number that the stream holds.
-    pub(crate) first: Seq,
     /// Last number it has given.
     pub(crate) last: Seq,
 }
