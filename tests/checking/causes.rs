@@ -107,3 +107,26 @@ fn an_id_is_forgotten_only_when_its_message_is_purged_and_then_the_server_starts
         assert!(report.broken.contains_key(&Rule::PublishedTwice), "{between}: {report}");
     }
 }
+
+#[test]
+fn what_is_confirmed_as_a_duplicate_may_have_been_stored_when_it_was_tried_first() {
+    let between = |gap: &str, publish: &str| {
+        format!(
+            r#"a connect pod-1
+               a sub prices.x 0
+               b connect pod-1
+               {publish}
+               purge > 1
+               a < {{"type":"gap","topic":"prices.x","fromSeq":1,"toSeq":{gap},"reason":"expired"}}
+               b pub prices.x m1
+               b duplicate m1 1
+               n direct prices.x m9 9
+               a msg prices.x 9 {gap} m9"#
+        )
+    };
+    let first = r#"b pub prices.x m1
+        b < {"type":"error","id":"m1","code":"BACKBONE_UNAVAILABLE","message":"…","retryable":true}"#;
+    judge_with_causes(&between("4", first)).assert_clean();
+    // Without a first try it was stored after the gap.
+    assert!(!judge(&between("4", "")).violations.is_empty());
+}

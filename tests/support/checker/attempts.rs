@@ -25,6 +25,9 @@ pub(super) struct Attempt {
     pub(super) outcome: Outcome,
 }
 
+/// User, topic and id.
+pub(super) type Tried<'a> = (&'a str, &'a str, &'a str);
+
 impl Attempt {
     /// The number it was confirmed with.
     pub(super) fn seq(&self) -> Option<Seq> {
@@ -38,11 +41,14 @@ impl Attempt {
         matches!(self.outcome, Outcome::Refused(_))
     }
 
+    /// User, topic and id, for one that counts once.
+    pub(super) fn key(&self) -> Option<Tried<'_>> {
+        Some((self.user.as_deref()?, self.topic.as_str(), self.id.as_deref()?))
+    }
+
     /// Same user, topic and id: the same message.
     pub(super) fn same_key(&self, other: &Self) -> bool {
-        self.id.is_some()
-            && self.user.is_some()
-            && (&self.user, &self.topic, &self.id) == (&other.user, &other.topic, &other.id)
+        self.key().is_some_and(|key| other.key() == Some(key))
     }
 
     /// The life of the stream in which it was stored; `None` if it may have been one or the next.

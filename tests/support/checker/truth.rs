@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    attempts::{Attempt, epoch_at},
+    attempts::{Attempt, Tried, epoch_at},
     content::{self, Publishers, Sighting},
-    history::{History, Nanos, Seq},
+    history::{History, Nanos, Outcome, Seq},
     publishing,
     report::{Report, Rule},
 };
@@ -49,8 +49,9 @@ impl Truth {
         report: &mut Report,
     ) -> Self {
         let mut drafts = Drafts::new();
+        let firsts = first_tries(&attempts);
         for n in 0..attempts.len() {
-            confirmed(history, &attempts, n, &mut drafts, report);
+            confirmed(history, &attempts, n, &firsts, &mut drafts, report);
         }
         let publishers = Publishers::new(&attempts);
         let mut epochs = Vec::with_capacity(history.contents.len());
@@ -68,13 +69,37 @@ impl Truth {
     }
 }
 
+/// When each key was published for the first time. `attempts` are in the order in which they began.
+fn first_tries(attempts: &[Attempt]) -> HashMap<Tried<'_>, Nanos> {
+    let mut firsts = HashMap::new();
+    for attempt in attempts {
+        if let Some(key) = attempt.key() {
+            firsts.entry(key).or_insert(attempt.began);
+        }
+    }
+    firsts
+}
+
 /// A publish that was confirmed with a number.
-fn confirmed(history: &History, attempts: &[Attempt], n: usize, drafts: &mut Drafts, report: &mut Report) {
+fn confirmed(
+    history: &History,
+    attempts: &[Attempt],
+    n: usize,
+    firsts: &HashMap<Tried<'_>, Nanos>,
+    drafts: &mut Drafts,
+    report: &mut Report,
+) {
     let attempt = &attempts[n];
     let (Some(seq), Some(epoch), Some(ended)) = (attempt.seq(), attempt.epoch(history), attempt.ended) else {
         return;
     };
-    let fact = Fact { key: (epoch, seq), began: attempt.began, confirmed: ended };
+    // What is confirmed as a duplicate may have been stored when it was tried first.
+    let first = attempt.key().and_then(|key| firsts.get(&key)).copied();
+    let began = match attempt.outcome {
+        Outcome::Duplicate(_) => first.unwrap_or(attempt.began),
+        _ => attempt.began,
+    };
+    let fact = Fact { key: (epoch, seq), began, confirmed: ended };
     let of_topic = drafts.entry(attempt.topic.clone()).or_default();
     let draft = of_topic.entry(fact.key).or_insert(Draft { fact, content: None, attempt: Some(n) });
     merge(draft, fact);
