@@ -77,9 +77,11 @@ impl Member {
     /// Runs until it is told to leave.
     pub(crate) async fn run(mut self) {
         while !self.leaving {
+            // A gateway may be killed before its answer is read.
+            let began = self.clock.now();
             let lap = self.laps.as_ref().map(|laps| laps.begin());
             if let Some((socket, own, gateway)) = upgrade(&self.balancer).await {
-                self.note(|log, now| log.connected(now, &gateway));
+                self.note(|log, _| log.connected(began, &gateway));
                 let code = self.live(Connection { socket, own, due: None, closing: false, lap }).await;
                 self.note(|log, now| log.closed(now, code));
                 self.tally.count(format!("closed {code}"));

@@ -53,11 +53,12 @@ impl Writer {
     /// Publishes until the work is over and everything is confirmed.
     pub(crate) async fn run(mut self) {
         while !self.is_done() {
+            let began = self.clock.now();
             let Some((socket, _, gateway)) = upgrade(&self.balancer).await else {
                 sleep(Duration::from_millis(rand::random_range(20..200))).await;
                 continue;
             };
-            self.log.connected(self.clock.now(), &gateway);
+            self.log.connected(began, &gateway);
             let code = self.live(socket).await;
             self.log.closed(self.clock.now(), code);
             self.tally.count(format!("writer closed {code}"));
