@@ -104,7 +104,9 @@ impl Balancer {
     /// Resets all connections; backends notice after `hold`.
     pub(crate) fn cut_all(&self, hold: Duration) {
         let clients: Vec<_> = self.with(|state| state.links.keys().copied().collect());
-        clients.into_iter().for_each(|client| self.cut(client, hold));
+        for client in clients {
+            self.cut(client, hold);
+        }
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {

@@ -61,7 +61,7 @@ impl Crowd {
         let member = |(number, own): (usize, Vec<String>)| {
             let (name, rights) = (format!("client-{number:04}"), own.clone());
             let rights: Vec<_> = rights.iter().map(String::as_str).collect();
-            let following = Arc::new(Mutex::new(Following::new(own.clone(), number % CURIOUS == 0)));
+            let following = Arc::new(Mutex::new(Following::new(own.clone(), number.is_multiple_of(CURIOUS))));
             let (orders, received) = unbounded_channel();
             let member = Member {
                 number,
@@ -115,12 +115,16 @@ impl Crowd {
 
     /// The history is over: what happens from now on is not judged.
     pub(crate) fn judge(&self) {
-        (0..self.len()).for_each(|number| self.order(number, Order::Judge));
+        for number in 0..self.len() {
+            self.order(number, Order::Judge);
+        }
     }
 
     /// Everybody says goodbye; returns when all have gone.
     pub(crate) fn leave(self, runtime: &Handle) {
-        (0..self.len()).for_each(|number| self.order(number, Order::Leave));
+        for number in 0..self.len() {
+            self.order(number, Order::Leave);
+        }
         for handles in self.members {
             runtime.block_on(handles.task).expect("a client that ran to its end");
         }

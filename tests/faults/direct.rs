@@ -52,7 +52,7 @@ pub(crate) struct Sent {
     topic: String,
     body: String,
     /// When it was sent on this connection, by both clocks.
-    sent: Option<(Nanos, Instant)>,
+    asked: Option<(Nanos, Instant)>,
 }
 
 /// What the server says.
@@ -130,7 +130,7 @@ impl Direct {
                 (false, 0) => format!("{name} {number} is not JSON"),
                 (false, _) => format!(r#"{{"w": "{name}", "n": {number}, "pad": "{pad}"}}"#),
             };
-            self.pending.insert(number, Sent { topic, body, sent: None });
+            self.pending.insert(number, Sent { topic, body, asked: None });
         }
     }
 
@@ -138,8 +138,8 @@ impl Direct {
     fn unsent(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let Self { name, clock, with_id, pending, .. } = self;
-        for (number, message) in pending.iter_mut().filter(|(_, message)| message.sent.is_none()) {
-            message.sent = Some((clock.now(), Instant::now()));
+        for (number, message) in pending.iter_mut().filter(|(_, message)| message.asked.is_none()) {
+            message.asked = Some((clock.now(), Instant::now()));
             let Sent { topic, body, .. } = message;
             let head = if *with_id {
                 format!("NATS/1.0\r\nNats-Msg-Id: {name}-{number}\r\n\r\n")
@@ -176,7 +176,7 @@ impl Direct {
     /// An attempt has ended; one that is not known to have succeeded is repeated, if it counts once.
     fn ended(&mut self, number: u64, outcome: Outcome) {
         let Some(message) = self.pending.get_mut(&number) else { return };
-        let Some((began, _)) = message.sent.take() else { return };
+        let Some((began, _)) = message.asked.take() else { return };
         if let Outcome::Ok(Some(seq)) = outcome {
             self.work.stored(&message.topic, seq);
         }
@@ -197,7 +197,7 @@ impl Direct {
     }
 
     fn expire(&mut self) {
-        let late = |message: &Sent| message.sent.is_some_and(|(_, sent)| sent.elapsed() > CONFIRMING);
+        let late = |message: &Sent| message.asked.is_some_and(|(_, asked)| asked.elapsed() > CONFIRMING);
         let late: Vec<_> =
             self.pending.iter().filter(|(_, message)| late(message)).map(|(number, _)| *number).collect();
         for number in late {
@@ -210,7 +210,9 @@ impl Direct {
     fn lost(&mut self) {
         self.tally.count("direct connections lost");
         let all: Vec<_> = self.pending.keys().copied().collect();
-        all.into_iter().for_each(|number| self.ended(number, Outcome::Unknown));
+        for number in all {
+            self.ended(number, Outcome::Unknown);
+        }
     }
 }
 

@@ -152,7 +152,7 @@ impl Member {
             "draining" => {
                 let wait = Duration::from_millis(frame.reconnect_after_ms.unwrap_or(0));
                 // Some go by themselves at the moment they are told, some wait for the close.
-                let patience = if self.number % 2 == 0 { Duration::ZERO } else { OVERDUE };
+                let patience = if self.number.is_multiple_of(2) { Duration::ZERO } else { OVERDUE };
                 connection.due = Some(Instant::now() + wait + patience);
             }
             "error" => {
@@ -164,11 +164,14 @@ impl Member {
             _ => {}
         }
         let (commands, met) = self.with(|following| following.take(&frame));
-        met.into_iter().for_each(|met| self.tally.count(met));
-        if let Some((began, _)) =
-            connection.lap.take_if(|(_, heads)| self.with(|following| following.has(heads)))
+        if let Some(met) = met {
+            self.tally.count(met);
+        }
+        if let Some(laps) = &self.laps
+            && let Some((began, _)) =
+                connection.lap.take_if(|(_, heads)| self.with(|following| following.has(heads)))
         {
-            self.laps.iter().for_each(|laps| laps.note(began.elapsed()));
+            laps.note(began.elapsed());
         }
         self.send(connection, &commands).await
     }
@@ -176,7 +179,7 @@ impl Member {
     async fn obey(&mut self, connection: &mut Connection, order: Order) {
         match order {
             Order::Cut(hold) => {
-                self.note(|log, now| log.cut(now));
+                self.note(ClientLog::cut);
                 self.balancer.cut(connection.own, hold);
             }
             Order::Stall(time) => {

@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// Longest time from the last fault until everybody has everything.
-const CALM: Duration = Duration::from_secs(60);
+const CALM: Duration = Duration::from_mins(1);
 /// A message may take so long to a client that has nothing else missing.
 const SETTLE: Duration = Duration::from_millis(1_500);
 
@@ -51,7 +51,7 @@ struct Size {
     /// Messages a second, of all publishers together.
     rate: f64,
     /// Publishers of each kind.
-    writers: usize,
+    writers: u32,
     /// Bytes of a large message.
     large: usize,
     often: bool,
@@ -147,7 +147,9 @@ impl<'a> Scene<'a> {
         uplink.add("nats", nats.address());
         let resource = resource(&format!("nats://{}", uplink.address), size.drain_seconds);
         let mut gateways = Gateways::new(resource, balancer.clone(), clock, recorder.clone());
-        (0..2).for_each(|_| gateways.start_one());
+        for _ in 0..2 {
+            gateways.start_one();
+        }
         let topics = topics(size.topics);
         runtime.block_on(gateways.wait_for_history(&topics[0]));
         let work = Arc::new(Work::new(topics.clone(), size.large));
@@ -173,7 +175,7 @@ impl<'a> Scene<'a> {
     }
 
     fn start_publishers(&mut self, handle: &Handle, balancer: &Balancer, size: Size) {
-        let (each, mut first) = (size.rate / 3.0 / size.writers as f64, 0);
+        let (each, mut first) = (size.rate / 3.0 / f64::from(size.writers), 0);
         let mut pace = || {
             first += 1;
             Pace::new(each, first)
@@ -325,7 +327,7 @@ impl<'a> Scene<'a> {
 
 /// The topics of a client: one, or two.
 fn of_client(topics: &[String], number: usize) -> Vec<String> {
-    let count = if number % WITH_TWO == 0 { 2 } else { 1 };
+    let count = if number.is_multiple_of(WITH_TWO) { 2 } else { 1 };
     (0..count).map(|more| topics[(number + more) % topics.len()].clone()).collect()
 }
 

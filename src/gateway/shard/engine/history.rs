@@ -164,8 +164,11 @@ impl<S: Socket, C: Control> Engine<S, C> {
     /// Asks again where there was no room.
     pub(super) fn ask_again(&mut self) {
         for slot in std::mem::take(&mut self.unasked) {
-            let readings = self.connections.get_mut(slot).and_then(|connection| connection.readings.as_mut());
-            readings.into_iter().for_each(|readings| readings.forgive());
+            if let Some(connection) = self.connections.get_mut(slot)
+                && let Some(readings) = &mut connection.readings
+            {
+                readings.forgive();
+            }
             self.ask(slot);
         }
     }
