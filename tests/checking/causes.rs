@@ -51,7 +51,11 @@ fn nothing_expires_that_was_not_deleted() {
 }
 
 #[test]
-fn only_who_does_not_read_has_something_dropped() {
+fn only_who_does_not_read_has_something_dropped_but_for_a_flood() {
+    judge_with_causes(&loss("dropped", "flood prices.*")).assert_clean();
+    lacks_a_cause(&loss("dropped", "flood prices.y"), 2);
+    lacks_a_cause(&loss("dropped", "flood prices.x\n @20"), 2);
+    lacks_a_cause(&loss("expired", "flood prices.x"), 2);
     judge_with_causes(&loss("dropped", "a stall\n a read")).assert_clean();
     lacks_a_cause(&loss("dropped", ""), 2);
     lacks_a_cause(&loss("dropped", "purge > 9"), 2);

@@ -6,6 +6,7 @@
 //! a stall                      a read              reads nothing, and reads again
 //! purge prices.> 5             deletes messages of these topics up to this number
 //! down restarted               the backbone
+//! flood prices.x               its messages are large
 //! a > {…}                      a < {…}             any command and frame
 //! a sub prices.x 5             subscribe and its answer with position 5, recoverable
 //! a msg prices.x 7 5 m7        a message with `seqNo`, `prevSeqNo` and id; its data says the id
@@ -47,6 +48,7 @@ fn history_within(script: &str, limits: Limits) -> History {
             ["purge", pattern, upto] => {
                 recorder.mark(now, Mark::Purged { pattern: pattern.into(), upto: upto.parse().unwrap() });
             }
+            ["flood", pattern] => recorder.mark(now, Mark::Flooded(pattern.into())),
             ["down", how] => recorder.mark(now, Mark::BackboneDown(how.into())),
             ["reset"] => recorder.mark(now, Mark::StreamReset),
             [who, "direct", topic, id, seq] => recorder.publish(Publish {

@@ -240,6 +240,10 @@ impl<'a> Scene<'a> {
             let of_clients = scope.spawn(|| {
                 for (at, fault) in &plan.clients {
                     due(*at, *fault);
+                    if let Fault::Stall { topic, .. } = fault {
+                        let topic = topics[topic % topics.len()].clone();
+                        recorder.mark(clock.now(), Mark::Flooded(topic));
+                    }
                     break_clients(*fault, crowd, work, topics);
                 }
             });

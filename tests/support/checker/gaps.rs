@@ -67,6 +67,15 @@ impl Gap {
         self.told.from.is_none_or(|from| from <= seq) && self.told.to.is_none_or(|to| seq <= to)
     }
 
+    fn is_in_a_flood(&self, topic: &str, history: &History) -> bool {
+        history.marks.iter().any(|(at, mark)| match mark {
+            Mark::Flooded(pattern) => {
+                covers(pattern, topic) && (*at..at + history.limits.answer).contains(&self.told.at)
+            }
+            _ => false,
+        })
+    }
+
     /// Whether something that was done may be the cause of it that this message will not come.
     pub(super) fn is_explained(&self, topic: &str, fact: &Fact, history: &History) -> bool {
         let mut before = history.marks.iter().take_while(|(at, _)| *at <= self.told.at).map(|(_, mark)| mark);
@@ -74,9 +83,9 @@ impl Gap {
             Reason::Expired => before.any(|mark| match mark {
                 Mark::Purged { pattern, upto } => covers(pattern, topic) && fact.key.1 <= *upto,
                 Mark::StreamReset => true,
-                Mark::GatewayKilled(_) | Mark::BackboneDown(_) => false,
+                Mark::GatewayKilled(_) | Mark::BackboneDown(_) | Mark::Flooded(_) => false,
             }),
-            Reason::Dropped => self.told.stalled,
+            Reason::Dropped => self.told.stalled || self.is_in_a_flood(topic, history),
             Reason::Backbone => false,
         }
     }

@@ -37,7 +37,7 @@ pub(crate) struct Limits {
     /// Patterns of the topics with `delivery: AtLeastOnce`.
     pub(crate) at_least_once: Vec<String>,
     /// Every loss must have a cause that is written down: a gap excuses `expired` only after a purge, `dropped` only
-    /// for a client that did not read, and `backbone` never, since the stream still has what did not arrive.
+    /// for a client that did not read, or in a flood, and `backbone` never, since the stream still has what did not arrive.
     pub(crate) explained: bool,
 }
 
@@ -82,6 +82,9 @@ pub(crate) enum Mark {
         /// No larger number was deleted.
         upto: Seq,
     },
+    /// Messages of these topics are so large for some seconds that a window holds few of them: whoever is late for a
+    /// moment is too slow.
+    Flooded(String),
 }
 
 /// What one client did or saw. A record has 40 bytes for a message, since a long run has millions.
