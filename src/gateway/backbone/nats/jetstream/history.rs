@@ -272,7 +272,7 @@ mod tests {
     use super::*;
 
     fn page(after: Seq, numbers: &[Seq], more: bool) -> Page {
-        let kept = |seq: &Seq| Kept { seq: *seq, prev: 0, frame: bytes::Bytes::new() };
+        let kept = |seq: &Seq| Kept { seq: *seq, prev: 0, published: None, frame: bytes::Bytes::new() };
         Page { after, lost: None, messages: numbers.iter().map(kept).collect(), more }
     }
 
