@@ -49,7 +49,7 @@ fn identify(token: Option<&str>) -> Result<Option<Arc<Identity>>, String> {
 
 fn front(limits: &Limits, inbox: Arc<Inbox>) -> Front {
     Front {
-        admission: Admission::new(limits),
+        admission: Admission::new(limits, 1000),
         origins: ArcSwap::from_pointee(Origins::parse(&["https://app.test"]).unwrap()),
         identify: Box::new(identify),
         publish: Box::new(|user, topic, id, body| {
@@ -63,6 +63,7 @@ fn front(limits: &Limits, inbox: Arc<Inbox>) -> Front {
             }
             .boxed()
         }),
+        counts: Arc::default(),
         stats: Box::new(|| Stats { connections: 1, topics: 2, subscriptions: 3 }),
         placement: Placement::new(vec![inbox], |_| 0),
         demo: true,
@@ -238,7 +239,7 @@ async fn small_answers_are_as_the_table_says() {
         (
             "/demo/publish/open.x?bid=1.5&by=me&messageId=m1",
             200,
-            r#"{"messageId":"m1","status":"ok","seqNo":4}"#,
+            r#"{"type":"ack","messageId":"m1","status":"ok","seqNo":4}"#,
         ),
         ("/demo/publish/open.x?bid=1.5&by=me&messageId=again", 200, r#""status":"duplicate","seqNo":3"#),
         ("/demo/publish/open.down?bid=1.5&by=me", 503, "retry-after: 1"),

@@ -49,7 +49,7 @@ pub trait Held {
     fn holds(&self, filter: &str) -> bool;
 }
 
-/// What a client wants to begin with: said by `setup` or `resume`, done once it is known who it is.
+/// What a client wants to begin with: said by `setup`, `resume` or an HTTP request, done once it is known who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Beginning {
     /// Subscribe to these, not yet checked: `ready`, then each by `Session::subscribe`.
@@ -66,6 +66,11 @@ pub enum Beginning {
         positions: Vec<(String, Seq)>,
         /// What they are positions of; absent: what the session began with.
         epoch: Option<Epoch>,
+    },
+    /// `/sse`: `ready`, then each by `Session::subscribe`; `resumed` where the client has been here before.
+    Stream {
+        /// Topics and patterns, and the last number the client has of each.
+        topics: Vec<(Filter, Option<Seq>)>,
     },
 }
 

@@ -10,7 +10,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    api::Topic,
+    api::{Seq, Topic},
     gateway::{
         access::Identity,
         history::{Epoch, Start},
@@ -212,7 +212,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     }
 
     /// Answers `setup` or `resume`, and subscribes to what it names and what the URL names.
-    fn begin(&mut self, slot: usize, Setup { id, beginning }: Setup) {
+    pub(super) fn begin(&mut self, slot: usize, Setup { id, beginning }: Setup) {
         match beginning {
             Beginning::Setup { topics } => {
                 self.ready(slot, id.as_ref(), false);
@@ -230,6 +230,12 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 for (topic, position) in positions {
                     let catch_up = CatchUp { start: Start::After(position), resumed: true, epoch };
                     self.subscribe_text(slot, &topic, Some(catch_up));
+                }
+            }
+            Beginning::Stream { topics } => {
+                self.ready(slot, None, topics.iter().any(|(_, position)| position.is_some()));
+                for (topic, position) in topics {
+                    self.subscribe_text(slot, topic.as_str(), position.map(after));
                 }
             }
         }
@@ -344,4 +350,9 @@ impl<S: Socket, C: Control> Engine<S, C> {
             }
         }
     }
+}
+
+/// What was before, from a client's position on.
+fn after(position: Seq) -> CatchUp {
+    CatchUp { start: Start::After(position), resumed: true, epoch: None }
 }

@@ -202,7 +202,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 let missing = lost.map_or(Missing::Nothing, |lost| Missing::Something(missed(lost)));
                 if let Some(index) = index {
                     self.subscribed(slot, index, id.as_ref(), after, Some(missing), Some(wanted));
-                    if self.table.get(index).is_some_and(SubSocket::is_acknowledged) {
+                    if self.is_accounted(slot, index) {
                         return self.hand_to_ledger(slot, index, lost.and_then(|lost| lost.between), after);
                     }
                 }
