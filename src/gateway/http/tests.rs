@@ -18,7 +18,7 @@ use crate::{
     api::Limits,
     gateway::{
         access::{Basis, Grants},
-        shard::{Hello, Inbox, ShardEvent},
+        shard::{ClientSocket, Hello, Inbox, ShardEvent},
     },
 };
 
@@ -161,8 +161,9 @@ async fn the_sockets_ends_are_joined_and_the_shards_end_does_not_block() {
     let mut server = Server::start().await;
     let (mut hello, mut client) = server.upgrade("/ws", None).await;
     assert_eq!(hello.socket.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
-    assert!(hello.socket.nodelay().unwrap());
-    hello.socket.write_all(b"hi").unwrap();
+    let ClientSocket::Tcp(socket) = &mut hello.socket else { panic!("{:?}", hello.socket) };
+    assert!(socket.nodelay().unwrap());
+    socket.write_all(b"hi").unwrap();
     let mut heard = [0; 2];
     client.read_exact(&mut heard).await.unwrap();
     assert_eq!(&heard, b"hi");

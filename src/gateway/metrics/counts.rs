@@ -104,6 +104,13 @@ impl ShardCounts {
         self.closed[index].fetch_add(1, Relaxed);
     }
 
+    /// How many connections have ended with this code.
+    #[cfg(test)]
+    pub fn closes(&self, code: u16) -> u64 {
+        let index = CLOSE_CODES.iter().position(|(known, _)| *known == code).unwrap_or(CLOSE_CODES.len());
+        self.closed[index].load(Relaxed)
+    }
+
     /// Messages were written to sockets: so many, of so many bytes.
     pub fn delivered(&self, messages: u64, bytes: u64) {
         self.delivered.fetch_add(messages, Relaxed);

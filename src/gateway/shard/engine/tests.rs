@@ -9,6 +9,7 @@ mod life;
 mod random;
 mod rights;
 mod settings;
+mod streams;
 
 use std::{
     cell::{Cell, RefCell},
