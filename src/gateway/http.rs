@@ -82,7 +82,7 @@ pub struct Front {
 /// What `GET /stats` tells of this gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Stats {
-    /// Open connections of clients: WebSockets and streams.
+    /// Open connections of clients, streams of events among them.
     pub connections: u64,
     /// Topics and patterns with a subscriber.
     pub topics: u64,

@@ -21,7 +21,7 @@ use std::{
 
 pub(crate) use client::{Client, data_of};
 pub(crate) use configured::Configured;
-pub(crate) use event_stream::{Event, EventStream};
+pub(crate) use event_stream::EventStream;
 pub(crate) use gateway::{Gateway, command};
 pub(crate) use http::{Answer, get, request, try_get};
 pub(crate) use metrics::Metrics;

@@ -39,13 +39,8 @@ const HEADERS: usize = 64;
 /// Pause after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Time a client of a stream may take nothing of what there is for it, or not confirm what was sent to it: as long as
-/// a client that pongs has with the usual heartbeat, and the shard, which knows its slow consumers, a little less.
-const STALL: Duration = Duration::from_secs(45);
-/// The same while the gateway is going away.
+/// Longest time a client of a stream may take nothing of it while the gateway is going away.
 const LAST_STALL: Duration = Duration::from_secs(4);
-/// Time between two looks at whether a client stalls.
-const LOOK: Duration = Duration::from_secs(4);
 
 /// Who is at the other end of a connection: the client, or a proxy before us.
 #[derive(Debug, Clone, Copy)]
@@ -60,10 +55,18 @@ pub(super) struct Bounds {
     pub(super) head: Duration,
     /// Longest time a connection may stay; the request it is at may then be finished within `head`.
     pub(super) stay: Duration,
+    /// Longest time the client of a stream may take nothing of what there is for it, or not confirm what was sent to it.
+    pub(super) stall: Duration,
 }
 
-const BOUNDS: Bounds =
-    Bounds { connections: 512, head: Duration::from_secs(10), stay: Duration::from_mins(1) };
+const BOUNDS: Bounds = Bounds {
+    connections: 512,
+    head: Duration::from_secs(10),
+    stay: Duration::from_mins(1),
+    // As long as a client that does not pong has with the usual heartbeat, and a little more: its shard, which knows its
+    // slow consumers, decides first.
+    stall: Duration::from_secs(45),
+};
 
 /// Serves the public port until `cancel` ends: from then on nothing is accepted, and requests that are being
 /// answered are finished. Every connection that is still HTTP is a task of `tasks`; at most `places` at a time, and
@@ -146,7 +149,7 @@ async fn converse(
     cancel: CancellationToken,
     bounds: Bounds,
 ) {
-    if let Err(error) = socket.set_nodelay(true).and_then(|()| limit_silence(&socket, Some(STALL))) {
+    if let Err(error) = socket.set_nodelay(true).and_then(|()| limit_silence(&socket, Some(bounds.stall))) {
         tracing::debug!(%error, "connection lost before its first byte");
         return;
     }
@@ -166,14 +169,14 @@ async fn converse(
     let mut connection = pin!(connection);
     select! {
         result = connection.as_mut() => return ended(result),
-        () = place.left() => return stream(connection, &place, &cancel).await,
+        () = place.left() => return stream(connection, &place, &cancel, bounds.stall).await,
         () = cancel.cancelled() => {}
         () = sleep(bounds.stay) => {}
     }
     connection.as_mut().graceful_shutdown();
     select! {
         result = connection.as_mut() => ended(result),
-        () = place.left() => stream(connection, &place, &cancel).await,
+        () = place.left() => stream(connection, &place, &cancel, bounds.stall).await,
         () = sleep(bounds.head) => tracing::debug!("connection cut: its last request took too long"),
     }
 }
@@ -183,11 +186,12 @@ async fn stream(
     connection: Pin<&mut impl Future<Output = hyper::Result<()>>>,
     place: &Place,
     cancel: &CancellationToken,
+    most: Duration,
 ) {
     let stalled = async {
         loop {
-            sleep(LOOK).await;
-            if place.stalled() >= if cancel.is_cancelled() { LAST_STALL } else { STALL } {
+            sleep(most.min(LAST_STALL)).await;
+            if place.stalled() >= if cancel.is_cancelled() { most.min(LAST_STALL) } else { most } {
                 return;
             }
         }

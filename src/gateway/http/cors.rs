@@ -15,6 +15,7 @@ use axum::{
 };
 
 use super::{App, answer, upgrade::origin_allowed};
+use crate::gateway::websocket::CloseCode;
 
 const METHODS: &str = "GET, POST, OPTIONS";
 /// What clients may send beside what they always may; `EventSource` in libraries sends `Cache-Control`.
@@ -26,6 +27,7 @@ const MAX_AGE: &str = "600";
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     let origin = request.headers().get(ORIGIN).cloned();
     if !origin_allowed(&app.front, request.headers()) {
+        app.front.counts.closed(CloseCode::Forbidden.code());
         let message = "this origin is not in listeners.allowedOrigins";
         let refused = answer::problem(StatusCode::FORBIDDEN, "FORBIDDEN", message, false);
         return vary(refused);

@@ -3,7 +3,7 @@
 mod batch;
 mod rates;
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 use axum::{
     Json,
@@ -116,11 +116,7 @@ async fn read(body: Body, limit: usize) -> Result<Option<Bytes>, Refusal> {
     }
     match to_bytes(body, limit).await {
         Ok(body) => Ok(Some(body)),
-        Err(error)
-            if std::error::Error::source(&error).is_some_and(|source| source.is::<LengthLimitError>()) =>
-        {
-            Ok(None)
-        }
+        Err(error) if error.source().is_some_and(<dyn Error>::is::<LengthLimitError>) => Ok(None),
         Err(_) => Err(Refusal::new(ErrorCode::BadRequest, "the body did not come to its end", None)),
     }
 }
@@ -130,14 +126,10 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<Arc<str>>, Refusal> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let key = std::str::from_utf8(value.as_bytes()).ok().filter(|key| is_message_id(key));
-    match key.filter(|_| values.next().is_none()) {
-        Some(key) => Ok(Some(key.into())),
-        None => {
-            let message =
-                format!("`Idempotency-Key` must be given once and have 1 to {MAX_MESSAGE_ID} bytes");
-            Err(Refusal::new(ErrorCode::BadRequest, message, None))
-        }
-    }
+    key.filter(|_| values.next().is_none()).map(|key| Some(key.into())).ok_or_else(|| {
+        let message = format!("`Idempotency-Key` must be given once and have 1 to {MAX_MESSAGE_ID} bytes");
+        Refusal::new(ErrorCode::BadRequest, message, None)
+    })
 }
 
 fn is_message_id(text: &str) -> bool {

@@ -55,6 +55,7 @@ use crate::{
             session::{Beginning, Policy, Refusal, rules},
         },
         shard::{ClientSocket, Greeting, Hello},
+        websocket::CloseCode,
     },
 };
 
@@ -86,6 +87,7 @@ pub(super) async fn stream(State(app): State<App>, request: Request) -> Response
         Ok(events) => respond(events),
         Err(Failure::Refused(refusal)) => app.refuse(&refusal),
         Err(Failure::Full(denied)) => {
+            app.front.counts.closed(CloseCode::Capacity.code());
             answer::turned_away("AT_CAPACITY", &denied.to_string(), denied.seconds())
         }
         Err(Failure::Ends) => {
@@ -226,7 +228,7 @@ struct Events {
 }
 
 impl Events {
-    /// Collects what there is; `true` while the connection lasts.
+    /// Collects the events of what there is.
     fn collect(&mut self, out: &mut Vec<u8>, context: &mut Context<'_>) {
         while !self.ended && out.len() < PIECE {
             match Pin::new(&mut self.socket).poll_next(context) {

@@ -1,5 +1,7 @@
 //! The real server on a real socket, up to the shard's inbox.
 
+mod streams;
+
 use std::{net::SocketAddr, sync::Mutex, time::Duration};
 
 use futures_util::FutureExt;
@@ -77,6 +79,11 @@ impl Server {
     }
 
     async fn with(limits: &Limits, head: Duration, change: impl FnOnce(&mut Front)) -> Self {
+        let (stay, stall) = (Duration::from_mins(1), Duration::from_mins(1));
+        Self::within(limits, accept::Bounds { connections: 100, head, stay, stall }, change).await
+    }
+
+    async fn within(limits: &Limits, bounds: accept::Bounds, change: impl FnOnce(&mut Front)) -> Self {
         let poll = mio::Poll::new().unwrap();
         let inbox = Arc::new(Inbox::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap()));
         let mut front = front(limits, inbox.clone());
@@ -86,7 +93,6 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
         let (state, owner, end) = (front.clone(), tasks.clone(), cancel.clone());
-        let bounds = accept::Bounds { connections: 100, head, stay: Duration::from_mins(1) };
         tasks.spawn(async move { accept::serve_within(bounds, listener, state, &owner, end).await });
         Self { address, inbox, poll, front, tasks, cancel }
     }

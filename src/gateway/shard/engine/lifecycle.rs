@@ -98,7 +98,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             Some(beginning) if known => self.begin(slot, Setup { id: None, beginning }),
             // It cannot send a setup: there is nothing to wait for.
             Some(_) => {
-                self.close(slot, CloseCode::Unauthenticated, "not admitted: connect with another token")
+                self.close(slot, CloseCode::Unauthenticated, "not admitted: connect with another token");
             }
             None if known => self.subscribe_from_url(slot),
             None => {}
