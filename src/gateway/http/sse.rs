@@ -45,14 +45,14 @@ use self::{
 };
 use super::{App, answer, place::Place, token};
 use crate::{
-    api::{Filter, Seq},
+    api::Filter,
     gateway::{
         access::Grants,
         limits::{Denied, Files},
         metrics::Transport,
         protocol::{
             ErrorCode,
-            session::{Beginning, Policy, Refusal, rules},
+            session::{Beginning, Policy, Reached, Refusal, rules},
         },
         shard::{ClientSocket, Greeting, Hello},
         websocket::CloseCode,
@@ -70,7 +70,7 @@ const READ: usize = 8 * 1024;
 const RETRY_MS: std::ops::Range<u64> = 1000..3000;
 const LAST_EVENT_ID: &str = "last-event-id";
 
-type Topics = Vec<(Filter, Option<Seq>)>;
+type Topics = Vec<(Filter, Option<Reached>)>;
 
 /// Why there is no stream.
 enum Failure {
@@ -171,14 +171,11 @@ fn wanted(headers: &HeaderMap, uri: &Uri, grants: &Grants, policy: &Policy) -> R
             Refusal::new(ErrorCode::BadRequest, "Last-Event-ID holds what no id of this gateway does", None)
         })?),
     };
-    let reached = id.filter(|id| !id.is_empty()).map_or(Ok(Vec::new()), positions::parse)?;
-    let position =
-        |filter: &Filter| reached.iter().find(|(topic, _)| *topic == filter.as_str()).map(|(_, seq)| *seq);
-    Ok(topics
-        .into_iter()
-        .map(|filter| (position(&filter), filter))
-        .map(|(seq, filter)| (filter, seq))
-        .collect())
+    let all = id.filter(|id| !id.is_empty()).map_or(Ok(Vec::new()), positions::parse)?;
+    let reached = |filter: &Filter| {
+        all.iter().find(|(topic, _)| *topic == filter.as_str()).map(|(_, reached)| *reached)
+    };
+    Ok(topics.into_iter().map(|filter| (reached(&filter), filter)).map(|(at, filter)| (filter, at)).collect())
 }
 
 /// Refuses more topics than a connection may have, or than an id has room for.

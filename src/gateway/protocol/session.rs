@@ -6,7 +6,7 @@ pub mod rules;
 
 use std::sync::Arc;
 
-pub use decision::{Acknowledged, Beginning, CatchUp, Decision, Held, Policy};
+pub use decision::{Acknowledged, Beginning, CatchUp, Decision, Held, Policy, Reached};
 pub use rules::Refusal;
 
 use super::{

@@ -6,7 +6,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::positions::Positions;
-use crate::{api::Seq, gateway::protocol::event::message_position};
+use crate::{
+    api::Seq,
+    gateway::{
+        history::{Epoch, NOWHERE},
+        protocol::{event::message_position, session::Reached},
+    },
+};
 
 /// Comment that shows the client, and proxies, that the stream lives.
 const KEEP_ALIVE: &[u8] = b":\n\n";
@@ -29,7 +35,19 @@ struct Told<'a> {
     topic: Option<Cow<'a, str>>,
     seq_no: Option<Seq>,
     to_seq: Option<Seq>,
+    #[serde(default)]
+    recoverable: bool,
+    #[serde(borrow)]
+    epoch: Option<Cow<'a, str>>,
     reconnect_after_ms: Option<u64>,
+}
+
+impl Told<'_> {
+    /// Where a subscription begins. Without a history there is nowhere to go on from.
+    fn reached(&self) -> Reached {
+        let epoch: Option<Epoch> = self.epoch.as_deref().and_then(|epoch| epoch.parse().ok());
+        Reached { seq: self.seq_no.filter(|_| self.recoverable).unwrap_or(NOWHERE), epoch }
+    }
 }
 
 impl Translator {
@@ -48,13 +66,14 @@ impl Translator {
         let Ok(told) = serde_json::from_str::<Told<'_>>(frame) else {
             return self.event("message", false, None, frame, out);
         };
-        let reached = match &*told.r#type {
-            "subscribed" => told.seq_no,
-            "gap" => told.to_seq,
-            _ => None,
-        };
-        if let Some((topic, seq)) = told.topic.as_deref().zip(reached) {
-            self.positions.set(topic, seq);
+        match (&*told.r#type, told.topic.as_deref()) {
+            ("subscribed", Some(topic)) => self.positions.begin(topic, told.reached()),
+            ("gap", Some(topic)) => {
+                if let Some(seq) = told.to_seq {
+                    self.positions.set(topic, seq);
+                }
+            }
+            _ => {}
         }
         let positioned = matches!(&*told.r#type, "subscribed" | "gap");
         let retry = match &*told.r#type {
@@ -109,7 +128,9 @@ mod tests {
     use super::*;
 
     fn translator(topics: &[(&str, Option<Seq>)]) -> Translator {
-        let topics: Vec<_> = topics.iter().map(|(topic, seq)| (topic.parse().unwrap(), *seq)).collect();
+        let reached = |seq: &Option<Seq>| seq.map(|seq| Reached { seq, epoch: None });
+        let topics: Vec<_> =
+            topics.iter().map(|(topic, seq)| (topic.parse().unwrap(), reached(seq))).collect();
         Translator::new(Positions::new(&topics), 1500)
     }
 
@@ -122,6 +143,8 @@ mod tests {
     #[test]
     fn each_frame_is_an_event_of_its_type_with_itself_as_data() {
         let mut translator = translator(&[("a", None), ("b", Some(3))]);
+        let anew =
+            r#"{"type":"subscribed","topic":"b","seqNo":2,"recoverable":true,"epoch":"00000000000000ff"}"#;
         for (frame, before) in [
             (r#"{"type":"ready","sessionId":"s"}"#, "event: ready\nretry: 1500\n"),
             (
@@ -144,7 +167,15 @@ mod tests {
             (r#"{"type":"gap","topic":"b","reason":"backbone"}"#, "event: gap\nid: a=1,b=6\n"),
             (r#"{"type":"error","code":"ACL_DENIED","topic":"a","retryable":false}"#, "event: error\n"),
             (r#"{"type":"draining","reconnectAfterMs":250}"#, "event: draining\nretry: 250\n"),
-            (r#"{"type":"subscribed","topic":"b","seqNo":2}"#, "event: subscribed\nid: a=1,b=2\n"),
+            (anew, "event: subscribed\nid: a=1,00000000000000ff,b=2\n"),
+            (
+                r#"{"type":"subscribed","topic":"a","seqNo":0,"recoverable":false}"#,
+                "event: subscribed\nid: a=-,00000000000000ff,b=2\n",
+            ),
+            (
+                r#"{"type":"message","topic":"a","seqNo":7,"data":1}"#,
+                "event: message\nid: a=-,00000000000000ff,b=2\n",
+            ),
         ] {
             assert_eq!(told(&mut translator, frame), format!("{before}data: {frame}\n\n"));
         }

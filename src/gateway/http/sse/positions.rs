@@ -1,17 +1,25 @@
 //! Where a stream stands in each of its topics: the `id:` of its events, which comes back as `Last-Event-ID`.
 //!
 //! ```text
-//! prices.btc=4711,prices.eth=12      topic=number, divided by commas, ordered by topic
+//! news.all=-,00000000000000ff,prices.btc=4711,prices.eth=12
 //! ```
 //!
-//! A topic never holds a comma; it may hold `=`, so the last one divides. The number is that of the last message the
-//! client has, or the position that its subscription began after (0: before the first, or unknown).
+//! Entries are divided by commas, which no topic holds. One with `=` (the last one divides, for topics may hold it) is a
+//! topic and the number of the last message that the client has, or of the position that its subscription began after
+//! (0: before the first). `-` stands where the topic has no history to go on in. One without `=` is the epoch of the
+//! entries that follow.
 
 use std::sync::Arc;
 
 use crate::{
     api::{Filter, Seq},
-    gateway::protocol::{ErrorCode, session::Refusal},
+    gateway::{
+        history::{Epoch, NOWHERE},
+        protocol::{
+            ErrorCode,
+            session::{Reached, Refusal},
+        },
+    },
 };
 
 /// Bytes that an id may have with the largest numbers: so the topics of one stream are bounded, and a client can send
@@ -19,10 +27,14 @@ use crate::{
 pub(super) const ID_BYTES: usize = 6 * 1024;
 /// Digits of the largest number.
 const DIGITS: usize = 20;
+/// Bytes of the epochs of an id, while the backbone changes from one to the other.
+const EPOCHS: usize = 2 * (2 * Epoch::BYTES + 1);
+/// Stands for a position in a topic that has none.
+const NONE: &str = "-";
 /// Bytes of what is wrong that are shown.
 const SHOWN: usize = 64;
 
-/// The positions of one stream.
+/// The positions of one stream, ordered by topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Positions(Vec<Position>);
 
@@ -30,65 +42,111 @@ pub(super) struct Positions(Vec<Position>);
 struct Position {
     topic: Arc<str>,
     /// `None`: not subscribed to yet.
-    seq: Option<Seq>,
+    reached: Option<Reached>,
 }
 
 impl Positions {
     /// Of these topics and patterns, each once, with what is known already.
-    pub(super) fn new(topics: &[(Filter, Option<Seq>)]) -> Self {
-        let position =
-            |(filter, seq): &(Filter, Option<Seq>)| Position { topic: filter.shared().clone(), seq: *seq };
+    pub(super) fn new(topics: &[(Filter, Option<Reached>)]) -> Self {
+        let position = |(filter, reached): &(Filter, Option<Reached>)| {
+            let (topic, reached) = (filter.shared().clone(), *reached);
+            Position { topic, reached }
+        };
         let mut positions: Vec<_> = topics.iter().map(position).collect();
         positions.sort_by(|a, b| a.topic.cmp(&b.topic));
         Self(positions)
     }
 
-    /// Notes the position of a topic; those of a pattern's topics are not kept, for there is no end of them.
-    pub(super) fn set(&mut self, topic: &str, seq: Seq) {
-        if let Ok(at) = self.0.binary_search_by(|position| (*position.topic).cmp(topic)) {
-            self.0[at].seq = Some(seq);
+    /// A subscription begins.
+    pub(super) fn begin(&mut self, topic: &str, reached: Reached) {
+        if let Some(position) = self.find(topic) {
+            position.reached = Some(reached);
         }
+    }
+
+    /// The client has everything of a topic up to this number. The topics of a pattern are not kept, for there is no end
+    /// of them; nor are numbers of a topic without history.
+    pub(super) fn set(&mut self, topic: &str, seq: Seq) {
+        let reached = self.find(topic).and_then(|position| position.reached.as_mut());
+        if let Some(reached) = reached.filter(|reached| reached.seq != NOWHERE) {
+            reached.seq = seq;
+        }
+    }
+
+    fn find(&mut self, topic: &str) -> Option<&mut Position> {
+        let at = self.0.binary_search_by(|position| (*position.topic).cmp(topic)).ok()?;
+        self.0.get_mut(at)
     }
 
     /// Appends the id.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
-        let mut comma = "";
-        for (topic, seq) in self.0.iter().filter_map(|position| Some((&position.topic, position.seq?))) {
-            out.extend_from_slice(comma.as_bytes());
-            out.extend_from_slice(topic.as_bytes());
-            out.push(b'=');
-            out.extend_from_slice(seq.to_string().as_bytes());
-            comma = ",";
+        let known = || self.0.iter().filter_map(|position| Some((&*position.topic, position.reached?)));
+        let mut epochs = vec![None];
+        for (_, reached) in known() {
+            if !epochs.contains(&reached.epoch) {
+                epochs.push(reached.epoch);
+            }
+        }
+        let start = out.len();
+        let mut entry = |parts: [&str; 3]| {
+            if out.len() > start {
+                out.push(b',');
+            }
+            for part in parts {
+                out.extend_from_slice(part.as_bytes());
+            }
+        };
+        for epoch in epochs {
+            if let Some(epoch) = epoch {
+                entry([&epoch.to_string(), "", ""]);
+            }
+            for (topic, reached) in known().filter(|(_, reached)| reached.epoch == epoch) {
+                let seq = if reached.seq == NOWHERE { NONE.into() } else { reached.seq.to_string() };
+                entry([topic, "=", &seq]);
+            }
         }
     }
 }
 
 /// Bytes of the longest id that these topics can have.
 pub(super) fn longest_id<'a>(topics: impl Iterator<Item = &'a str>) -> usize {
-    topics.map(|topic| topic.len() + DIGITS + 2).sum()
+    EPOCHS + topics.map(|topic| topic.len() + DIGITS + 2).sum::<usize>()
 }
 
 /// Reads an id back. What is no id of ours is refused rather than taken for "from now on": messages would be missed
 /// in silence.
-pub(super) fn parse(id: &str) -> Result<Vec<(&str, Seq)>, Refusal> {
-    let mut positions: Vec<(&str, Seq)> = Vec::new();
+pub(super) fn parse(id: &str) -> Result<Vec<(&str, Reached)>, Refusal> {
+    let mut all: Vec<(&str, Reached)> = Vec::new();
+    let mut epoch = None;
     for entry in id.split(',') {
-        let position = entry.rsplit_once('=').and_then(|(topic, seq)| {
-            let known = positions.iter().any(|(own, _)| *own == topic);
-            let sound = !known && topic.parse::<Filter>().is_ok() && seq.bytes().all(|c| c.is_ascii_digit());
-            Some((topic, seq.parse().ok().filter(|_| sound)?))
-        });
-        let Some(position) = position else {
-            let shown = &entry[..entry.floor_char_boundary(SHOWN)];
-            let message = format!(
-                "Last-Event-ID is not an id of this gateway at {shown:?}: give topic=number,topic=number with each topic \
-                 once, or none to begin with what is live"
-            );
-            return Err(Refusal::new(ErrorCode::BadRequest, message, None));
-        };
-        positions.push(position);
+        match (entry.rsplit_once('='), entry.parse::<Epoch>()) {
+            (None, Ok(next)) => epoch = Some(next),
+            (Some((topic, number)), _) if all.iter().all(|(own, _)| *own != topic) => {
+                let Some(seq) = seq(number).filter(|_| topic.parse::<Filter>().is_ok()) else {
+                    return Err(no_id(entry));
+                };
+                all.push((topic, Reached { seq, epoch }));
+            }
+            _ => return Err(no_id(entry)),
+        }
     }
-    Ok(positions)
+    Ok(all)
+}
+
+fn seq(number: &str) -> Option<Seq> {
+    if number == NONE {
+        return Some(NOWHERE);
+    }
+    number.parse().ok().filter(|_| number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn no_id(entry: &str) -> Refusal {
+    let shown = &entry[..entry.floor_char_boundary(SHOWN)];
+    let message = format!(
+        "Last-Event-ID is not an id of this gateway at {shown:?}: give back the id of an event as it was, or none to \
+         begin with what is live"
+    );
+    Refusal::new(ErrorCode::BadRequest, message, None)
 }
 
 #[cfg(test)]
@@ -97,27 +155,41 @@ mod tests {
 
     use super::*;
 
-    fn positions(topics: &[(&str, Option<Seq>)]) -> Positions {
-        let topics: Vec<_> = topics.iter().map(|(topic, seq)| (topic.parse().unwrap(), *seq)).collect();
+    const ONE: Option<Epoch> = Some(Epoch::from_bytes([0, 0, 0, 0, 0, 0, 0, 1]));
+    const OTHER: Option<Epoch> = Some(Epoch::from_bytes([0, 0, 0, 0, 0, 0, 0, 255]));
+
+    const fn at(seq: Seq, epoch: Option<Epoch>) -> Reached {
+        Reached { seq, epoch }
+    }
+
+    fn positions(topics: &[(&str, Option<Reached>)]) -> Positions {
+        let topics: Vec<_> =
+            topics.iter().map(|(topic, reached)| (topic.parse().unwrap(), *reached)).collect();
         Positions::new(&topics)
     }
 
     fn id(positions: &Positions) -> String {
-        let mut out = Vec::new();
+        let mut out = b"id: ".to_vec();
         positions.put(&mut out);
-        String::from_utf8(out).unwrap()
+        String::from_utf8(out[4..].to_vec()).unwrap()
     }
 
     #[test]
     fn an_id_names_every_topic_whose_position_is_known() {
-        let mut positions = positions(&[("b", None), ("a=1", Some(7)), ("c.*", None)]);
+        let mut positions = positions(&[("b", None), ("a=1", Some(at(7, None))), ("c.*", None)]);
         assert_eq!(id(&positions), "a=1=7");
-        positions.set("b", 0);
-        positions.set("c.*", 0);
+        positions.set("b", 3);
+        assert_eq!(id(&positions), "a=1=7", "nothing is sent before the subscription begins");
+        positions.begin("b", at(0, OTHER));
+        positions.begin("c.*", at(NOWHERE, None));
         positions.set("c.x", 9);
-        assert_eq!(id(&positions), "a=1=7,b=0,c.*=0");
-        positions.set("a=1", 3);
-        assert_eq!(id(&positions), "a=1=3,b=0,c.*=0", "numbers may begin anew");
+        positions.set("c.*", 9);
+        assert_eq!(id(&positions), "a=1=7,c.*=-,00000000000000ff,b=0");
+        positions.begin("a=1", at(3, ONE));
+        assert_eq!(id(&positions), "c.*=-,0000000000000001,a=1=3,00000000000000ff,b=0");
+        positions.begin("b", at(5, ONE));
+        positions.set("b", 4);
+        assert_eq!(id(&positions), "c.*=-,0000000000000001,a=1=3,b=4", "numbers may begin anew");
     }
 
     #[test]
@@ -134,6 +206,7 @@ mod tests {
             ("a=1.5", "\"a=1.5\""),
             ("a=18446744073709551616", "\"a=18446744073709551616\""),
             ("a=1,a=2", "\"a=2\""),
+            ("00000000000000FF,a=1", "\"00000000000000FF\""),
             ("a b=1", "\"a b=1\""),
             ("$SYS=1", "\"$SYS=1\""),
             ("a=1, b=2", "\" b=2\""),
@@ -148,13 +221,19 @@ mod tests {
     proptest! {
         #[test]
         fn an_id_read_back_is_the_positions_and_no_longer_than_foretold(
-            topics in prop::collection::btree_map("[a-z0-9_:/@=~+%-]{1,6}(\\.[a-z=]{1,4}){0,3}", any::<u64>(), 1..20)
+            topics in prop::collection::btree_map(
+                "[a-z0-9_:/@=~+%-]{1,6}(\\.[a-z=]{1,4}){0,3}",
+                (prop_oneof![any::<u64>(), Just(NOWHERE)], prop::sample::select(vec![None, ONE, OTHER])),
+                1..20,
+            )
         ) {
-            let all: Vec<_> = topics.iter().map(|(topic, seq)| (topic.as_str(), Some(*seq))).collect();
+            let topics: Vec<_> = topics.iter().map(|(topic, (seq, epoch))| (topic.as_str(), at(*seq, *epoch))).collect();
+            let all: Vec<_> = topics.iter().map(|(topic, reached)| (*topic, Some(*reached))).collect();
             let text = id(&positions(&all));
-            prop_assert!(text.len() <= longest_id(topics.keys().map(String::as_str)));
-            let read: Vec<_> = parse(&text).unwrap().into_iter().map(|(topic, seq)| (topic, Some(seq))).collect();
-            prop_assert_eq!(read, all);
+            prop_assert!(text.len() <= longest_id(topics.iter().map(|(topic, _)| *topic)));
+            let mut read = parse(&text).unwrap();
+            read.sort_by_key(|(topic, _)| *topic);
+            prop_assert_eq!(read, topics);
         }
 
         #[test]

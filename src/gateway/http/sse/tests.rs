@@ -22,8 +22,10 @@ fn asked(query: &str, id: Option<&str>) -> Result<Vec<String>, (ErrorCode, Strin
     let uri = format!("/sse{query}").parse().unwrap();
     let topics = wanted(&header.into_iter().collect(), &uri, &grants(), &policy);
     let topics = topics.map_err(|refusal| (refusal.code, refusal.message))?;
-    let show = |(filter, seq): (Filter, Option<Seq>)| {
-        seq.map_or(filter.to_string(), |seq| format!("{filter}@{seq}"))
+    let show = |(filter, reached): (Filter, Option<Reached>)| match reached {
+        None => filter.to_string(),
+        Some(Reached { seq, epoch: None }) => format!("{filter}@{seq}"),
+        Some(Reached { seq, epoch: Some(epoch) }) => format!("{filter}@{seq} of {epoch}"),
     };
     Ok(topics.into_iter().map(show).collect())
 }
@@ -38,6 +40,11 @@ fn topics_and_positions_are_read_from_the_request() {
         ("?topics=open.a%2Bb", None, &["open.a+b"]),
         ("?topics=open.a,shut.b", None, &["open.a", "shut.b"]),
         ("?topics=open.a,open.b", Some("open.a=7,gone=3"), &["open.a@7", "open.b"]),
+        (
+            "?topics=open.a,open.b",
+            Some("open.b=3,00000000000000ff,open.a=7"),
+            &["open.a@7 of 00000000000000ff", "open.b@3"],
+        ),
         ("?topics=open.a", Some(""), &["open.a"]),
         ("?topics=open.a&lastEventId=open.a%3D7", None, &["open.a@7"]),
         ("?topics=open.a&lastEventId=open.a%3D7", Some("open.a=9"), &["open.a@9"]),
@@ -99,7 +106,7 @@ async fn next(events: &mut Events) -> Option<String> {
     piece.map(|Ok(bytes)| String::from_utf8(bytes.to_vec()).unwrap())
 }
 
-const FRAME: &str = r#"{"type":"subscribed","topic":"a","seqNo":4}"#;
+const FRAME: &str = r#"{"type":"subscribed","topic":"a","seqNo":4,"recoverable":true}"#;
 
 #[tokio::test]
 async fn a_frame_becomes_an_event_and_the_end_a_last_one() {

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use super::*;
 use crate::gateway::{
     metrics::Transport,
-    protocol::session::Beginning,
+    protocol::session::{Beginning, Reached},
     websocket::{self, CloseCode},
 };
 
@@ -77,7 +77,8 @@ async fn a_stream_reaches_the_shard_with_its_seat_user_topics_and_positions() {
     let Hello { socket, greeting } = hello;
     assert_eq!(greeting.transport, Transport::Sse);
     assert_eq!(greeting.identity.as_ref().map(|who| &*who.user), Some("ann"));
-    let topics = vec![("a".parse().unwrap(), None), ("b".parse().unwrap(), Some(7))];
+    let topics =
+        vec![("a".parse().unwrap(), None), ("b".parse().unwrap(), Some(Reached { seq: 7, epoch: None }))];
     assert_eq!(greeting.beginning, Some(Beginning::Stream { topics }));
     assert_eq!(server.front.admission.connections(), 1);
     drop((socket, greeting));

@@ -38,7 +38,7 @@ fn topic_and_number_of_a_message_are_read_back_and_of_nothing_else() {
             assert_eq!(message_position(&payload(&frame)), Some(("a.b=:/@~+%", seq)));
         }
     }
-    let other = written(|out| subscribed(out, None, "a", 7, true, None));
+    let other = written(|out| subscribed(out, None, "a", 7, EPOCH, true, None));
     assert_eq!(message_position(&other), None);
 }
 

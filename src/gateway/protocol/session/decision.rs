@@ -69,9 +69,18 @@ pub enum Beginning {
     },
     /// `/sse`: `ready`, then each by `Session::subscribe`; `resumed` where the client has been here before.
     Stream {
-        /// Topics and patterns, and the last number the client has of each.
-        topics: Vec<(Filter, Option<Seq>)>,
+        /// Topics and patterns, and where the client stands in each.
+        topics: Vec<(Filter, Option<Reached>)>,
     },
+}
+
+/// Where a client stands in a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reached {
+    /// The last number it has; [`NOWHERE`] where the topic had none.
+    pub seq: Seq,
+    /// What it is a position of, as `subscribed` told.
+    pub epoch: Option<Epoch>,
 }
 
 /// What was before is wanted along with a subscription.

@@ -10,7 +10,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    api::{Seq, Topic},
+    api::Topic,
     gateway::{
         access::Identity,
         history::{Epoch, Start},
@@ -19,7 +19,7 @@ use crate::{
             ErrorCode,
             command::Id,
             event,
-            session::{self, Beginning, CatchUp, Decision},
+            session::{self, Beginning, CatchUp, Decision, Reached},
         },
         sessions::Expired,
         shard::inbox::{ConnectionId, PublishAnswer, Request},
@@ -227,15 +227,14 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 };
                 let epoch = epoch.or(begun);
                 self.ready(slot, id.as_ref(), true);
-                for (topic, position) in positions {
-                    let catch_up = CatchUp { start: Start::After(position), resumed: true, epoch };
-                    self.subscribe_text(slot, &topic, Some(catch_up));
+                for (topic, seq) in positions {
+                    self.subscribe_text(slot, &topic, Some(after(Reached { seq, epoch })));
                 }
             }
             Beginning::Stream { topics } => {
-                self.ready(slot, None, topics.iter().any(|(_, position)| position.is_some()));
-                for (topic, position) in topics {
-                    self.subscribe_text(slot, topic.as_str(), position.map(after));
+                self.ready(slot, None, topics.iter().any(|(_, reached)| reached.is_some()));
+                for (topic, reached) in topics {
+                    self.subscribe_text(slot, topic.as_str(), reached.map(after));
                 }
             }
         }
@@ -352,7 +351,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     }
 }
 
-/// What was before, from a client's position on.
-fn after(position: Seq) -> CatchUp {
-    CatchUp { start: Start::After(position), resumed: true, epoch: None }
+/// What was before, from where a client stands.
+fn after(Reached { seq, epoch }: Reached) -> CatchUp {
+    CatchUp { start: Start::After(seq), resumed: true, epoch }
 }

@@ -1,11 +1,13 @@
 //! Streams of events: connections that say at their beginning all they want, and nothing afterwards.
 
 use super::*;
-use crate::gateway::protocol::session::Beginning;
+use crate::gateway::protocol::session::{Beginning, Reached};
 
 impl Bench {
     fn stream(&mut self, user: Option<&str>, topics: &[(&str, Option<u64>)]) -> Client {
-        let topics = topics.iter().map(|(topic, seq)| (topic.parse().unwrap(), *seq)).collect();
+        let epoch = self.engine.stream_epoch;
+        let reached = |seq: &Option<u64>| seq.map(|seq| Reached { seq, epoch });
+        let topics = topics.iter().map(|(topic, seq)| (topic.parse().unwrap(), reached(seq))).collect();
         let greeting = Greeting {
             transport: Transport::Sse,
             beginning: Some(Beginning::Stream { topics }),
