@@ -285,6 +285,26 @@ async fn a_client_that_reads_too_slowly_is_told_and_ended_and_harms_nobody() {
 }
 
 #[tokio::test]
+async fn a_client_that_pauses_within_the_window_misses_nothing() {
+    let resource = open().set("limits.messageBytes", json!(16_384));
+    let gateway = Gateway::start(&resource.set("limits.windowBytes", json!(16_777_216)));
+    let mut stream = EventStream::open_small(gateway.address, "/sse?topics=a");
+    stream.expect("ready");
+    stream.expect("subscribed");
+    let mut publisher = gateway.client().await;
+    for n in 1..=600_u64 {
+        publisher.publish("a", &n.to_string(), json!("x".repeat(8_000))).await;
+    }
+    assert!(gateway.metrics().sum("topicgateway_lagging_subscribers", &[]) > 0.0);
+    for n in 1..=600_u64 {
+        assert_eq!(stream.expect("message")["seqNo"], n);
+    }
+    gateway.wait_for_metric("topicgateway_lagging_subscribers", &[], 0.0);
+    publish(&gateway, "a", 601..=601).await;
+    assert_eq!(stream.expect("message")["data"], 601);
+}
+
+#[tokio::test]
 async fn a_drain_tells_when_to_come_back_and_ends_the_stream() {
     let mut gateway = Gateway::start(&open().set("drain.windowSeconds", json!(2)));
     let mut streams: Vec<_> = (0..8).map(|_| subscribed(&gateway, "a", &[])).collect();

@@ -152,7 +152,7 @@ impl Reader {
     /// Whether nothing behind this position can be gone, as far as the whole stream tells.
     pub(crate) async fn nothing_gone(&self, position: Seq) -> Result<Evidence, ReadError> {
         let state = self.info().await?.state;
-        let whole = state.first_seq <= position + 1 && !self.per_subject;
+        let whole = state.first_seq <= position.saturating_add(1) && !self.per_subject;
         Ok(Evidence { whole, first: state.first_seq, last: state.last_seq })
     }
 
