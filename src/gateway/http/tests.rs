@@ -1,5 +1,6 @@
 //! The real server on a real socket, up to the shard's inbox.
 
+mod publishing;
 mod streams;
 
 use std::{net::SocketAddr, sync::Mutex, time::Duration};
