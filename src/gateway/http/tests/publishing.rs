@@ -26,8 +26,8 @@ async fn a_publish_is_seen_through_though_its_client_goes() {
     client.write_all(request.as_bytes()).await.unwrap();
     let soon = Duration::from_secs(20);
     timeout(soon, begun.acquire()).await.expect("the publish begins").unwrap().forget();
+    assert_eq!(server.tasks.len(), 3, "the accept loop, the connection, and the publish for itself");
     drop(client);
-    // What is left is the accept loop and the publish.
     let gone = async {
         while server.tasks.len() > 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
