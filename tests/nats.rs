@@ -8,6 +8,7 @@ mod outage;
 mod reloading;
 mod scope;
 mod sessions;
+mod sse;
 mod streams;
 
 use crate::support::NatsServer;

@@ -1,15 +1,20 @@
-//! The public port: upgrades to WebSocket and a few small HTTP answers.
+//! The public port: upgrades to WebSocket, Server-Sent Events, publishing, and a few small HTTP answers.
 //!
-//! A connection is HTTP until its upgrade; then its socket leaves tokio and lives on a shard. Nothing here runs
+//! A connection is HTTP until its upgrade; then its socket leaves tokio and lives on a shard. A stream of events stays,
+//! and is joined to its shard by a pair of sockets. Nothing here runs
 //! once per message. The path of a request may be logged, its query never: it may hold a token.
 
 pub mod admin;
 
 mod accept;
 mod answer;
+mod cors;
 mod demo;
 mod origin;
+mod place;
 mod placement;
+mod publish;
+mod sse;
 mod token;
 mod upgrade;
 
@@ -20,7 +25,13 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{
+    Json, Router,
+    extract::State,
+    middleware::from_fn_with_state,
+    response::Response,
+    routing::{get, post},
+};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -30,7 +41,12 @@ pub use accept::serve;
 pub use origin::{OriginError, Origins};
 pub use placement::Placement;
 
-use super::{access::Identity, limits::Admission, shard::PublishAnswer};
+use publish::Rates;
+
+use super::{
+    access::Identity, limits::Admission, metrics::ShardCounts, protocol::session::Refusal,
+    shard::PublishAnswer,
+};
 use crate::api::Topic;
 
 /// Who a token belongs to, or why it is refused. Without a token: the anonymous user, or `None` where the policy
@@ -49,11 +65,13 @@ pub struct Front {
     pub origins: ArcSwap<Origins>,
     /// Checks tokens. Runs within the upgrade: it must not block.
     pub identify: Identify,
-    /// For `/demo/publish`.
+    /// For `/publish` and `/demo/publish`.
     pub publish: Publish,
+    /// Counts what is refused here.
+    pub counts: Arc<ShardCounts>,
     /// For `/stats`.
     pub stats: Box<dyn Fn() -> Stats + Send + Sync>,
-    /// Takes the upgraded connections.
+    /// Takes the upgraded connections, and streams.
     pub placement: Placement,
     /// Whether `/demo/publish` is there.
     pub demo: bool,
@@ -64,7 +82,7 @@ pub struct Front {
 /// What `GET /stats` tells of this gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Stats {
-    /// Open WebSocket connections.
+    /// Open connections of clients, streams of events among them.
     pub connections: u64,
     /// Topics and patterns with a subscriber.
     pub topics: u64,
@@ -76,29 +94,61 @@ pub struct Stats {
 #[derive(Clone)]
 struct App {
     front: Arc<Front>,
-    /// Owns the tasks that wait for an upgrade.
+    /// Owns the tasks that wait for an upgrade or a confirmation.
     tasks: TaskTracker,
     /// Ended: nobody is let in any more.
     cancel: CancellationToken,
     /// Zero of the seconds that admission counts in.
     started: Instant,
+    /// Of users that publish.
+    rates: Arc<Rates>,
+}
+
+impl App {
+    /// Publishes: handed to the backbone before this returns, and seen through to its outcome even if the client goes.
+    /// Else a client that tries again would publish a second time.
+    fn publish(
+        &self,
+        user: Arc<str>,
+        topic: Topic,
+        message_id: Arc<str>,
+        body: Bytes,
+    ) -> impl Future<Output = PublishAnswer> + Send + use<> {
+        let outcome = self.tasks.spawn((self.front.publish)(user, topic, message_id, body));
+        async {
+            outcome.await.unwrap_or_else(|_| PublishAnswer::Unavailable("the gateway is stopping".into()))
+        }
+    }
+
+    /// Answers a command that is refused.
+    fn refuse(&self, refusal: &Refusal) -> Response {
+        self.front.counts.error(refusal.code);
+        answer::refused(refusal, None)
+    }
 }
 
 const WELCOME: &str = "topic-gateway
 
 GET /ws                WebSocket, many topics: send {\"type\":\"setup\",\"topics\":[\"prices.btc\"]}
 GET /ws/sub/{topic}    WebSocket, one topic
+GET /sse?topics=a,b    the same as Server-Sent Events; Last-Event-ID goes on where a stream ended
+POST /publish/{topic}  publish a JSON body; Idempotency-Key names the message
 GET /stats             connections, topics and subscriptions of this gateway
 
 On the command line: topic-gateway sub prices.btc
 ";
 
 fn router(app: App) -> Router {
+    let commands = Router::new()
+        .route("/sse", get(sse::stream).options(cors::preflight))
+        .route("/publish/{*topic}", post(publish::publish).options(cors::preflight))
+        .layer(from_fn_with_state(app.clone(), cors::guard));
     let mut router = Router::new()
         .route("/", get(|| async { WELCOME }))
         .route("/ws", get(upgrade::many))
         .route("/ws/sub/{*topic}", get(upgrade::one))
-        .route("/stats", get(stats));
+        .route("/stats", get(stats))
+        .merge(commands);
     if app.front.demo {
         router = router.route("/demo/publish/{*topic}", get(demo::publish));
     }

@@ -17,7 +17,11 @@ pub struct Admission {
 #[derive(Debug, Default)]
 struct State {
     limits: Limits,
+    /// Open files that connections may take.
+    files: u64,
     connections: u64,
+    /// Files that connections take beyond one each.
+    more_files: u64,
     users: HashMap<Arc<str>, u32>,
     second: u64,
     in_second: u32,
@@ -34,6 +38,23 @@ pub enum Denied {
     Rate,
 }
 
+impl Denied {
+    /// After how many seconds it is worth another try.
+    pub fn seconds(self) -> u8 {
+        match self {
+            Self::Rate => 1,
+            Self::Connections => 5,
+        }
+    }
+}
+
+/// Open files of a connection that takes more than one; given back when it is dropped.
+#[derive(Debug)]
+pub struct Files {
+    admission: Arc<Admission>,
+    count: u64,
+}
+
 /// One connection's place among all; given back when it is dropped.
 #[derive(Debug)]
 pub struct Seat {
@@ -42,9 +63,25 @@ pub struct Seat {
 }
 
 impl Admission {
-    /// Admission under these limits.
-    pub fn new(limits: &Limits) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State { limits: limits.clone(), ..State::default() }) })
+    /// Admission under these limits and with so many open files: one for each connection, and what is asked for by
+    /// [`Admission::take_files`].
+    pub fn new(limits: &Limits, files: u64) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State { limits: limits.clone(), files, ..State::default() }) })
+    }
+
+    /// The limits that hold now.
+    pub fn limits(&self) -> Limits {
+        self.lock().limits.clone()
+    }
+
+    /// Takes files for a connection beside the one that its seat stands for.
+    pub fn take_files(self: &Arc<Self>, count: u64) -> Result<Files, Denied> {
+        let mut state = self.lock();
+        if state.connections + state.more_files + count > state.files {
+            return Err(Denied::Connections);
+        }
+        state.more_files += count;
+        Ok(Files { admission: self.clone(), count })
     }
 
     /// Other limits hold from now on. Who is in stays in.
@@ -55,7 +92,9 @@ impl Admission {
     /// Takes a seat; `second` is any monotonic count of seconds.
     pub fn admit(self: &Arc<Self>, second: u64) -> Result<Seat, Denied> {
         let mut state = self.lock();
-        if reached(state.limits.connections, state.connections) {
+        if reached(state.limits.connections, state.connections)
+            || state.connections + state.more_files >= state.files
+        {
             return Err(Denied::Connections);
         }
         if state.second != second {
@@ -98,6 +137,12 @@ impl Seat {
     }
 }
 
+impl Drop for Files {
+    fn drop(&mut self) {
+        self.admission.lock().more_files -= self.count;
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut state = self.admission.lock();
@@ -127,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_seat_is_given_back_when_dropped() {
-        let admission = Admission::new(&Limits { connections: 1, ..Limits::default() });
+        let admission = Admission::new(&Limits { connections: 1, ..Limits::default() }, 100);
         let seat = admission.admit(0).unwrap();
         assert_eq!(admission.admit(0).unwrap_err(), Denied::Connections);
         drop(seat);
@@ -137,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_rate_counts_within_one_second() {
-        let admission = Admission::new(&Limits { connections_per_second: 1, ..Limits::default() });
+        let admission = Admission::new(&Limits { connections_per_second: 1, ..Limits::default() }, 100);
         let _first = admission.admit(5).unwrap();
         assert_eq!(admission.admit(5).unwrap_err(), Denied::Rate);
         assert!(admission.admit(6).is_ok());
@@ -145,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_lower_limit_turns_newcomers_away_and_nobody_out() {
-        let admission = Admission::new(&Limits { connections: 3, ..Limits::default() });
+        let admission = Admission::new(&Limits { connections: 3, ..Limits::default() }, 100);
         let (ann, first) = (Arc::from("ann"), admission.admit(0).unwrap());
         let mut second = admission.admit(0).unwrap();
         admission.limit(Limits { connections: 1, connections_per_user: 1, ..Limits::default() });
@@ -159,8 +204,20 @@ mod tests {
     }
 
     #[test]
+    fn whoever_takes_more_files_leaves_room_for_fewer() {
+        let admission = Admission::new(&Limits::default(), 4);
+        let (_stream, files) = (admission.admit(0).unwrap(), admission.take_files(2).unwrap());
+        let _last = admission.admit(0).unwrap();
+        assert_eq!(admission.admit(0).unwrap_err(), Denied::Connections);
+        assert_eq!(admission.take_files(1).unwrap_err(), Denied::Connections);
+        assert_eq!(admission.connections(), 2);
+        drop(files);
+        assert!(admission.admit(0).is_ok() && admission.take_files(2).is_ok());
+    }
+
+    #[test]
     fn a_user_has_its_own_limit_and_changing_user_frees_the_old_place() {
-        let admission = Admission::new(&Limits { connections_per_user: 1, ..Limits::default() });
+        let admission = Admission::new(&Limits { connections_per_user: 1, ..Limits::default() }, 100);
         let (ann, bob): (Arc<str>, Arc<str>) = ("ann".into(), "bob".into());
         let (mut one, mut two) = (admission.admit(0).unwrap(), admission.admit(0).unwrap());
         assert!(one.claim(&ann) && one.claim(&ann));

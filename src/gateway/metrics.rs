@@ -17,7 +17,7 @@ use self::{exposition::Exposition, folding::Folding, names::Definition};
 use super::topics::Registry;
 use crate::api::MetricsSpec;
 
-pub use self::counts::{Resumed, ShardCounts};
+pub use self::counts::{Resumed, ShardCounts, Transport};
 pub use prometheus::TEXT_FORMAT;
 
 /// All metrics of one gateway.

@@ -13,10 +13,7 @@ use super::{
     metrics::Metrics,
     shard::{Inbox, Settings, ShardEvent},
 };
-use crate::{
-    api::{Limits, MetricsSpec},
-    runtime::open_files::Shares,
-};
+use crate::api::{Limits, MetricsSpec};
 
 /// Why nothing can be made of a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +34,6 @@ pub enum PartsError {
 pub(super) struct Parts {
     pub(super) access: Access,
     pub(super) origins: Origins,
-    /// With no more connections than there are open files for.
     pub(super) limits: Limits,
     pub(super) settings: Settings,
     pub(super) metrics: MetricsSpec,
@@ -53,17 +49,16 @@ pub(super) struct Places {
     pub(super) metrics: Arc<Metrics>,
     pub(super) inboxes: Arc<[Arc<Inbox>]>,
     pub(super) backbone: Exchange,
-    pub(super) files: Shares,
 }
 
 impl Parts {
     /// Makes them, without effect on anything that runs.
-    pub(super) fn new(configuration: &Configuration, files: Shares) -> Result<Self, PartsError> {
+    pub(super) fn new(configuration: &Configuration) -> Result<Self, PartsError> {
         let Configuration { spec, secrets, session_keys, .. } = configuration;
         Ok(Self {
             access: Access::new(spec, secrets)?,
             origins: Origins::parse(&spec.listeners.allowed_origins)?,
-            limits: within(&spec.limits, files),
+            limits: spec.limits.clone(),
             settings: Settings::new(spec, session_keys),
             metrics: spec.metrics.clone(),
             keeping: Keeping::new(spec),
@@ -74,7 +69,7 @@ impl Parts {
 impl Places {
     /// Makes everything that another configuration asks for, without effect on what runs.
     pub(super) async fn prepare(&self, configuration: &Configuration) -> Result<(Parts, Change), PartsError> {
-        let parts = Parts::new(configuration, self.files)?;
+        let parts = Parts::new(configuration)?;
         let change = self.backbone.prepare(&configuration.spec.backbone, &configuration.secrets).await?;
         Ok((parts, change))
     }
@@ -105,11 +100,4 @@ impl Places {
 /// Over how long a gateway with this configuration closes its connections when it goes away.
 pub(super) fn drain_window(configuration: &Configuration) -> Duration {
     Duration::from_secs(u64::try_from(configuration.spec.drain.window_seconds).unwrap_or(0))
-}
-
-/// The limits, with no more connections than there are files for.
-fn within(limits: &Limits, files: Shares) -> Limits {
-    let room = i32::try_from(files.connections).unwrap_or(i32::MAX);
-    let connections = if limits.connections == 0 { room } else { limits.connections.min(room) };
-    Limits { connections, ..limits.clone() }
 }

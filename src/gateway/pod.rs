@@ -35,7 +35,7 @@ use super::{
     topics::Registry,
 };
 use crate::{
-    api::{GatewayReport, Limits},
+    api::GatewayReport,
     runtime::{self, Readiness, open_files::Shares},
 };
 
@@ -92,8 +92,7 @@ impl Pod {
     /// Starts everything. The gateway serves from here on, though it may not be ready yet.
     pub async fn start(configuration: Configuration, options: Options) -> Result<Self, StartError> {
         let Options { public, admin, demo, files, source } = options;
-        let Parts { access, origins, limits, settings, metrics, keeping } =
-            Parts::new(&configuration, files)?;
+        let Parts { access, origins, limits, settings, metrics, keeping } = Parts::new(&configuration)?;
         let access = Arc::new(ArcSwap::from_pointee(access));
         let (tasks, control, accept) =
             (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
@@ -131,7 +130,9 @@ impl Pod {
         let channels = Channels { interests: backbone.interests, requests };
         let shards = start_shards(shards, settings, &channels, &metrics)?;
 
-        let front = Arc::new(front(&limits, origins, access.clone(), publisher, &metrics, &inboxes, demo));
+        let admission = Admission::new(&limits, files.connections);
+        let front = front(admission, origins, access.clone(), publisher, &metrics, &inboxes, demo);
+        let front = Arc::new(front);
         let report = report(loaded.clone(), front.clone(), backbone.status.clone(), accept.clone());
         let serving = open(public, files.http, front.clone(), backbone.status, tasks.clone(), accept.clone());
         tasks.spawn(serving);
@@ -140,8 +141,7 @@ impl Pod {
         let admin_tasks = (TaskTracker::new(), CancellationToken::new());
         admin_tasks.0.spawn(runtime::admin::serve(admin, router, admin_tasks.1.clone()));
         if let Some(reader) = source {
-            let places =
-                Places { access, front, metrics, inboxes: inboxes.clone(), backbone: exchange, files };
+            let places = Places { access, front, metrics, inboxes: inboxes.clone(), backbone: exchange };
             tasks.spawn(Reload::new(reader, places, configuration).run(loaded.clone(), accept.clone()));
         }
         Ok(Self { inboxes, shards, readiness, tasks, accept, control, admin: admin_tasks, loaded })
@@ -263,7 +263,7 @@ async fn follow(backbone: Handle, readiness: Arc<Readiness>, cancel: Cancellatio
 }
 
 fn front(
-    limits: &Limits,
+    admission: Arc<Admission>,
     origins: Origins,
     access: Arc<ArcSwap<Access>>,
     publisher: Publisher,
@@ -271,7 +271,6 @@ fn front(
     inboxes: &Arc<[Arc<Inbox>]>,
     demo: bool,
 ) -> Front {
-    let admission = Admission::new(limits);
     let (seats, shown, placed) = (admission.clone(), metrics.clone(), metrics.clone());
     let accept_errors = Arc::new(AtomicU64::new(0));
     let not_accepted = accept_errors.clone();
@@ -287,6 +286,7 @@ fn front(
             }
         }),
         publish: Box::new(move |user, topic, id, body| publisher.publish(&user, topic, id, body).boxed()),
+        counts: metrics.control().clone(),
         stats: Box::new(move || {
             let (topics, subscriptions) = shown.topics().totals();
             Stats { connections: seats.connections(), topics, subscriptions }

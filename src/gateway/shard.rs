@@ -6,8 +6,10 @@
 pub mod engine;
 mod inbox;
 mod settings;
+mod socket;
 mod thread;
 
 pub use inbox::{Arrival, ConnectionId, Greeting, Hello, Inbox, PublishAnswer, Request, ShardEvent};
 pub use settings::Settings;
+pub use socket::ClientSocket;
 pub use thread::{Channels, Running, Shard};

@@ -56,6 +56,26 @@ pub(crate) fn try_get(address: SocketAddr, path: &str) -> Option<Answer> {
     Answer::parse(&String::from_utf8_lossy(&text))
 }
 
+/// Any request; panics if nobody answers.
+#[track_caller]
+pub(crate) fn request(
+    address: SocketAddr,
+    line: &str,
+    headers: &[(&str, &str)],
+    body: impl AsRef<[u8]>,
+) -> Answer {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut head =
+        format!("{line} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n", body.as_ref().len());
+    head.extend(headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")));
+    // An answer may come before the whole request is taken.
+    let _ = socket.write_all(&[format!("{head}\r\n").as_bytes(), body.as_ref()].concat());
+    let mut text = Vec::new();
+    let read = socket.read_to_end(&mut text);
+    Answer::parse(&String::from_utf8_lossy(&text)).unwrap_or_else(|| panic!("{line}: no answer, {read:?}"))
+}
+
 /// `GET path`; panics if nobody answers.
 #[track_caller]
 pub(crate) fn get(address: SocketAddr, path: &str) -> Answer {

@@ -3,6 +3,7 @@
 
 mod client;
 mod configured;
+mod event_stream;
 mod gateway;
 mod http;
 mod metrics;
@@ -20,8 +21,9 @@ use std::{
 
 pub(crate) use client::{Client, data_of};
 pub(crate) use configured::Configured;
+pub(crate) use event_stream::EventStream;
 pub(crate) use gateway::{Gateway, command};
-pub(crate) use http::{Answer, get, try_get};
+pub(crate) use http::{Answer, get, request, try_get};
 pub(crate) use metrics::Metrics;
 pub(crate) use nats_client::NatsClient;
 pub(crate) use nats_server::NatsServer;

@@ -94,7 +94,7 @@ pub struct Limits {
     /// Seconds a message stays in the log for a subscriber that is behind.
     #[schemars(range(min = 1, max = 86_400))]
     pub window_seconds: i32,
-    /// Publishes of one connection per second; 0 = no limit.
+    /// Publishes of one connection per second, and over HTTP of one user; 0 = no limit.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub publish_per_second: i32,
     /// Subscribes and unsubscribes of one connection per second; 0 = no limit.

@@ -1,15 +1,19 @@
 //! The accept loop, and what bounds a connection as long as it is HTTP.
 
 use std::{
-    collections::VecDeque,
     io::{self, ErrorKind},
-    pin::pin,
+    net::IpAddr,
+    os::fd::AsFd,
+    pin::{Pin, pin},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{
+    server::conn::http1,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -17,22 +21,30 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     select,
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::AbortHandle,
-    time::{sleep, timeout},
+    time::sleep,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{App, Front, router};
+use super::{
+    App, Front,
+    place::{Place, Places},
+    publish::Rates,
+    router,
+};
 
 /// Bytes of a request's head, and so of its path, its query and each header.
 const HEAD_BYTES: usize = 16 * 1024;
 /// Headers of a request.
 const HEADERS: usize = 64;
-/// Time a connection has in any case when all places are taken.
-const TIME: Duration = Duration::from_secs(2);
 /// Pause after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Longest time a client of a stream may take nothing of it while the gateway is going away.
+const LAST_STALL: Duration = Duration::from_secs(4);
+
+/// Who is at the other end of a connection: the client, or a proxy before us.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
 
 /// Bounds of connections that are still HTTP.
 #[derive(Clone, Copy)]
@@ -43,10 +55,18 @@ pub(super) struct Bounds {
     pub(super) head: Duration,
     /// Longest time a connection may stay; the request it is at may then be finished within `head`.
     pub(super) stay: Duration,
+    /// Longest time the client of a stream may take nothing of what there is for it, or not confirm what was sent to it.
+    pub(super) stall: Duration,
 }
 
-const BOUNDS: Bounds =
-    Bounds { connections: 512, head: Duration::from_secs(10), stay: Duration::from_mins(1) };
+const BOUNDS: Bounds = Bounds {
+    connections: 512,
+    head: Duration::from_secs(10),
+    stay: Duration::from_mins(1),
+    // As long as a client that does not pong has with the usual heartbeat, and a little more: its shard, which knows its
+    // slow consumers, decides first.
+    stall: Duration::from_secs(45),
+};
 
 /// Serves the public port until `cancel` ends: from then on nothing is accepted, and requests that are being
 /// answered are finished. Every connection that is still HTTP is a task of `tasks`; at most `places` at a time, and
@@ -70,26 +90,28 @@ pub(super) async fn serve_within(
     tasks: &TaskTracker,
     cancel: CancellationToken,
 ) {
-    let app =
-        App { front: state.clone(), tasks: tasks.clone(), cancel: cancel.clone(), started: Instant::now() };
+    let app = App {
+        front: state.clone(),
+        tasks: tasks.clone(),
+        cancel: cancel.clone(),
+        started: Instant::now(),
+        rates: Arc::new(Rates::default()),
+    };
     let router = router(app);
     let mut places = Places::new(bounds.connections);
     let mut trouble = Trouble::default();
     loop {
         let next = async {
             let place = places.take().await?;
-            Ok((place, listener.accept().await?.0))
+            Ok((place, listener.accept().await?))
         };
         let Some(accepted) = cancel.run_until_cancelled(next).await else { return };
         match accepted {
-            Ok((place, socket)) => {
+            Ok((place, (socket, address))) => {
                 trouble.over();
-                let talk = converse(socket, router.clone(), cancel.clone(), bounds);
-                let spawned = tasks.spawn(async move {
-                    talk.await;
-                    drop(place);
-                });
-                places.taken(spawned.abort_handle());
+                let (weak, peer) = (place.downgrade(), Peer(address.ip().to_canonical()));
+                let talk = converse(socket, peer, router.clone(), place, cancel.clone(), bounds);
+                places.taken(weak, tasks.spawn(talk).abort_handle());
             }
             Err(error) => {
                 if trouble.begins(&error) {
@@ -99,47 +121,6 @@ pub(super) async fn serve_within(
                 cancel.run_until_cancelled(sleep(PAUSE)).await;
             }
         }
-    }
-}
-
-/// The places of connections that are still HTTP. When all are taken, the oldest connection loses its place once it
-/// has had its time: clients that connect and say nothing delay the others by no more than that.
-struct Places {
-    free: Arc<Semaphore>,
-    most: usize,
-    /// From the oldest to the newest; at most twice as many as there are places, the ended ones among them.
-    taken: VecDeque<(Instant, AbortHandle)>,
-}
-
-impl Places {
-    fn new(most: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(most)), most, taken: VecDeque::new() }
-    }
-
-    async fn take(&mut self) -> io::Result<OwnedSemaphorePermit> {
-        if let Ok(place) = self.free.clone().try_acquire_owned() {
-            return Ok(place);
-        }
-        self.taken.retain(|(_, connection)| !connection.is_finished());
-        let place = self.free.clone().acquire_owned();
-        if let Some((since, _)) = self.taken.front() {
-            let mut place = pin!(place);
-            if let Ok(place) = timeout(TIME.saturating_sub(since.elapsed()), place.as_mut()).await {
-                return place.map_err(io::Error::other);
-            }
-            if let Some((_, oldest)) = self.taken.pop_front() {
-                oldest.abort();
-            }
-            return place.await.map_err(io::Error::other);
-        }
-        place.await.map_err(io::Error::other)
-    }
-
-    fn taken(&mut self, connection: AbortHandle) {
-        if self.taken.len() >= 2 * self.most {
-            self.taken.retain(|(_, connection)| !connection.is_finished());
-        }
-        self.taken.push_back((Instant::now(), connection));
     }
 }
 
@@ -160,33 +141,81 @@ impl Trouble {
 }
 
 /// One connection, until it is closed or leaves HTTP.
-async fn converse(socket: TcpStream, router: Router, cancel: CancellationToken, bounds: Bounds) {
-    if let Err(error) = socket.set_nodelay(true) {
+async fn converse(
+    socket: TcpStream,
+    peer: Peer,
+    router: Router,
+    place: Place,
+    cancel: CancellationToken,
+    bounds: Bounds,
+) {
+    if let Err(error) = socket.set_nodelay(true).and_then(|()| limit_silence(&socket, Some(bounds.stall))) {
         tracing::debug!(%error, "connection lost before its first byte");
         return;
     }
+    let (service, own) = (TowerToHyperService::new(router), place.clone());
+    let service = service_fn(move |mut request| {
+        request.extensions_mut().insert(own.clone());
+        request.extensions_mut().insert(peer);
+        service.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS)
-        .serve_connection(TokioIo::new(socket), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     select! {
-        result = connection.as_mut() => {
-            if let Err(error) = result {
-                tracing::debug!(%error, "connection ended before its upgrade");
-            }
-            return;
-        }
+        result = connection.as_mut() => return ended(result),
+        () = place.left() => return stream(connection, &place, &cancel, bounds.stall).await,
         () = cancel.cancelled() => {}
         () = sleep(bounds.stay) => {}
     }
     connection.as_mut().graceful_shutdown();
-    if timeout(bounds.head, connection).await.is_err() {
-        tracing::debug!("connection cut: its last request took too long");
+    select! {
+        result = connection.as_mut() => ended(result),
+        () = place.left() => stream(connection, &place, &cancel, bounds.stall).await,
+        () = sleep(bounds.head) => tracing::debug!("connection cut: its last request took too long"),
     }
+}
+
+/// A connection whose last answer is a stream: it lasts as long as its shard wants, if its client takes it.
+async fn stream(
+    connection: Pin<&mut impl Future<Output = hyper::Result<()>>>,
+    place: &Place,
+    cancel: &CancellationToken,
+    most: Duration,
+) {
+    let stalled = async {
+        loop {
+            sleep(most.min(LAST_STALL)).await;
+            if place.stalled() >= if cancel.is_cancelled() { most.min(LAST_STALL) } else { most } {
+                return;
+            }
+        }
+    };
+    select! {
+        result = connection => ended(result),
+        () = stalled => tracing::debug!("stream cut: its client takes nothing of it"),
+    }
+}
+
+fn ended(result: hyper::Result<()>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "connection ended before its answer or upgrade was done");
+    }
+}
+
+/// Bounds how long the other side may leave what was sent to it unconfirmed, in a closed window too, where the system
+/// can (RFC 5482); `None`: as long as the system lets it.
+pub(super) fn limit_silence(socket: &impl AsFd, time: Option<Duration>) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(socket).set_tcp_user_timeout(time)?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = (socket, time);
+    Ok(())
 }
 
 #[cfg(test)]

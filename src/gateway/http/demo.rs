@@ -9,13 +9,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{App, answer, upgrade::origin_allowed};
+use super::{
+    App,
+    answer::{self, Receipt},
+    publish::unique_id,
+    upgrade::origin_allowed,
+};
 use crate::{
-    api::{Seq, Topic},
-    gateway::{protocol::body::MAX_MESSAGE_ID, shard::PublishAnswer},
+    api::Topic,
+    gateway::protocol::{ErrorCode, body::MAX_MESSAGE_ID},
 };
 
 type Pairs = Vec<(String, String)>;
@@ -52,8 +56,14 @@ pub(super) async fn publish(
         let message = format!("`messageId` must have 1 to {MAX_MESSAGE_ID} bytes");
         return answer::error(StatusCode::BAD_REQUEST, "BAD_REQUEST", message);
     }
-    let result = (app.front.publish)(anonymous.user.clone(), topic, message_id.clone(), body).await;
-    respond(&message_id, result)
+    let answer = app.publish(anonymous.user.clone(), topic.clone(), message_id.clone(), body).await;
+    match Receipt::of(&message_id, topic.as_str(), answer) {
+        Ok(receipt) => Json(receipt).into_response(),
+        Err(refusal) if refusal.code == ErrorCode::BackboneUnavailable => {
+            answer::unavailable(refusal.code.as_str(), refusal.message, 1)
+        }
+        Err(refusal) => answer::error(StatusCode::TOO_MANY_REQUESTS, refusal.code.as_str(), refusal.message),
+    }
 }
 
 /// Whether a page of a site that is not allowed asks. A link or an image of any page can name this address; browsers
@@ -78,7 +88,7 @@ fn split(pairs: Pairs) -> serde_json::Result<(Arc<str>, Bytes)> {
             payload.insert(name, json(&value)?);
         }
     }
-    let message_id = message_id.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()).into());
+    let message_id = message_id.unwrap_or_else(unique_id);
     Ok((message_id, serde_json::to_vec(&payload)?.into()))
 }
 
@@ -92,28 +102,6 @@ fn json(value: &str) -> serde_json::Result<Box<RawValue>> {
         }
     }
     to_raw_value(value)
-}
-
-/// What `ack` carries.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Receipt<'a> {
-    message_id: &'a str,
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seq_no: Option<Seq>,
-}
-
-fn respond(message_id: &str, answer: PublishAnswer) -> Response {
-    let (status, seq_no) = match answer {
-        PublishAnswer::Accepted(seq) => ("ok", seq),
-        PublishAnswer::Duplicate(seq) => ("duplicate", seq),
-        PublishAnswer::Unavailable(why) => return answer::unavailable("BACKBONE_UNAVAILABLE", why, 1),
-        PublishAnswer::Limited(why) => {
-            return answer::error(StatusCode::TOO_MANY_REQUESTS, "LIMIT_EXCEEDED", why);
-        }
-    };
-    Json(Receipt { message_id, status, seq_no }).into_response()
 }
 
 #[cfg(test)]

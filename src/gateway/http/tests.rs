@@ -1,5 +1,8 @@
 //! The real server on a real socket, up to the shard's inbox.
 
+mod publishing;
+mod streams;
+
 use std::{net::SocketAddr, sync::Mutex, time::Duration};
 
 use futures_util::FutureExt;
@@ -18,7 +21,7 @@ use crate::{
     api::Limits,
     gateway::{
         access::{Basis, Grants},
-        shard::{Hello, Inbox, ShardEvent},
+        shard::{ClientSocket, Hello, Inbox, ShardEvent},
     },
 };
 
@@ -49,7 +52,7 @@ fn identify(token: Option<&str>) -> Result<Option<Arc<Identity>>, String> {
 
 fn front(limits: &Limits, inbox: Arc<Inbox>) -> Front {
     Front {
-        admission: Admission::new(limits),
+        admission: Admission::new(limits, 1000),
         origins: ArcSwap::from_pointee(Origins::parse(&["https://app.test"]).unwrap()),
         identify: Box::new(identify),
         publish: Box::new(|user, topic, id, body| {
@@ -63,6 +66,7 @@ fn front(limits: &Limits, inbox: Arc<Inbox>) -> Front {
             }
             .boxed()
         }),
+        counts: Arc::default(),
         stats: Box::new(|| Stats { connections: 1, topics: 2, subscriptions: 3 }),
         placement: Placement::new(vec![inbox], |_| 0),
         demo: true,
@@ -76,6 +80,11 @@ impl Server {
     }
 
     async fn with(limits: &Limits, head: Duration, change: impl FnOnce(&mut Front)) -> Self {
+        let (stay, stall) = (Duration::from_mins(1), Duration::from_mins(1));
+        Self::within(limits, accept::Bounds { connections: 100, head, stay, stall }, change).await
+    }
+
+    async fn within(limits: &Limits, bounds: accept::Bounds, change: impl FnOnce(&mut Front)) -> Self {
         let poll = mio::Poll::new().unwrap();
         let inbox = Arc::new(Inbox::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap()));
         let mut front = front(limits, inbox.clone());
@@ -85,7 +94,6 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
         let (state, owner, end) = (front.clone(), tasks.clone(), cancel.clone());
-        let bounds = accept::Bounds { connections: 100, head, stay: Duration::from_mins(1) };
         tasks.spawn(async move { accept::serve_within(bounds, listener, state, &owner, end).await });
         Self { address, inbox, poll, front, tasks, cancel }
     }
@@ -160,8 +168,9 @@ async fn the_sockets_ends_are_joined_and_the_shards_end_does_not_block() {
     let mut server = Server::start().await;
     let (mut hello, mut client) = server.upgrade("/ws", None).await;
     assert_eq!(hello.socket.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
-    assert!(hello.socket.nodelay().unwrap());
-    hello.socket.write_all(b"hi").unwrap();
+    let ClientSocket::Tcp(socket) = &mut hello.socket else { panic!("{:?}", hello.socket) };
+    assert!(socket.nodelay().unwrap());
+    socket.write_all(b"hi").unwrap();
     let mut heard = [0; 2];
     client.read_exact(&mut heard).await.unwrap();
     assert_eq!(&heard, b"hi");
@@ -238,7 +247,7 @@ async fn small_answers_are_as_the_table_says() {
         (
             "/demo/publish/open.x?bid=1.5&by=me&messageId=m1",
             200,
-            r#"{"messageId":"m1","status":"ok","seqNo":4}"#,
+            r#"{"type":"ack","messageId":"m1","status":"ok","seqNo":4}"#,
         ),
         ("/demo/publish/open.x?bid=1.5&by=me&messageId=again", 200, r#""status":"duplicate","seqNo":3"#),
         ("/demo/publish/open.down?bid=1.5&by=me", 503, "retry-after: 1"),

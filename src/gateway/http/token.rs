@@ -1,9 +1,30 @@
-//! Where a token may stand in an upgrade request.
+//! Where a token may stand in a request, and who holds it.
+
+use std::sync::Arc;
 
 use axum::{
     extract::Query,
     http::{HeaderMap, Uri, header::AUTHORIZATION},
 };
+
+use super::Front;
+use crate::gateway::{
+    access::Identity,
+    protocol::{ErrorCode, session::Refusal},
+};
+
+/// Who a request comes from that cannot authenticate itself later.
+pub(super) fn identify(front: &Front, headers: &HeaderMap, uri: &Uri) -> Result<Arc<Identity>, Refusal> {
+    match (front.identify)(token(headers, uri).as_deref()) {
+        Ok(Some(identity)) => Ok(identity),
+        Ok(None) => {
+            let message =
+                "a token is needed here: send it as `Authorization: Bearer …` or as `?access_token=…`";
+            Err(Refusal::new(ErrorCode::AuthRequired, message, None))
+        }
+        Err(why) => Err(Refusal::new(ErrorCode::AuthFailed, why, None)),
+    }
+}
 
 /// The token of `Authorization: Bearer …` or else of `?access_token=…`, for browsers cannot set headers
 /// on a WebSocket (RFC 6750 §2.1 and §2.3). Other schemes are not for us: a proxy before us may use them.

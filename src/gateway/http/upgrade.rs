@@ -1,6 +1,6 @@
 //! `/ws` and `/ws/sub/{topic}`: from an HTTP request to a socket on a shard.
 
-use std::{io, net, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -16,11 +16,12 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 
-use super::{App, Front, answer, token};
+use super::{App, Front, accept::limit_silence, answer, token};
 use crate::gateway::{
     access::Identity,
     limits::{Denied, Seat},
-    shard::{Greeting, Hello},
+    metrics::Transport,
+    shard::{ClientSocket, Greeting, Hello},
     websocket::{
         CloseCode,
         handshake::{self, Refusal},
@@ -29,8 +30,6 @@ use crate::gateway::{
 
 /// Longest time from the answer 101 to the socket.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Send buffer of a connection's socket. Small: what is not sent yet is in the topic's log, once for all.
-const SEND_BUFFER: usize = 64 * 1024;
 const FORBIDDEN_ORIGIN: (CloseCode, &str) =
     (CloseCode::Forbidden, "this origin is not in listeners.allowedOrigins");
 
@@ -98,11 +97,7 @@ fn refuse(refusal: Refusal) -> Response {
 }
 
 fn full(denied: Denied) -> Response {
-    let seconds = match denied {
-        Denied::Rate => 1,
-        Denied::Connections => 5,
-    };
-    answer::unavailable("AT_CAPACITY", denied.to_string(), seconds)
+    answer::unavailable("AT_CAPACITY", denied.to_string(), denied.seconds())
 }
 
 impl Visitor {
@@ -136,7 +131,9 @@ async fn hand_over(front: Arc<Front>, socket: OnUpgrade, visitor: Visitor) {
     match release(upgraded) {
         Ok((socket, early)) => {
             let Visitor { seat, identity, refused, close, topic } = visitor;
-            let greeting = Greeting { early, seat, identity, refused, close, topic };
+            let transport = Transport::WebSocket;
+            let greeting =
+                Greeting { transport, early, seat, identity, refused, close, topic, beginning: None };
             front.placement.place(Hello { socket, greeting });
         }
         Err(error) => tracing::warn!(%error, "cannot hand a connection over to its shard"),
@@ -145,11 +142,12 @@ async fn hand_over(front: Arc<Front>, socket: OnUpgrade, visitor: Visitor) {
 
 /// Takes the socket out of tokio; it stays non-blocking. Also what the client sent behind its request, which is
 /// never more than the largest head.
-fn release(upgraded: Upgraded) -> io::Result<(net::TcpStream, Bytes)> {
+fn release(upgraded: Upgraded) -> io::Result<(ClientSocket, Bytes)> {
     let parts = upgraded
         .downcast::<TokioIo<TcpStream>>()
         .map_err(|_| io::Error::other("the connection is not a plain TCP socket"))?;
     let socket = parts.io.into_inner().into_std()?;
-    socket2::SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER)?;
-    Ok((socket, parts.read_buf))
+    // Pings and the policy for slow consumers are in its place.
+    limit_silence(&socket, None)?;
+    Ok((ClientSocket::tcp(socket)?, parts.read_buf))
 }

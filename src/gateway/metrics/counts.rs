@@ -38,7 +38,7 @@ const OTHER: &str = "other";
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct ShardCounts {
-    connections: AtomicI64,
+    connections: [AtomicI64; Transport::ALL.len()],
     delivered: AtomicU64,
     delivered_bytes: AtomicU64,
     log_bytes: AtomicI64,
@@ -50,6 +50,19 @@ pub struct ShardCounts {
     resumes: [AtomicU64; Resumed::ALL.len()],
     redelivered: AtomicU64,
     latencies: Latencies,
+}
+
+/// How a client is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Frames on a socket of its own.
+    WebSocket,
+    /// Server-Sent Events: an HTTP answer without end.
+    Sse,
+}
+
+impl Transport {
+    const ALL: [(Self, &str); 2] = [(Self::WebSocket, "websocket"), (Self::Sse, "sse")];
 }
 
 /// How a resume ended.
@@ -70,18 +83,18 @@ impl Resumed {
 
 impl ShardCounts {
     /// A connection begins to be served.
-    pub fn connection_opened(&self) {
-        self.connections.fetch_add(1, Relaxed);
+    pub fn connection_opened(&self, transport: Transport) {
+        self.connections[transport as usize].fetch_add(1, Relaxed);
     }
 
     /// Connections that are open.
     pub fn connections(&self) -> u64 {
-        gauge(&self.connections)
+        self.connections.iter().map(gauge).sum()
     }
 
     /// A connection that was opened has ended with this WebSocket close code.
-    pub fn connection_closed(&self, code: u16) {
-        self.connections.fetch_sub(1, Relaxed);
+    pub fn connection_closed(&self, transport: Transport, code: u16) {
+        self.connections[transport as usize].fetch_sub(1, Relaxed);
         self.closed(code);
     }
 
@@ -89,6 +102,13 @@ impl ShardCounts {
     pub fn closed(&self, code: u16) {
         let index = CLOSE_CODES.iter().position(|(known, _)| *known == code).unwrap_or(CLOSE_CODES.len());
         self.closed[index].fetch_add(1, Relaxed);
+    }
+
+    /// How many connections have ended with this code.
+    #[cfg(test)]
+    pub fn closes(&self, code: u16) -> u64 {
+        let index = CLOSE_CODES.iter().position(|(known, _)| *known == code).unwrap_or(CLOSE_CODES.len());
+        self.closed[index].load(Relaxed)
     }
 
     /// Messages were written to sockets: so many, of so many bytes.
@@ -144,7 +164,9 @@ impl ShardCounts {
 
     /// Adds these counts to what is shown. Known labels are shown from 0 on, so that a rate sees the first event.
     pub(super) fn show(&self, page: &mut Exposition) {
-        page.add(&names::CONNECTIONS, &["websocket"], gauge(&self.connections));
+        for ((_, label), count) in Transport::ALL.iter().zip(&self.connections) {
+            page.add(&names::CONNECTIONS, &[label], gauge(count));
+        }
         page.add(&names::MESSAGES_DELIVERED, &[], self.delivered.load(Relaxed));
         page.add(&names::MESSAGES_DELIVERED_BYTES, &[], self.delivered_bytes.load(Relaxed));
         self.latencies.show(page);
@@ -192,9 +214,10 @@ mod tests {
     #[test]
     fn each_event_moves_its_own_series() {
         let counts = ShardCounts::default();
-        counts.connection_opened();
-        counts.connection_opened();
-        counts.connection_closed(4409);
+        counts.connection_opened(Transport::WebSocket);
+        counts.connection_opened(Transport::WebSocket);
+        counts.connection_opened(Transport::Sse);
+        counts.connection_closed(Transport::WebSocket, 4409);
         counts.closed(4403);
         counts.delivered(3, 300);
         counts.set_log_bytes(77);
@@ -209,6 +232,7 @@ mod tests {
         let text = shown(&counts);
         for line in [
             "topicgateway_connections{transport=\"websocket\"} 1",
+            "topicgateway_connections{transport=\"sse\"} 1",
             "topicgateway_closed_total{code=\"4409\"} 1",
             "topicgateway_closed_total{code=\"4403\"} 1",
             "topicgateway_closed_total{code=\"1000\"} 0",

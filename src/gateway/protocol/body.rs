@@ -40,6 +40,14 @@ pub fn scan(body: &[u8]) -> Scan<'_> {
     Scan { json: true, ..found }
 }
 
+/// Whether a body is exactly one JSON value, or where it is not. Any depth of nesting is fine, as in [`scan`].
+pub fn check(body: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(body)
+        .map_err(|error| format!("no UTF-8 from byte {} on", error.valid_up_to() + 1))?;
+    let mut source = serde_json::Deserializer::from_str(text);
+    source.deserialize_ignored_any(IgnoredAny).and_then(|_| source.end()).map_err(|error| error.to_string())
+}
+
 struct TopLevel<'s, 'a>(&'s mut Scan<'a>);
 
 impl<'a> Visitor<'a> for TopLevel<'_, 'a> {
@@ -143,6 +151,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_json_is_told_with_its_place() {
+        for (body, place) in [
+            (&b""[..], "line 1 column 0"),
+            (b"{\"a\":\n1,}", "line 2 column 3"),
+            (b"1 2", "line 1 column 3"),
+            (b"\"a\xff\"", "byte 3"),
+        ] {
+            let why = check(body).unwrap_err();
+            assert!(why.contains(place), "{why}");
+        }
+        assert_eq!(check(" [1] \n".as_bytes()), Ok(()));
+        assert_eq!(check(format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)).as_bytes()), Ok(()));
+    }
+
+    #[test]
     fn any_depth_is_json() {
         let deep = format!(
             r#"{{"seqNo":{0}{1},"x":{0}{1},"messageId":"m"}}"#,
@@ -166,6 +189,7 @@ mod tests {
             let value = std::str::from_utf8(&body).ok().and_then(|text| serde_json::from_str::<Box<RawValue>>(text).ok());
             let scan = scan(&body);
             prop_assert_eq!(scan.json, value.is_some());
+            prop_assert_eq!(check(&body).is_ok(), value.is_some());
             prop_assert!(scan.json || (scan.seq_no.is_none() && scan.message_id.is_none()));
         }
     }

@@ -4,7 +4,7 @@ mod fields;
 
 use std::{borrow::Cow, fmt};
 
-pub use fields::parse;
+pub use fields::{parse, parse_entry};
 
 use super::body::MAX_MESSAGE_ID;
 use crate::{
@@ -111,6 +111,15 @@ pub struct Rejection {
     pub topic: Option<String>,
     /// Names the field and says what is wanted.
     pub message: String,
+}
+
+/// One message of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The publisher's id of the message (1 to 256 bytes), where it gives one that can be read.
+    pub message_id: Option<Cow<'a, str>>,
+    /// JSON as the client wrote it, or what is wrong.
+    pub payload: Result<&'a str, String>,
 }
 
 /// A secret: printed as `***`.

@@ -2,7 +2,7 @@
 
 mod message;
 
-pub use message::{message, message_id};
+pub use message::{message, message_id, message_position};
 
 use super::{ErrorCode, GapReason, command::Id, json};
 use crate::{

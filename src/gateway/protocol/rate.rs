@@ -26,6 +26,11 @@ impl Bucket {
         *self = Self { full_at, ..Self::new(per_second, burst) };
     }
 
+    /// Whether nothing was taken of late: then a new bucket would be the same.
+    pub fn is_full(&self, now_ms: u64) -> bool {
+        self.full_at <= now_ms.saturating_mul(NANOS_PER_MILLI)
+    }
+
     /// Takes one, if there is one. `now_ms` is any monotonic count of milliseconds.
     pub fn take(&mut self, now_ms: u64) -> bool {
         let now = now_ms.saturating_mul(NANOS_PER_MILLI);
@@ -60,6 +65,7 @@ mod tests {
         let taken: Vec<bool> =
             [0, 0, 0, 0, 99, 100, 100, 200, 1000, 1000, 1000, 1000].map(|ms| bucket.take(ms)).into();
         assert_eq!(taken, [true, true, true, false, false, true, false, true, true, true, true, false]);
+        assert!(!bucket.is_full(1299) && bucket.is_full(1300));
     }
 
     #[test]

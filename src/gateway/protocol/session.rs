@@ -2,10 +2,12 @@
 
 mod decide;
 mod decision;
+pub mod rules;
 
 use std::sync::Arc;
 
-pub use decision::{Acknowledged, Beginning, CatchUp, Decision, Held, Policy};
+pub use decision::{Acknowledged, Beginning, CatchUp, Decision, Held, Policy, Reached};
+pub use rules::Refusal;
 
 use super::{
     CloseCode, ErrorCode,
@@ -27,15 +29,6 @@ pub struct Session {
     publishes: Bucket,
     subscribes: Bucket,
     errors: Bucket,
-}
-
-/// Why a command is refused; becomes an error frame.
-struct Refusal {
-    code: ErrorCode,
-    message: String,
-    topic: Option<String>,
-    /// The same command may succeed later, though the code alone does not say so.
-    later: bool,
 }
 
 type Decided = Result<Decision, Refusal>;

@@ -1,7 +1,6 @@
 //! What the control plane says to a shard, and what a shard asks of it. Values only: no locks are held across.
 
 use std::{
-    net::TcpStream,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -9,13 +8,15 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::Settings;
+use super::{ClientSocket, Settings};
 use crate::{
     api::{Filter, Seq, Stamp, Topic},
     gateway::{
         access::{Access, Identity},
         history::{Epoch, HistoryError, Page, Start},
         limits::Seat,
+        metrics::Transport,
+        protocol::session::Beginning,
         websocket::CloseCode,
     },
 };
@@ -47,11 +48,11 @@ pub struct Arrival {
     pub published: Option<Stamp>,
 }
 
-/// A connection that has just been upgraded.
+/// A connection that has just left HTTP, or whose answer has just begun.
 #[derive(Debug)]
 pub struct Hello {
-    /// The raw socket, non-blocking.
-    pub socket: TcpStream,
+    /// Where its frames go.
+    pub socket: ClientSocket,
     /// What is known of the client.
     pub greeting: Greeting,
 }
@@ -59,6 +60,8 @@ pub struct Hello {
 /// What the HTTP side knows of a client when it hands the connection over.
 #[derive(Debug)]
 pub struct Greeting {
+    /// How the client is connected.
+    pub transport: Transport,
     /// Bytes the client sent behind the upgrade request.
     pub early: Bytes,
     /// The connection's place among all; given back when it closes.
@@ -71,6 +74,8 @@ pub struct Greeting {
     pub close: Option<(CloseCode, &'static str)>,
     /// `/ws/sub/{topic}`: the text from the URL, not yet checked.
     pub topic: Option<String>,
+    /// `/sse`: what a client that cannot send commands begins with.
+    pub beginning: Option<Beginning>,
 }
 
 /// What became of a publish.

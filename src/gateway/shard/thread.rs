@@ -1,7 +1,7 @@
 //! The thread of a shard: poller, sockets and clock around the [`Engine`].
 
 use std::{
-    io::{self, IoSlice, Read, Write},
+    io::{self, Read},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,14 +10,14 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use mio::{Events, Interest, Poll, Token, Waker, event::Event, net::TcpStream};
-use socket2::SockRef;
+use mio::{Events, Interest, Poll, Token, Waker, event::Event};
 use tokio::sync::mpsc;
 
 use super::{
     Settings,
-    engine::{Control, Engine, Moment, Socket},
+    engine::{Control, Engine, Moment},
     inbox::{Hello, Inbox, Request, ShardEvent},
+    socket::ClientSocket,
 };
 use crate::{
     api::Stamp,
@@ -31,8 +31,6 @@ const WRITES_PER_TURN: usize = 256;
 const READ_SHARE: usize = 256 * 1024;
 const READ_BUFFER: usize = 64 * 1024;
 const TICK: Duration = Duration::from_millis(250);
-/// Send buffer while last words go to a client that does not read; the kernel caps it.
-const LAST_WORDS_BUFFER: usize = 1024 * 1024;
 
 /// A shard whose inbox exists and whose thread does not run yet.
 #[derive(Debug)]
@@ -132,36 +130,10 @@ impl Control for Channels {
     }
 }
 
-impl Socket for TcpStream {
-    fn send(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        loop {
-            let sent = match slices {
-                [one] => self.write(one),
-                many => self.write_vectored(many),
-            };
-            match sent {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => return other,
-            }
-        }
-    }
-
-    fn make_room(&mut self) {
-        // Best effort: without it the last words have to wait until the client reads.
-        let _ = SockRef::from(&*self).set_send_buffer_size(LAST_WORDS_BUFFER);
-    }
-
-    fn finish(&mut self) {
-        // An error means that the other side is gone already.
-        let _ = self.shutdown(std::net::Shutdown::Write);
-    }
-}
-
 struct Thread {
     poll: Poll,
     inbox: Arc<Inbox>,
-    engine: Engine<TcpStream, Channels>,
+    engine: Engine<ClientSocket, Channels>,
     began: Instant,
     beat: Arc<AtomicU64>,
     /// One read buffer for all connections.
@@ -236,12 +208,11 @@ impl Thread {
         }
     }
 
-    fn connect(&mut self, hello: Hello) {
-        let mut socket = TcpStream::from_std(hello.socket);
+    fn connect(&mut self, Hello { mut socket, greeting }: Hello) {
         let token = Token(self.engine.next_slot());
         let interest = Interest::READABLE | Interest::WRITABLE;
         match self.poll.registry().register(&mut socket, token, interest) {
-            Ok(()) => self.engine.connect(socket, hello.greeting),
+            Ok(()) => self.engine.connect(socket, greeting),
             Err(error) => tracing::warn!(%error, "A connection could not be watched and is dropped."),
         }
     }

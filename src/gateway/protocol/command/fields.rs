@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Ack, Command, Envelope, Id, MAX_ID, MAX_MESSAGE_ID, MAX_TOPICS, Rejection, Token};
+use super::{Ack, Command, Entry, Envelope, Id, MAX_ID, MAX_MESSAGE_ID, MAX_TOPICS, Rejection, Token};
 use crate::{
     api::Seq,
     gateway::{
@@ -39,7 +39,7 @@ const TYPES: &str = "setup, subscribe, unsubscribe, publish, ack, replay, resume
 /// are not computed with, and only fields that the command uses are decoded.
 pub fn parse(text: &str) -> Result<Envelope<'_>, Rejection> {
     let mut fields = Fields::default();
-    let read = fields.read(text);
+    let read = fields.read(text, "frame", r#"{"type":"ping"}"#);
     let (id, bad_id) = match fields.id() {
         Ok(id) => (id, Ok(())),
         Err(message) => (None, Err(message)),
@@ -51,6 +51,19 @@ pub fn parse(text: &str) -> Result<Envelope<'_>, Rejection> {
             Err(Rejection { id, topic, message })
         }
     }
+}
+
+/// Reads one line of a batch of publishes. Fields are those of `publish`; its topic stands elsewhere.
+pub fn parse_entry(text: &str) -> Entry<'_> {
+    let mut fields = Fields::default();
+    let read = fields.read(text, "line", r#"{"messageId":"1","payload":{"bid":1}}"#);
+    let named = fields.get("messageId").or(fields.get("idempotencyKey")).is_some();
+    let (message_id, bad_id) = match fields.message_id() {
+        Ok(id) => (Some(id), Ok(())),
+        Err(_) if !named => (None, Ok(())),
+        Err(message) => (None, Err(message)),
+    };
+    Entry { message_id, payload: read.and(bad_id).and_then(|()| fields.payload()) }
 }
 
 /// The known fields of one frame, as JSON text.
@@ -87,15 +100,15 @@ impl<'a> Visitor<'a> for &mut Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn read(&mut self, text: &'a str) -> Result<(), String> {
+    fn read(&mut self, text: &'a str, what: &str, example: &str) -> Result<(), String> {
         if !text.trim_ascii_start().starts_with('{') {
-            return Err(r#"a frame must be one JSON object, for example {"type":"ping"}"#.into());
+            return Err(format!("a {what} must be one JSON object, for example {example}"));
         }
         let mut source = serde_json::Deserializer::from_str(text);
         source
             .deserialize_map(&mut *self)
             .and_then(|()| source.end())
-            .map_err(|error| format!("the frame is not valid JSON: {error}"))?;
+            .map_err(|error| format!("the {what} is not valid JSON: {error}"))?;
         self.twice.map_or(Ok(()), |name| Err(format!("`{name}` is given twice: give it once")))
     }
 
@@ -115,7 +128,7 @@ impl<'a> Fields<'a> {
             "publish" => Command::Publish {
                 topic: self.text("topic")?,
                 message_id: self.message_id()?,
-                payload: self.get("payload").ok_or("`payload` is missing: give any JSON value")?,
+                payload: self.payload()?,
             },
             "ack" => self.ack()?,
             "replay" => self.replay()?,
@@ -149,6 +162,10 @@ impl<'a> Fields<'a> {
             return Err("`toSeq` must not be less than `fromSeq`".into());
         }
         Ok(Command::Replay { topic: self.text("topic")?, from_seq, to_seq })
+    }
+
+    fn payload(&self) -> Result<&'a str, String> {
+        self.get("payload").ok_or_else(|| "`payload` is missing: give any JSON value".into())
     }
 
     fn history(&self) -> Result<Option<Start>, String> {

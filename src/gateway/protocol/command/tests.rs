@@ -293,6 +293,29 @@ fn depth_and_size_do_no_harm() {
 }
 
 #[test]
+fn a_line_of_a_batch_is_an_id_and_a_payload_or_says_what_is_wrong() {
+    for (line, id, payload) in [
+        (r#"{"messageId":"1","payload":{"a":[1]}}"#, Some("1"), Ok(r#"{"a":[1]}"#)),
+        (r#" {"payload":null,"idempotencyKey":"k","x":1} "#, Some("k"), Ok("null")),
+        (r#"{"payload":1}"#, None, Ok("1")),
+        (r#"{"messageId":"1"}"#, Some("1"), Err("`payload` is missing")),
+        (r#"{"messageId":1,"payload":1}"#, None, Err("`messageId` must be a string")),
+        (r#"{"messageId":"","payload":1}"#, None, Err("`messageId` must have 1 to 256")),
+        (r#"{"messageId":"1","payload":1"#, Some("1"), Err("the line is not valid JSON")),
+        (r#"{"payload":1,"payload":2}"#, None, Err("`payload` is given twice")),
+        ("[1]", None, Err("a line must be one JSON object")),
+        ("", None, Err("a line must be one JSON object")),
+    ] {
+        let entry = parse_entry(line);
+        assert_eq!(entry.message_id.as_deref(), id, "{line}");
+        match (entry.payload, payload) {
+            (Err(message), Err(part)) => assert!(message.contains(part), "{line}: {message}"),
+            (found, expected) => assert_eq!(found, expected.map_err(String::from), "{line}"),
+        }
+    }
+}
+
+#[test]
 fn a_token_is_never_printed() {
     let text = r#"{"type":"setup","token":"secret"}"#;
     assert!(!format!("{:?}", command(text)).contains("secret"));

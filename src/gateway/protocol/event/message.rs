@@ -76,6 +76,18 @@ pub fn message_id(frame: &[u8]) -> Option<String> {
     serde_json::from_slice::<Named>(&frame[start..]).ok()?.message_id
 }
 
+/// Topic and number of a `message`, read from the JSON of a frame made by [`message`] without looking at its data, which
+/// may be long; `None` for any other event.
+pub fn message_position(json: &str) -> Option<(&str, Option<Seq>)> {
+    // No character of a topic needs escaping.
+    let (topic, rest) = json.strip_prefix(HEAD)?.strip_prefix('"')?.split_once('"')?;
+    let number = rest.strip_prefix(SEQ).and_then(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_digit())?;
+        rest[..end].parse().ok()
+    });
+    Some((topic, number))
+}
+
 const fn base64_len(len: usize) -> usize {
     len.div_ceil(3) * 4
 }

@@ -29,6 +29,20 @@ fn payload(frame: &[u8]) -> String {
 const EPOCH: Option<Epoch> = Some(Epoch::from_bytes([0, 0, 0, 0, 0, 0, 0, 255]));
 
 #[test]
+fn topic_and_number_of_a_message_are_read_back_and_of_nothing_else() {
+    for seq in [None, Some(0), Some(u64::MAX)] {
+        for (prev, id, body) in
+            [(None, None, "1"), (seq, Some("m\""), r#"{"seqNo":9}"#), (None, None, "\u{7}")]
+        {
+            let frame = message("a.b=:/@~+%", seq, prev, id, body.as_bytes(), &scan(body.as_bytes()));
+            assert_eq!(message_position(&payload(&frame)), Some(("a.b=:/@~+%", seq)));
+        }
+    }
+    let other = written(|out| subscribed(out, None, "a", 7, EPOCH, true, None));
+    assert_eq!(message_position(&other), None);
+}
+
+#[test]
 fn every_event_has_its_exact_text() {
     let id: &Id = &r#""a\u0062""#.into();
     let id = Some(id);

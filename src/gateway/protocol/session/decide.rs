@@ -1,12 +1,15 @@
 //! The rules, one command each. What is checked first is told first.
 
-use std::{borrow::Cow, str::FromStr};
+use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::{Acknowledged, Beginning, CatchUp, Decided, Decision, Held, Policy, Refusal, Session};
+use super::{
+    Acknowledged, Beginning, CatchUp, Decided, Decision, Held, Policy, Refusal, Session,
+    rules::{fits, parse, readable, within_rate, writable},
+};
 use crate::{
-    api::{Filter, Seq, Topic, TopicError},
+    api::{Filter, Seq, Topic},
     gateway::{
         access::{Grants, Identity},
         protocol::{
@@ -129,22 +132,9 @@ impl Session {
         policy: &Policy,
     ) -> Decided {
         let grants = self.known(Some(topic))?;
-        let parsed: Topic = parse(topic)?;
-        if !grants.may_publish(&parsed) {
-            return refuse(
-                ErrorCode::AclDenied,
-                "the policy does not let this user publish here",
-                Some(topic),
-            );
-        }
-        if payload.len() > policy.message_bytes {
-            let message = format!("`payload` must have at most {} bytes", policy.message_bytes);
-            return refuse(ErrorCode::LimitExceeded, message, Some(topic));
-        }
-        if !self.publishes.take(now_ms) {
-            let message = "too many publishes in this second: publish it again later with the same messageId";
-            return too_fast(message, Some(topic));
-        }
+        let parsed = writable(grants, topic)?;
+        fits(payload.len(), policy, topic)?;
+        within_rate(&mut self.publishes, now_ms, topic)?;
         Ok(Decision::Publish {
             id,
             topic: parsed,
@@ -168,18 +158,13 @@ impl Session {
     fn known(&self, topic: Option<&str>) -> Result<&Grants, Refusal> {
         let grants = self.identity.as_deref().map(|Identity { grants, .. }| grants);
         grants.ok_or_else(|| {
-            refusal(ErrorCode::AuthRequired, "not authenticated: send `setup` with a `token` first", topic)
+            let message = "not authenticated: send `setup` with a `token` first";
+            Refusal::new(ErrorCode::AuthRequired, message, topic)
         })
     }
 
     fn readable(&self, topic: &str) -> Result<Filter, Refusal> {
-        let grants = self.known(Some(topic))?;
-        let filter = parse(topic)?;
-        if !grants.may_subscribe(&filter) {
-            let message = "the policy does not let this user subscribe to this";
-            return Err(refusal(ErrorCode::AclDenied, message, Some(topic)));
-        }
-        Ok(filter)
+        readable(self.known(Some(topic))?, topic)
     }
 }
 
@@ -188,21 +173,10 @@ const NO_POSITION: &str =
 const SUBSCRIBE_RATE: &str =
     "too many setups, resumes, subscribes, unsubscribes and replays in this second: try again later";
 
-fn parse<T: FromStr<Err = TopicError>>(topic: &str) -> Result<T, Refusal> {
-    topic
-        .parse()
-        .map_err(|error: TopicError| refusal(ErrorCode::TopicInvalid, error.to_string(), Some(topic)))
-}
-
 fn refuse<T>(code: ErrorCode, message: impl Into<String>, topic: Option<&str>) -> Result<T, Refusal> {
-    Err(refusal(code, message, topic))
+    Err(Refusal::new(code, message, topic))
 }
 
-fn refusal(code: ErrorCode, message: impl Into<String>, topic: Option<&str>) -> Refusal {
-    Refusal { code, message: message.into(), topic: topic.map(Into::into), later: false }
-}
-
-/// Over a rate: the same command may succeed later.
 fn too_fast<T>(message: &str, topic: Option<&str>) -> Result<T, Refusal> {
-    Err(Refusal { later: true, ..refusal(ErrorCode::LimitExceeded, message, topic) })
+    Err(Refusal::too_fast(message, topic))
 }

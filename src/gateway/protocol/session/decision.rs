@@ -49,7 +49,7 @@ pub trait Held {
     fn holds(&self, filter: &str) -> bool;
 }
 
-/// What a client wants to begin with: said by `setup` or `resume`, done once it is known who it is.
+/// What a client wants to begin with: said by `setup`, `resume` or an HTTP request, done once it is known who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Beginning {
     /// Subscribe to these, not yet checked: `ready`, then each by `Session::subscribe`.
@@ -67,6 +67,20 @@ pub enum Beginning {
         /// What they are positions of; absent: what the session began with.
         epoch: Option<Epoch>,
     },
+    /// `/sse`: `ready`, then each by `Session::subscribe`; `resumed` where the client has been here before.
+    Stream {
+        /// Topics and patterns, and where the client stands in each.
+        topics: Vec<(Filter, Option<Reached>)>,
+    },
+}
+
+/// Where a client stands in a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reached {
+    /// The last number it has; [`NOWHERE`] where the topic had none.
+    pub seq: Seq,
+    /// What it is a position of, as `subscribed` told.
+    pub epoch: Option<Epoch>,
 }
 
 /// What was before is wanted along with a subscription.

@@ -19,7 +19,7 @@ use crate::{
             ErrorCode,
             command::Id,
             event,
-            session::{self, Beginning, CatchUp, Decision},
+            session::{self, Beginning, CatchUp, Decision, Reached},
         },
         sessions::Expired,
         shard::inbox::{ConnectionId, PublishAnswer, Request},
@@ -212,7 +212,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     }
 
     /// Answers `setup` or `resume`, and subscribes to what it names and what the URL names.
-    fn begin(&mut self, slot: usize, Setup { id, beginning }: Setup) {
+    pub(super) fn begin(&mut self, slot: usize, Setup { id, beginning }: Setup) {
         match beginning {
             Beginning::Setup { topics } => {
                 self.ready(slot, id.as_ref(), false);
@@ -227,9 +227,14 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 };
                 let epoch = epoch.or(begun);
                 self.ready(slot, id.as_ref(), true);
-                for (topic, position) in positions {
-                    let catch_up = CatchUp { start: Start::After(position), resumed: true, epoch };
-                    self.subscribe_text(slot, &topic, Some(catch_up));
+                for (topic, seq) in positions {
+                    self.subscribe_text(slot, &topic, Some(after(Reached { seq, epoch })));
+                }
+            }
+            Beginning::Stream { topics } => {
+                self.ready(slot, None, topics.iter().any(|(_, reached)| reached.is_some()));
+                for (topic, reached) in topics {
+                    self.subscribe_text(slot, topic.as_str(), reached.map(after));
                 }
             }
         }
@@ -344,4 +349,9 @@ impl<S: Socket, C: Control> Engine<S, C> {
             }
         }
     }
+}
+
+/// What was before, from where a client stands.
+fn after(Reached { seq, epoch }: Reached) -> CatchUp {
+    CatchUp { start: Start::After(seq), resumed: true, epoch }
 }

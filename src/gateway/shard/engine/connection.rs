@@ -8,6 +8,7 @@ use crate::{
     gateway::{
         limits::Seat,
         log::Missed,
+        metrics::Transport,
         protocol::{
             command::Id,
             session::{Beginning, Session},
@@ -26,6 +27,7 @@ pub(super) const IN_FLIGHT: u16 = 64;
 pub(super) struct Connection<S> {
     pub(super) generation: u32,
     pub(super) socket: S,
+    pub(super) transport: Transport,
     pub(super) phase: Phase,
     pub(super) session: Session,
     pub(super) decoder: Decoder,
@@ -123,6 +125,12 @@ pub(super) struct Setup {
 impl<S> Connection<S> {
     pub(super) fn is_open(&self) -> bool {
         self.phase == Phase::Open
+    }
+
+    /// Whether a subscription to a topic that is delivered at least once needs acknowledgements. An answer cannot be
+    /// acknowledged: what its client says when it comes back (`Last-Event-ID`) is in the place of that.
+    pub(super) fn acknowledges(&self) -> bool {
+        self.transport == Transport::WebSocket
     }
 
     pub(super) fn id(&self, slot: usize) -> ConnectionId {

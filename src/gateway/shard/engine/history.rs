@@ -208,7 +208,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 if let Some(index) = index {
                     self.came_ahead(slot, index, after);
                     self.subscribed(slot, index, id.as_ref(), after, Some(missing), Some(wanted));
-                    if self.table.get(index).is_some_and(SubSocket::is_acknowledged) {
+                    if self.is_accounted(slot, index) {
                         return self.hand_to_ledger(slot, index, lost.and_then(|lost| lost.between), after);
                     }
                 }

@@ -4,12 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Control, Engine, Socket,
-    connection::{Connection, Phase},
+    connection::{Connection, Phase, Setup},
 };
 use crate::gateway::{
     access::Identity,
     drain,
-    protocol::{ErrorCode, event, session::Session},
+    metrics::Transport,
+    protocol::{
+        ErrorCode, event,
+        session::{Beginning, Session},
+    },
     shard::{Settings, inbox::Greeting},
     websocket::{self, CloseCode, Decoder},
 };
@@ -20,7 +24,8 @@ const SETUP_SECONDS: u32 = 10;
 const PONG_SECONDS: u32 = 10;
 /// Seconds that last words and the client's own close may take.
 const CLOSING_SECONDS: u32 = 5;
-/// What a close frame without a code is counted as (RFC 6455 § 7.4.1).
+/// What a close frame without a code is counted as (RFC 6455 § 7.4.1), and the end of an answer by its client, for
+/// which HTTP has no code.
 const NO_CODE: u16 = 1005;
 /// What an end without a close frame is counted as (RFC 6455 § 7.4.1).
 const NO_CLOSE: u16 = 1006;
@@ -35,11 +40,12 @@ impl<S: Socket, C: Control> Engine<S, C> {
     pub fn connect(&mut self, socket: S, greeting: Greeting) {
         self.generation = self.generation.wrapping_add(1);
         let second = self.now.second();
-        let Greeting { early, seat, identity, refused, close, topic } = greeting;
+        let Greeting { transport, early, seat, identity, refused, close, topic, beginning } = greeting;
         let slot = self.connections.vacant_key();
         self.connections.insert(Connection {
             generation: self.generation,
             socket,
+            transport,
             phase: Phase::Open,
             session: Session::new(None, &self.settings.session),
             decoder: Decoder::default(),
@@ -59,18 +65,24 @@ impl<S: Socket, C: Control> Engine<S, C> {
             ends_at: second + SETUP_SECONDS,
             notice_at: 0,
         });
-        self.counts.connection_opened();
+        self.counts.connection_opened(transport);
         if let Some((code, reason)) = close {
             self.close(slot, code, reason);
         } else if self.draining.is_some() {
             self.close(slot, CloseCode::Drain, CloseCode::Drain.reason());
         } else {
-            self.greet(slot, identity, refused.as_deref());
+            self.greet(slot, identity, refused.as_deref(), beginning);
             self.received(slot, &mut early.to_vec());
         }
     }
 
-    fn greet(&mut self, slot: usize, identity: Option<Arc<Identity>>, refused: Option<&str>) {
+    fn greet(
+        &mut self,
+        slot: usize,
+        identity: Option<Arc<Identity>>,
+        refused: Option<&str>,
+        beginning: Option<Beginning>,
+    ) {
         if let Some(message) = refused {
             self.error(slot, None, ErrorCode::AuthFailed, message, None);
         }
@@ -82,8 +94,14 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 false
             }
         };
-        if known {
-            self.subscribe_from_url(slot);
+        match beginning {
+            Some(beginning) if known => self.begin(slot, Setup { id: None, beginning }),
+            // It cannot send a setup: there is nothing to wait for.
+            Some(_) => {
+                self.close(slot, CloseCode::Unauthenticated, "not admitted: connect with another token");
+            }
+            None if known => self.subscribe_from_url(slot),
+            None => {}
         }
     }
 
@@ -120,7 +138,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         if connection.pause.take().is_some() {
             self.unread.push(slot);
         }
-        self.counts.connection_closed(code);
+        self.counts.connection_closed(connection.transport, code);
         let user = connection.session.identity().map(|identity| identity.user.clone());
         tracing::debug!(code, user = user.as_deref(), shard = self.shard, slot, "A connection ended.");
         self.leave_all(slot);
@@ -148,7 +166,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
 
     /// The connection broke without a close.
     pub(super) fn lost(&mut self, slot: usize) {
-        self.begin_closing(slot, NO_CLOSE);
+        let transport = self.connections.get(slot).map(|connection| connection.transport);
+        self.begin_closing(slot, if transport == Some(Transport::Sse) { NO_CODE } else { NO_CLOSE });
         self.connections.try_remove(slot);
     }
 

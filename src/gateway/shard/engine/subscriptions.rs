@@ -2,7 +2,7 @@
 
 use super::{
     Control, Engine, Socket, UNTOLD,
-    connection::Held,
+    connection::{Connection, Held},
     table::{SubSocket, Waiting},
 };
 use crate::{
@@ -167,13 +167,19 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         let read_first = catch_up.is_some_and(|wanted| wanted.start != Start::After(seq));
         if !held && !read_first {
-            if self.table.get(index).is_some_and(SubSocket::is_acknowledged) {
+            if self.is_accounted(slot, index) {
                 self.begin_ledger(slot, index, seq);
             } else {
                 self.wait_for_replay(slot, index);
             }
         }
         self.look_for_overlap(slot);
+    }
+
+    /// Whether what is sent on a subscription waits for acknowledgements.
+    pub(super) fn is_accounted(&self, slot: usize, index: u32) -> bool {
+        self.connections.get(slot).is_some_and(Connection::acknowledges)
+            && self.table.get(index).is_some_and(SubSocket::is_acknowledged)
     }
 
     /// Says that a subscription begins after this position, and what of what was before will not come.

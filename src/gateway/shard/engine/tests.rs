@@ -9,6 +9,7 @@ mod life;
 mod random;
 mod rights;
 mod settings;
+mod streams;
 
 use std::{
     cell::{Cell, RefCell},
@@ -26,7 +27,7 @@ use crate::{
         backbone::InterestChange,
         history::{Kept, Page, Tail, Window},
         limits::Admission,
-        metrics::Metrics,
+        metrics::{Metrics, Transport},
         protocol::{body, event},
         sessions::SessionKeys,
         shard::{Arrival, ConnectionId, Greeting, Request, Settings, ShardEvent},
@@ -231,7 +232,7 @@ impl Bench {
         let settings = Arc::new(Settings::new(&spec, &SessionKeys::random()));
         let counts = metrics.shard(0).clone();
         let engine = Engine::new(0, settings, asked.clone(), counts, registry.clone());
-        let admission = Admission::new(&Limits { connections_per_user: 2, ..Limits::default() });
+        let admission = Admission::new(&Limits { connections_per_user: 2, ..Limits::default() }, 100_000);
         let moment = Moment { ms: 0, unix: 1_000_000 };
         let (seqs, kept, pages) = (HashMap::new(), HashMap::new(), Vec::new());
         let (published, recoverable, hold_reads) = (None, false, false);
@@ -264,7 +265,16 @@ impl Bench {
 
     fn greeting(&self, identity: Option<Arc<Identity>>) -> Greeting {
         let seat = self.admission.admit(self.moment.ms).unwrap();
-        Greeting { early: bytes::Bytes::new(), seat, identity, refused: None, close: None, topic: None }
+        Greeting {
+            transport: Transport::WebSocket,
+            early: bytes::Bytes::new(),
+            seat,
+            identity,
+            refused: None,
+            close: None,
+            topic: None,
+            beginning: None,
+        }
     }
 
     fn connect_with(&mut self, greeting: Greeting) -> Client {

@@ -1,0 +1,107 @@
+//! The sockets of a shard: a client's own, or the shard's end of a pair whose other end is a client's HTTP answer.
+
+use std::{
+    io::{self, IoSlice, Read, Write},
+    net::Shutdown,
+    os::unix,
+};
+
+use mio::{
+    Interest, Registry, Token,
+    event::Source,
+    net::{TcpStream, UnixStream},
+};
+use socket2::SockRef;
+
+use super::engine::Socket;
+
+/// Send buffer of a connection's socket, in bytes. Small: what is not sent yet is in the topic's log, once for all.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Send buffer while last words go to a client that does not read; the kernel caps it.
+const LAST_WORDS_BUFFER: usize = 1024 * 1024;
+
+/// A connection's socket, non-blocking.
+#[derive(Debug)]
+pub enum ClientSocket {
+    /// The client itself.
+    Tcp(TcpStream),
+    /// An answer of the HTTP side that passes on what it reads.
+    Pair(UnixStream),
+}
+
+/// The same for either kind.
+macro_rules! either {
+    ($socket:expr, $inner:ident => $do:expr) => {
+        match $socket {
+            ClientSocket::Tcp($inner) => $do,
+            ClientSocket::Pair($inner) => $do,
+        }
+    };
+}
+
+impl ClientSocket {
+    /// A client's socket, which must not block.
+    pub fn tcp(socket: std::net::TcpStream) -> io::Result<Self> {
+        SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER)?;
+        Ok(Self::Tcp(TcpStream::from_std(socket)))
+    }
+
+    /// A pair: the shard's end and the other one, neither of which blocks.
+    pub fn pair() -> io::Result<(Self, unix::net::UnixStream)> {
+        let (own, other) = unix::net::UnixStream::pair()?;
+        own.set_nonblocking(true)?;
+        other.set_nonblocking(true)?;
+        SockRef::from(&own).set_send_buffer_size(SEND_BUFFER)?;
+        Ok((Self::Pair(UnixStream::from_std(own)), other))
+    }
+}
+
+impl Socket for ClientSocket {
+    fn send(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        either!(self, socket => send(socket, slices))
+    }
+
+    fn make_room(&mut self) {
+        // Best effort: without it the last words have to wait until the client reads.
+        let _ = either!(&*self, socket => SockRef::from(socket).set_send_buffer_size(LAST_WORDS_BUFFER));
+    }
+
+    fn finish(&mut self) {
+        // An error means that the other side is gone already.
+        let _ = either!(self, socket => socket.shutdown(Shutdown::Write));
+    }
+}
+
+fn send(socket: &mut impl Write, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    loop {
+        let sent = match slices {
+            [one] => socket.write(one),
+            many => socket.write_vectored(many),
+        };
+        match sent {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+impl Read for ClientSocket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        either!(self, socket => socket.read(buffer))
+    }
+}
+
+impl Source for ClientSocket {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        either!(self, socket => socket.register(registry, token, interests))
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        either!(self, socket => socket.reregister(registry, token, interests))
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        either!(self, socket => socket.deregister(registry))
+    }
+}
