@@ -156,8 +156,9 @@ async fn a_position_in_a_stream_that_was_made_anew_is_answered_with_a_gap_though
     outside.flush();
     expect_chain(&mut client, &mut last, 1..=1).await;
     let old = epoch(&gateway).await;
-    assert!(server.stream("PRICES").is_some());
+    let config = server.stream("PRICES").unwrap();
     outside.publish("$JS.API.STREAM.DELETE.PRICES", "");
+    outside.publish("$JS.API.STREAM.CREATE.PRICES", config.to_string());
     outside.flush();
     loop {
         let now = epoch(&gateway).await;
