@@ -57,17 +57,18 @@ fn only_the_controller_is_given_a_token() {
 }
 
 #[test]
-fn the_network_policy_lets_metrics_in_and_the_api_server_and_gateways_out() {
+fn the_network_policy_lets_metrics_in_and_the_api_server_nats_and_gateways_out() {
     let policy = the(&render(&["networkPolicy.enabled=true"]), "NetworkPolicy")["spec"].clone();
     assert_eq!(policy["policyTypes"], json!(["Ingress", "Egress"]));
     assert_eq!(policy["ingress"], json!([{"ports": [{"port": "admin", "protocol": "TCP"}]}]));
     let egress = policy["egress"].as_array().unwrap();
-    assert_eq!(egress.len(), 2);
+    assert_eq!(egress.len(), 3);
     let ports: Vec<_> = egress[0]["ports"].as_array().unwrap().iter().map(|port| &port["port"]).collect();
     assert_eq!(ports, [&json!(443), &json!(6443)]);
-    let gateways = &egress[1]["to"][0]["podSelector"]["matchLabels"];
+    assert_eq!(egress[1], json!({"ports": [{"port": 4222, "protocol": "TCP"}]}));
+    let gateways = &egress[2]["to"][0]["podSelector"]["matchLabels"];
     assert_eq!(gateways["app.kubernetes.io/component"], "gateway");
-    assert_eq!(egress[1]["ports"][0]["port"], 9090);
+    assert_eq!(egress[2]["ports"][0]["port"], 9090);
 }
 
 #[test]
