@@ -118,6 +118,14 @@ impl NatsServer {
     /// Stops answering without closing anything, as a server behind a cut cable does.
     pub(crate) fn freeze(&self) {
         self.process.signal("STOP");
+        // The signal is on its way when `kill` returns, and each thread goes on until it has met it.
+        let tasks = format!("/proc/{}/task", self.process.id());
+        wait_until("nats-server has stopped", || {
+            fs::read_dir(&tasks).unwrap().all(|task| {
+                let stat = fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default();
+                stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+            })
+        });
     }
 
     /// Goes on after [`NatsServer::freeze`].
