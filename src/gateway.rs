@@ -11,6 +11,7 @@ pub mod limits;
 pub mod log;
 pub mod metrics;
 pub mod parts;
+mod planted;
 pub mod pod;
 pub mod protocol;
 pub mod publisher;
@@ -18,5 +19,7 @@ pub mod reload;
 pub mod services;
 pub mod sessions;
 pub mod shard;
+#[cfg(test)]
+mod simulation;
 pub mod topics;
 pub mod websocket;

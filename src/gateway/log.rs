@@ -116,7 +116,8 @@ impl Log {
         self.chunks.iter().rev().find_map(Chunk::newest).map_or(self.head, |start| start.max(self.tail))
     }
 
-    /// The first and last sequence number of the messages within `[from, to)`, where they have one.
+    /// The first and last sequence number of the messages within `[from, to)`, where they have one; those that an
+    /// announcement speaks of are among them.
     pub fn sequences(&self, from: u64, to: u64) -> Option<(Seq, Seq)> {
         let chunks = self.chunks.iter().skip(self.chunk_of(from)).take_while(|chunk| chunk.start() < to);
         chunks

@@ -158,7 +158,7 @@ impl Pod {
         self.readiness.unmet(admin::DRAINING, "this gateway is going away", Instant::now());
         self.accept.cancel();
         for inbox in self.inboxes.iter() {
-            inbox.push(ShardEvent::Drain { window });
+            inbox.push(ShardEvent::Drain { window, seed: rand::random() });
         }
         let gone = async {
             while !self.shards.iter().all(Running::is_finished) {

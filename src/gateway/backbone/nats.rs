@@ -9,6 +9,8 @@ mod keys;
 mod options;
 mod publish;
 mod router;
+#[cfg(test)]
+pub(crate) mod simulated;
 pub mod stream;
 mod subscribe;
 mod task;

@@ -12,8 +12,10 @@ const POOL_BUFFERS: usize = 64;
 /// What the log knows of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
-    /// Number of the message in its topic, where known.
+    /// Number of the message in its topic, or the last one that an announcement speaks of, where known.
     pub seq: Option<Seq>,
+    /// The first number that an announcement speaks of.
+    pub first: Option<Seq>,
     /// `false`: an announcement, not a message.
     pub message: bool,
     /// The concrete topic, in the log of a pattern.
@@ -82,9 +84,10 @@ impl Chunk {
     }
 
     pub(super) fn sequences(&self, from: u64, to: u64) -> Option<(Seq, Seq)> {
-        let mut known = self.range(from, to).iter().filter_map(|frame| frame.mark.seq);
-        let first = known.next()?;
-        Some((first, known.next_back().unwrap_or(first)))
+        let numbers = |frame: &Frame| Some((frame.mark.first.or(frame.mark.seq)?, frame.mark.seq?));
+        let mut known = self.range(from, to).iter().filter_map(numbers);
+        let (first, last) = known.next()?;
+        Some((first, known.next_back().map_or(last, |(_, last)| last)))
     }
 
     pub(super) fn frame(&self, position: u64) -> Option<(u64, Option<&Arc<str>>)> {

@@ -6,7 +6,7 @@ use super::*;
 use crate::api::SlowConsumer;
 
 fn mark(seq: u64, second: u32) -> Mark {
-    Mark { seq: Some(seq), message: true, topic: None, second, published: None }
+    Mark { seq: Some(seq), first: None, message: true, topic: None, second, published: None }
 }
 
 fn filled(sizes: &[usize]) -> (Log, Pool) {
@@ -99,7 +99,7 @@ fn a_cursor_outside_the_window_is_treated_as_the_policy_says() {
     let (mut log, mut pool) = filled(&[10, 10, 10, 10]);
     log.append(
         b"announcement",
-        Mark { seq: None, message: false, topic: Some("a".into()), second: 0, published: None },
+        Mark { seq: None, first: None, message: false, topic: Some("a".into()), second: 0, published: None },
         &mut pool,
     );
     assert_eq!(fall_out(&log, 0, 20, SlowConsumer::Disconnect), Verdict::Disconnect);
@@ -118,7 +118,8 @@ fn a_cursor_outside_the_window_is_treated_as_the_policy_says() {
 #[test]
 fn conflating_a_log_without_messages_goes_to_the_head() {
     let (mut log, mut pool) = (Log::default(), Pool::default());
-    log.append(b"x", Mark { seq: None, message: false, topic: None, second: 0, published: None }, &mut pool);
+    let mark = Mark { seq: None, first: None, message: false, topic: None, second: 0, published: None };
+    log.append(b"x", mark, &mut pool);
     assert_eq!(
         fall_out(&log, 0, 0, SlowConsumer::Conflate),
         Verdict::Jump { to: 1, missed: Missed::default() }

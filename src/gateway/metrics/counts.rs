@@ -92,6 +92,12 @@ impl ShardCounts {
         self.connections.iter().map(gauge).sum()
     }
 
+    /// Subscribers that are behind.
+    #[cfg(test)]
+    pub(crate) fn lagging(&self) -> u64 {
+        gauge(&self.lagging)
+    }
+
     /// A connection that was opened has ended with this WebSocket close code.
     pub fn connection_closed(&self, transport: Transport, code: u16) {
         self.connections[transport as usize].fetch_sub(1, Relaxed);

@@ -190,7 +190,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             }
             ShardEvent::Access(access) => self.change_access(access),
             ShardEvent::Settings(settings) => self.change_settings(settings),
-            ShardEvent::Drain { window } => self.drain(window),
+            ShardEvent::Drain { window, seed } => self.drain(window, seed),
         }
     }
 
@@ -215,6 +215,12 @@ impl<S: Socket, C: Control> Engine<S, C> {
     /// Connections that are still here.
     pub fn connections(&self) -> usize {
         self.connections.len()
+    }
+
+    /// Bytes that all logs keep.
+    #[cfg(test)]
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.pool.bytes()
     }
 
     /// Whether everybody has gone after a drain.

@@ -158,6 +158,8 @@ pub enum ShardEvent {
     Drain {
         /// Over which the closes are spread.
         window: Duration,
+        /// Of the plan that says who is closed when.
+        seed: u64,
     },
 }
 

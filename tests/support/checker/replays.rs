@@ -14,6 +14,8 @@ pub(super) struct Replay {
     pub(super) topic: String,
     pub(super) from: Seq,
     pub(super) to: Option<Seq>,
+    /// The topic was subscribed to when it was asked for.
+    pub(super) held: bool,
     pub(super) sent: Nanos,
     pub(super) seen: Vec<Seq>,
     pub(super) epoch: Option<u32>,
@@ -49,16 +51,27 @@ impl Replay {
 
     /// Judges it once `replayed` has come. What was confirmed before it was asked for must be there, unless the
     /// answer says that it is not complete. A gap told before is no excuse: it may be why this is asked for.
-    pub(super) fn judge(&self, from: Option<Seq>, complete: bool, facts: &[Fact]) -> Vec<Wrong> {
+    ///
+    /// `to` is where the answer says that it ends, for a topic that is subscribed to: what is behind comes live, as a
+    /// subscriber is owed it. `life` is that of the stream all the while; `None` if it was made anew meanwhile.
+    pub(super) fn judge(
+        &self,
+        from: Option<Seq>,
+        complete: bool,
+        to: Option<Seq>,
+        facts: &[Fact],
+        life: Option<u32>,
+    ) -> Vec<Wrong> {
         let mut wrong = Vec::new();
         if from.is_some_and(|from| from < self.from) {
             wrong.push((Rule::Replay, from, format!("replayed from there, asked for from {}", self.from)));
         }
         let known = facts.iter().filter(|fact| fact.confirmed < self.sent);
-        let newest = known.clone().map(|fact| fact.key.0).max().unwrap_or(0);
-        let epoch = self.epoch.unwrap_or(newest);
+        let Some(epoch) = self.epoch.or(life) else { return wrong };
         let asked = |fact: &&Fact| {
-            fact.key.0 == epoch && fact.key.1 >= self.from && self.to.is_none_or(|to| fact.key.1 <= to)
+            fact.key.0 == epoch
+                && fact.key.1 >= self.from
+                && self.to.into_iter().chain(to).all(|to| fact.key.1 <= to)
         };
         for fact in known.filter(asked).filter(|_| complete) {
             if self.seen.binary_search(&fact.key.1).is_err() {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     acknowledgements::Flights,
     answers::{Answers, Command, Wrong},
+    attempts::epoch_at,
     complete,
     frames::{covers, text},
     gaps::{Reason, Told},
@@ -141,6 +142,7 @@ impl<'a> Walk<'a> {
             }
             "replay" => connection.replays.push(Replay {
                 id: frame.get("id").map(Value::to_string),
+                held: connection.held.contains(&topic),
                 topic,
                 from: frame["fromSeq"].as_u64().unwrap_or(0),
                 to: frame["toSeq"].as_u64(),
@@ -247,6 +249,12 @@ impl<'a> Walk<'a> {
         if let Some(position) = self.positions.get_mut(topic) {
             position.unsubscribed(others);
         }
+        // Topics that came by a pattern alone may come by one again, from anywhere on.
+        for (own, position) in &mut self.positions {
+            if own != topic && covers(topic, own) && !connection.holds(own) {
+                position.unsubscribed(false);
+            }
+        }
         self.all_wrong(topic, late.unwrap_or_default());
     }
 
@@ -287,7 +295,11 @@ impl<'a> Walk<'a> {
         };
         let replay = connection.replays.remove(place);
         let complete = frame["complete"] == true;
-        let wrong = replay.judge(frame["fromSeq"].as_u64(), complete, self.truth.on(topic));
+        let life = epoch_at(self.history, replay.sent);
+        let life = (life == epoch_at(self.history, self.now)).then_some(life);
+        let held = replay.held || connection.held.contains(topic);
+        let to = frame["toSeq"].as_u64().filter(|_| held);
+        let wrong = replay.judge(frame["fromSeq"].as_u64(), complete, to, self.truth.on(topic), life);
         self.all_wrong(topic, wrong);
     }
 

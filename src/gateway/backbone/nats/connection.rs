@@ -138,7 +138,7 @@ impl Task {
             for Wanted { shard, epoch } in wanted {
                 let change = InterestChange { filter: filter.clone(), shard, epoch, wanted: true };
                 if self.router.interests.stands(&filter, Wanted { shard, epoch }) && self.is_stored(&filter) {
-                    self.in_force(change);
+                    self.in_force(change, true);
                 }
             }
         }

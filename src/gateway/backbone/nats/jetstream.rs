@@ -30,14 +30,14 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{Client, Message};
+use async_nats::Message;
 use tokio::task::JoinSet;
 
 pub(super) use self::{
     acks::Acks,
     layout::{Channel, Layout, Place},
-    opening::{Begin, Begun, Opened},
-    requests::Requests,
+    opening::{Asking, Begin, Begun, Opened},
+    requests::{Line, Requests},
     watch::Seen,
     wire::Config,
 };
@@ -87,9 +87,11 @@ pub(super) struct Jet {
     /// Publishes that wait for the same.
     unsent: Vec<PublishRequest>,
     /// Interests in force whose position is asked for with the next read of heads.
-    opening: Vec<InterestChange>,
+    opening: Vec<Asking>,
     /// Those whose position is being asked for.
-    asked_for: Vec<InterestChange>,
+    asked_for: Vec<Asking>,
+    /// Those that were in force before and whose position could not be asked for: asked again with the next tick.
+    unsettled: Vec<Asking>,
     histories: Histories,
     watch: watch::Watch,
     /// Reads of missing messages that wait for a place, or for another try.
@@ -117,8 +119,9 @@ pub(super) enum Done {
     Info(Seq, Result<Info, ReadError>),
     /// The positions of what was asked for (that of the stream, for patterns).
     Opened(u32, Result<Heads, ReadError>),
-    /// The newest messages of everything that is followed. The flag: the missing ones are not on their way.
-    Checked(u32, bool, Result<Heads, ReadError>),
+    /// The newest messages of everything that is followed, and where the stream begins. The flag: the missing ones are
+    /// not on their way.
+    Checked(u32, bool, Result<(Heads, Seq), ReadError>),
     /// Missing messages.
     Part(Topic, Read, Result<Part<Stored>, ReadError>),
     /// History.
@@ -127,8 +130,8 @@ pub(super) enum Done {
 
 impl Jet {
     /// Answers come on subjects below `inbox`: `<inbox>.r.<id>` for questions, `<inbox>.p.<id>` for publishes.
-    pub(super) fn new(spec: &JetStream, client: Client, inbox: &str, prefix: &str) -> Self {
-        let requests = Requests::new(client, format!("{inbox}.r"));
+    pub(super) fn new(spec: &JetStream, line: Line, inbox: &str, prefix: &str) -> Self {
+        let requests = Requests::new(line, format!("{inbox}.r"));
         let reader = Reader {
             requests: requests.clone(),
             stream: spec.stream.as_str().into(),
@@ -150,6 +153,7 @@ impl Jet {
             unsent: Vec::new(),
             opening: Vec::new(),
             asked_for: Vec::new(),
+            unsettled: Vec::new(),
             histories: Histories::default(),
             watch: watch::Watch::default(),
             due: VecDeque::new(),
@@ -171,6 +175,7 @@ impl Jet {
             + self.unsent.len()
             + self.opening.len()
             + self.asked_for.len()
+            + self.unsettled.len()
             + self.acks.waiting()
             + self.histories.waiting()
     }
@@ -230,8 +235,8 @@ impl Jet {
         self.topics.clear();
         self.histories = Histories::default();
         let mut all = std::mem::take(&mut self.unplaced);
-        all.append(&mut self.opening);
-        all.append(&mut self.asked_for);
+        let asking = self.opening.drain(..).chain(self.asked_for.drain(..)).chain(self.unsettled.drain(..));
+        all.extend(asking.map(|asking| asking.change));
         all
     }
 

@@ -36,7 +36,7 @@ impl Task {
             return self.refuse(&change, NOT_CONNECTED);
         }
         if cover.feed <= self.proven {
-            self.in_force(change);
+            self.in_force(change, false);
         } else {
             self.barriers.join(Waiter::Interest(change));
         }
@@ -83,9 +83,10 @@ impl Task {
     }
 
     /// The feed of what a shard wants is in force: it is told so, once its position is known where it has one.
-    pub(super) fn in_force(&mut self, change: InterestChange) {
+    /// `again`: it was told so before.
+    pub(super) fn in_force(&mut self, change: InterestChange, again: bool) {
         let stands = self.router.interests.stands(&change.filter, wanted_by(&change));
-        match self.jet.as_mut().filter(|_| stands).map(|jet| jet.begin(&change)) {
+        match self.jet.as_mut().filter(|_| stands).map(|jet| jet.begin(&change, again)) {
             Some(Begin::Later) => {}
             Some(Begin::At(seq, recoverable)) => self.tell(change, seq, recoverable),
             None => self.tell(change, 0, false),

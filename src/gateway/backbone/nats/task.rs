@@ -20,7 +20,7 @@ use super::{
     barrier::{Barriers, CONFIRM},
     connection::Link,
     feeds::Feeds,
-    jetstream::{Begun, Done, Jet, Opened},
+    jetstream::{Begun, Done, Jet, Line, Opened},
     router::Router,
     subscribe::NOT_CONNECTED,
 };
@@ -100,7 +100,8 @@ impl Task {
         let inbox = client.new_inbox();
         Self {
             statistics: client.statistics(),
-            jet: stream.map(|stream| Jet::new(stream, client.clone(), &inbox, router.prefix())),
+            jet: stream
+                .map(|stream| Jet::new(stream, Line::Connection(client.clone()), &inbox, router.prefix())),
             inbox,
             subscribed: 0,
             pinned: false,
@@ -336,7 +337,7 @@ impl Task {
         self.proven = newest.unwrap_or(self.proven);
         for waiter in waiters {
             match waiter {
-                Waiter::Interest(change) => self.in_force(change),
+                Waiter::Interest(change) => self.in_force(change, false),
                 Waiter::Publish(_, reply) => {
                     // Nobody waits any more: the message is published all the same.
                     let _ = reply.send(Ok(Published::default()));

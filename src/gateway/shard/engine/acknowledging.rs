@@ -87,7 +87,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             if let Some(again) = ledger.go_back(self.now.ms) {
                 self.counts.redelivered(again as u64);
                 if let Some(readings) = &mut connection.readings {
-                    readings.forget(ledger.index);
+                    readings.forget_deliveries(ledger.index);
                 }
             }
         }

@@ -9,7 +9,12 @@ use super::{
 };
 use crate::{
     api::{Filter, Seq},
-    gateway::{log::Mark, protocol::event, shard::inbox::Arrival},
+    gateway::{
+        log::Mark,
+        planted::{Flaw, planted},
+        protocol::event,
+        shard::inbox::Arrival,
+    },
 };
 
 impl<S: Socket, C: Control> Engine<S, C> {
@@ -31,6 +36,11 @@ impl<S: Socket, C: Control> Engine<S, C> {
         if let (true, Some(seq), None) = (arrival.message, arrival.seq, &topic) {
             socket.seq = seq;
         }
+        // What an announcement speaks of follows what was there before it.
+        let before = socket.seq;
+        let spoken_of = |position: &Seq| !arrival.message && topic.is_none() && *position > before;
+        let last = arrival.seq.filter(spoken_of);
+        let first = last.map(|_| before + 1);
         // After a gap the backbone says where it goes on, if it knows.
         if !arrival.message {
             let position = arrival.seq.unwrap_or(0);
@@ -40,9 +50,9 @@ impl<S: Socket, C: Control> Engine<S, C> {
             }
         }
         let Some(socket) = self.table.get_mut(index) else { return };
-        let seq = arrival.seq.filter(|_| arrival.message);
+        let seq = arrival.seq.filter(|_| arrival.message).or(last);
         let published = arrival.published;
-        let mark = Mark { seq, message: arrival.message, topic, second, published };
+        let mark = Mark { seq, first, message: arrival.message, topic, second, published };
         socket.log.append(&arrival.frame, mark, &mut self.pool);
         self.queue(index);
     }
@@ -62,12 +72,15 @@ impl<S: Socket, C: Control> Engine<S, C> {
             socket.recoverable,
             Some(false),
         );
-        let mark = Mark { seq: None, message: false, topic: None, second, published: None };
+        let mark = Mark { seq: None, first: None, message: false, topic: None, second, published: None };
         socket.log.append(&frame, mark, &mut self.pool);
         for subscriber in &socket.subscribers {
-            let connection = self.connections.get_mut(subscriber.connection as usize);
-            if let Some(ledger) = connection.and_then(|connection| connection.ledger(index)) {
+            let Some(connection) = self.connections.get_mut(subscriber.connection as usize) else { continue };
+            if let Some(ledger) = connection.ledger(index) {
                 ledger.begin_anew(position);
+                if let Some(readings) = &mut connection.readings {
+                    readings.forget_deliveries(index);
+                }
             }
         }
     }
@@ -76,7 +89,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     fn queue(&mut self, index: u32) {
         let Some(socket) = self.table.get_mut(index) else { return };
         if let Some(job) = &mut socket.job {
-            job.again = true;
+            job.again |= !planted(Flaw::WakeUpLost);
         } else {
             // Whoever was last begins the next round: nobody is always last.
             let next = socket.rotation();

@@ -18,7 +18,7 @@ use super::{
     acknowledging::ack_within,
     connection::{Connection, Turn},
     reading::{Live, Purpose, Reading, Rest, Stage},
-    subscriptions::{Missing, RIGHT_ENDED, may_subscribe},
+    subscriptions::Missing,
     table::SubSocket,
 };
 use crate::{
@@ -122,6 +122,10 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let reached = self.reached(slot, index);
         let to = Some(to.map_or(reached, |to| to.min(reached)));
         let purpose = Purpose::Replay { id, from, to, complete: true };
+        if socket.is_acknowledged() {
+            // What is live is read from history too: nothing in the log has to wait.
+            return self.read(slot, topic, purpose, None, start);
+        }
         self.read_before(slot, index, purpose, Live { index, reached, splice: reached }, start);
     }
 
@@ -200,6 +204,11 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         // What is gone counts as passed.
         reading.sent = lost.and_then(|lost| lost.between).map_or(after, |(_, last)| last.max(after));
+        // What was asked for up to there was of another life.
+        let until = if is_anew(lost) { Some(after) } else { until };
+        if let Some(live) = reading.live.as_mut().filter(|_| is_anew(lost)) {
+            live.splice = after;
+        }
         reading.stage = Stage::Sending(until, page, 0);
         let index = reading.live.map(|live| live.index);
         match std::mem::replace(&mut reading.purpose, Purpose::Continue) {
@@ -358,7 +367,13 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 self.replayed(slot, id.as_ref(), topic, (from, to.unwrap_or(sent)), complete);
                 self.after_replay(slot, live);
             }
-            (Purpose::Deliver, Some(live)) => self.pump(slot, live.index),
+            (Purpose::Deliver, Some(live)) => {
+                let connection = self.connections.get_mut(slot);
+                if let Some(ledger) = connection.and_then(|connection| connection.ledger(live.index)) {
+                    ledger.reached(sent);
+                }
+                self.pump(slot, live.index);
+            }
             (Purpose::Subscribe { .. } | Purpose::Continue, Some(live)) => self.go_live(slot, live.index),
             (_, None) => {}
         }
@@ -438,25 +453,6 @@ impl<S: Socket, C: Control> Engine<S, C> {
                     self.replayed(slot, id.as_ref(), &topic, (from, sent), false);
                 }
                 Purpose::Continue | Purpose::Deliver => {}
-            }
-        }
-    }
-
-    /// Ends the replays of topics that the client may not read any more.
-    pub(super) fn end_forbidden_replays(&mut self, slot: usize) {
-        let Some(Connection { session, readings: Some(readings), .. }) = self.connections.get_mut(slot)
-        else {
-            return;
-        };
-        let forbidden = |reading: &mut Reading| {
-            let filter = Filter::Topic(reading.topic.clone());
-            reading.live.is_none() && !may_subscribe(session, &filter)
-        };
-        let ended: Vec<_> = readings.list.extract_if(.., forbidden).collect();
-        for Reading { topic, purpose, .. } in ended {
-            if let Purpose::Replay { id, .. } = purpose {
-                let (code, name) = (ErrorCode::AclDenied, Some(topic.as_str()));
-                self.error(slot, id.as_ref(), code, RIGHT_ENDED, name);
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::{
     api::Filter,
     gateway::{
         log::{Log, MAX_SLICES, Verdict, fall_out},
+        planted::{Flaw, planted},
         protocol::{GapReason, event},
         websocket::CloseCode,
     },
@@ -175,7 +176,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             };
             if let Some(at) = lag.missed.iter().position(|(own, _)| *own == index) {
                 let (_, missed) = lag.missed.swap_remove(at);
-                if let Some(socket) = self.table.get(index) {
+                if let Some(socket) = self.table.get(index).filter(|_| !planted(Flaw::GapDropped)) {
                     let (first, last) = missed.sequences.unzip();
                     event::gap(
                         &mut connection.outbox,
@@ -277,6 +278,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             if let Some(lag) = &mut connection.lag
                 && lag.current == Some(index)
                 && boundary != subscriber.cursor
+                && !planted(Flaw::JumpInsideFrame)
             {
                 lag.carry = log.copy(subscriber.cursor, boundary);
                 lag.current = None;

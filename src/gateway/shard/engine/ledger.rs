@@ -14,7 +14,10 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use crate::api::Seq;
+use crate::{
+    api::Seq,
+    gateway::planted::{Flaw, planted},
+};
 
 /// Messages that one subscription may be sent without acknowledging any.
 pub(super) const UNACKNOWLEDGED: usize = 256;
@@ -96,6 +99,11 @@ impl Ledger {
         self.pass(oldest.min(self.sent));
     }
 
+    /// Up to this number there is nothing else to be sent.
+    pub(super) fn reached(&mut self, seq: Seq) {
+        self.sent = self.sent.max(seq);
+    }
+
     /// These messages will not come: nobody waits for them.
     pub(super) fn skip_to(&mut self, seq: Seq) {
         self.highest = self.highest.max(seq);
@@ -121,7 +129,7 @@ impl Ledger {
     fn pass(&mut self, seq: Seq) {
         self.acked = self.acked.max(seq);
         self.sent = self.sent.max(self.acked);
-        self.flying.retain(|(flying, _)| *flying > self.acked);
+        self.flying.retain(|(flying, _)| *flying > self.acked && !planted(Flaw::RedeliveryForgotten));
         self.apart = self.apart.split_off(&(self.acked + 1));
     }
 }

@@ -250,10 +250,10 @@ impl<S: Socket, C: Control> Engine<S, C> {
     }
 
     /// Tells everybody to go elsewhere, and plans when whoever stays is closed.
-    pub(super) fn drain(&mut self, window: Duration) {
+    pub(super) fn drain(&mut self, window: Duration, seed: u64) {
         let slots: Vec<_> =
             self.connections.iter().filter(|(_, c)| c.is_open()).map(|(slot, _)| slot).collect();
-        let plan = drain::plan(slots.len(), window, rand::random());
+        let plan = drain::plan(slots.len(), window, seed);
         let mut due = Vec::with_capacity(slots.len());
         for (slot, at) in slots.into_iter().zip(plan) {
             let ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);

@@ -6,11 +6,19 @@
 
 use std::sync::Arc;
 
-use super::{Control, Engine, Socket, connection::Connection};
-use crate::gateway::{
-    access::{Access, AuthError, Identity},
-    protocol::{ErrorCode, event},
-    websocket::CloseCode,
+use super::{
+    Control, Engine, Socket,
+    connection::Connection,
+    reading::{Purpose, Reading},
+    subscriptions::{RIGHT_ENDED, may_subscribe},
+};
+use crate::{
+    api::Filter,
+    gateway::{
+        access::{Access, AuthError, Identity},
+        protocol::{ErrorCode, event},
+        websocket::CloseCode,
+    },
 };
 
 /// Longest time before its end at which a client is told that its token ends, in seconds. A token that lives for less
@@ -66,6 +74,25 @@ impl<S: Socket, C: Control> Engine<S, C> {
             Err(error) => {
                 self.error(slot, None, ErrorCode::AuthFailed, &error.to_string(), None);
                 self.close(slot, CloseCode::Unauthenticated, NO_LONGER_ADMITTED);
+            }
+        }
+    }
+
+    /// Ends the replays of topics that the client may not read any more.
+    pub(super) fn end_forbidden_replays(&mut self, slot: usize) {
+        let Some(Connection { session, readings: Some(readings), .. }) = self.connections.get_mut(slot)
+        else {
+            return;
+        };
+        let forbidden = |reading: &mut Reading| {
+            let filter = Filter::Topic(reading.topic.clone());
+            reading.live.is_none() && !may_subscribe(session, &filter)
+        };
+        let ended: Vec<_> = readings.list.extract_if(.., forbidden).collect();
+        for Reading { topic, purpose, .. } in ended {
+            if let Purpose::Replay { id, .. } = purpose {
+                let (code, name) = (ErrorCode::AclDenied, Some(topic.as_str()));
+                self.error(slot, id.as_ref(), code, RIGHT_ENDED, name);
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::{
         history::Start,
         log::Missed,
         metrics::Resumed,
+        planted::{Flaw, planted},
         protocol::{
             ErrorCode, GapReason,
             command::Id,
@@ -300,7 +301,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let filters = connection.held.iter().filter_map(|held| self.table.get(held.socket));
         let lost: Vec<_> = filters
             .map(|socket| socket.filter.clone())
-            .filter(|filter| !may_subscribe(&connection.session, filter))
+            .filter(|filter| !may_subscribe(&connection.session, filter) && !planted(Flaw::RightOutlived))
             .collect();
         for filter in lost {
             if let Some(index) = self.table.find(filter.as_str()) {

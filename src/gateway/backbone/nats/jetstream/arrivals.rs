@@ -31,8 +31,9 @@ impl Jet {
         if !router.aim(Some(source), topic) {
             return;
         }
-        let base = self.bases.get(&feed).copied().unwrap_or(prev);
-        if !self.follows(router, topic, base) {
+        // Before the feed has a position nobody was promised anything: what is before this message is nobody's.
+        let base = self.bases.get(&feed).copied().unwrap_or(seq - 1);
+        if !self.begins(router, feed, topic) && !self.follows(router, topic, base) {
             return;
         }
         let Some(live) = self.topics.get_mut(topic) else { return };
@@ -68,7 +69,7 @@ impl Jet {
             return;
         }
         let base = self.bases.get(&feed).copied().unwrap_or(self.watch.highest);
-        if !self.follows(router, topic, base) {
+        if !self.begins(router, feed, topic) && !self.follows(router, topic, base) {
             return;
         }
         let Some(live) = self.topics.get_mut(topic) else { return };
@@ -110,6 +111,16 @@ impl Jet {
         self.steps = steps;
         self.read(topic, next);
         self.pump();
+    }
+
+    /// Whether the topic is wanted by its name and its feed not known to be in force yet: what comes already is held until
+    /// the topic's position is known.
+    fn begins(&mut self, router: &Router, feed: FeedId, topic: &str) -> bool {
+        let new = !self.topics.contains_key(topic) && !self.bases.contains_key(&feed);
+        let named = if new && router.interests.names(topic) { topic.parse::<Topic>().ok() } else { None };
+        let Some(topic) = named else { return false };
+        self.topics.insert(topic.shared().clone(), Live::opening(topic));
+        true
     }
 
     /// Follows the topic, if it is new from `base` on; `false` if it is none.

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Done, Jet,
-    live::KEPT,
+    live::{KEPT, Live},
     page::{self, Found},
     reader::ReadError,
 };
@@ -99,10 +99,14 @@ impl Jet {
         self.pump_histories(counts);
     }
 
-    /// Answers out of the tail, if everything is there.
+    /// Answers out of the tail, if everything is there: what is wanted up to no number, or up to one that has not come
+    /// here yet, may be in the stream.
     fn out_of_tail(&self, request: HistoryRequest) -> Option<HistoryRequest> {
-        let live = self.topics.get(request.topic.as_str()).filter(|live| !live.opening);
-        let Some(live) = live.filter(|live| live.tail.reaches(request.start)) else { return Some(request) };
+        let here = |live: &&Live| {
+            let come = request.until.is_some_and(|until| until <= live.order.accounted());
+            come && !live.opening && live.tail.reaches(request.start)
+        };
+        let Some(live) = self.topics.get(request.topic.as_str()).filter(here) else { return Some(request) };
         let _ = request.reply.send(Ok(Arc::new(live.tail.page(request.start, request.until))));
         None
     }
@@ -271,15 +275,43 @@ fn part(ask: Ask, page: &Page, start: Start, until: Option<Seq>) -> Option<Page>
 mod tests {
     use super::*;
 
-    fn page(after: Seq, numbers: &[Seq], more: bool) -> Page {
-        let kept = |seq: &Seq| Kept { seq: *seq, prev: 0, published: None, frame: bytes::Bytes::new() };
-        Page { after, lost: None, messages: numbers.iter().map(kept).collect(), more }
+    /// The page that was read for all: everything behind `after` up to `until`.
+    fn read(after: Seq, numbers: &[Seq], until: Option<Seq>) -> (Ask, Page) {
+        let mut prev = after;
+        let messages = numbers.iter().map(|seq| Kept {
+            seq: *seq,
+            prev: std::mem::replace(&mut prev, *seq),
+            published: None,
+            frame: bytes::Bytes::new(),
+        });
+        let page = Page { after, messages: messages.collect(), ..Page::default() };
+        (Ask { start: Start::After(after), until }, page)
+    }
+
+    fn of(read: &(Ask, Page), after: Seq, until: Option<Seq>) -> Option<(Vec<Seq>, bool)> {
+        let page = part(read.0, &read.1, Start::After(after), until)?;
+        Some((page.messages.iter().map(|message| message.seq).collect(), page.more))
+    }
+
+    #[test]
+    fn whoever_wants_no_more_than_was_read_has_it_all() {
+        let read = read(2, &[4, 7, 9], Some(9));
+        assert_eq!(of(&read, 2, Some(9)), Some((vec![4, 7, 9], false)));
+        assert_eq!(of(&read, 4, Some(8)), Some((vec![7], false)));
+        assert_eq!(of(&read, 1, Some(9)), None, "what is before was not read");
+    }
+
+    #[test]
+    fn whoever_wants_more_than_was_read_reads_on() {
+        let read = read(2, &[4, 7], Some(8));
+        assert_eq!(of(&read, 2, Some(20)), Some((vec![4, 7], true)));
+        assert_eq!(of(&read, 4, None), Some((vec![7], true)));
+        assert_eq!(of(&read, 7, Some(20)), Some((vec![], true)), "nothing of it was read");
     }
 
     #[test]
     fn a_read_for_one_answers_another_as_far_as_it_goes() {
-        let ask = |until| Ask { start: Start::After(2), until };
-        for (read, start, until, expected) in [
+        for (until, start, wanted, expected) in [
             (None, 4, None, Some((vec![5, 7], false))),
             (None, 2, Some(6), Some((vec![3, 5], false))),
             (Some(8), 2, Some(7), Some((vec![3, 5, 7], false))),
@@ -289,10 +321,8 @@ mod tests {
             (Some(8), 7, Some(9), Some((vec![], true))),
             (Some(8), 1, Some(8), None),
         ] {
-            let found = part(ask(read), &page(2, &[3, 5, 7], false), Start::After(start), until);
-            let found =
-                found.map(|page| (page.messages.iter().map(|kept| kept.seq).collect::<Vec<_>>(), page.more));
-            assert_eq!(found, expected, "read up to {read:?}, wanted after {start} up to {until:?}");
+            let found = of(&read(2, &[3, 5, 7], until), start, wanted);
+            assert_eq!(found, expected, "read up to {until:?}, wanted after {start} up to {wanted:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// The ways a message can come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Channel {
     /// As its publisher sent it.
     Sent,

@@ -51,7 +51,10 @@ impl Live {
 
     /// Sends a message to those who were aimed at, and keeps it.
     pub(crate) fn send(&mut self, router: &mut Router, message: &Numbered<'_>) {
-        self.tail.push(router.stored(&self.topic, message), KEPT);
+        let mut kept = router.stored(&self.topic, message);
+        // Where the stream does not know any more which one was before, nothing can be said to be kept before this.
+        kept.prev = kept.prev.max(self.tail.head());
+        self.tail.push(kept, KEPT);
     }
 
     /// Does what the order has brought forth.

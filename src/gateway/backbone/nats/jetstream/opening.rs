@@ -1,16 +1,23 @@
 //! From an interest whose feed is in force to a position: what is delivered from now on has larger numbers.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     Done, Jet, Place,
     live::Live,
-    reader::{Heads, ReadError},
+    reader::{Heads, ReadError, Reader},
 };
 use crate::{
     api::{Filter, Seq},
     gateway::{
-        backbone::{InterestChange, PublishRequest, interests::FeedId, nats::router::Router},
+        backbone::{
+            InterestChange, PublishRequest,
+            interests::{FeedId, Wanted},
+            nats::router::Router,
+        },
         history::Tail,
     },
 };
@@ -36,8 +43,16 @@ pub(crate) enum Opened {
     Failed(Vec<InterestChange>, ReadError),
 }
 
+/// An interest whose position is asked for.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    pub(crate) change: InterestChange,
+    /// It was in force before: its subscribers wait for nothing, and are not to be refused what they have.
+    again: bool,
+}
+
 /// An interest whose position is known.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Begun {
     pub(crate) change: InterestChange,
     /// The topic's newest message; 0 where it has none.
@@ -49,7 +64,9 @@ pub(crate) struct Begun {
 
 impl Jet {
     /// The feed of this interest is in force.
-    pub(crate) fn begin(&mut self, change: &InterestChange) -> Begin {
+    ///
+    /// `again`: it was so before, and is to be told where it goes on.
+    pub(crate) fn begin(&mut self, change: &InterestChange, again: bool) -> Begin {
         let place = self.layout().map_or(Place::Outside, |layout| layout.place(&change.filter));
         if matches!(place, Place::Outside | Place::Reserved) {
             return Begin::At(0, false);
@@ -61,7 +78,7 @@ impl Jet {
                 return Begin::At(live.order.begins_after(), true);
             }
         }
-        self.opening.push(change.clone());
+        self.opening.push(Asking { change: change.clone(), again });
         self.ask_positions();
         Begin::Later
     }
@@ -95,20 +112,21 @@ impl Jet {
         }
         let some = self.opening.len().min(BATCH);
         self.asked_for.extend(self.opening.drain(..some));
-        let topics = self.asked_for.iter().filter(|change| matches!(change.filter, Filter::Topic(_)));
-        let mut subjects: Vec<_> = topics.map(|change| self.subject(change.filter.as_str())).collect();
+        let filters = self.asked_for.iter().map(|asking| &asking.change.filter);
+        let topics = filters.filter(|filter| matches!(filter, Filter::Topic(_)));
+        let mut subjects: Vec<_> = topics.map(|filter| self.subject(filter.as_str())).collect();
         subjects.sort_unstable();
         subjects.dedup();
         let (reader, life) = (self.reader.clone(), self.watch.life);
-        self.work.spawn(async move {
-            let heads = if subjects.is_empty() {
-                let last = reader.info().await.map(|info| info.state.last_seq);
-                last.map(|through| Heads { newest: Vec::new(), through })
-            } else {
-                reader.heads(&subjects, 0).await
-            };
-            Done::Opened(life, heads)
-        });
+        let created = self.known.as_ref().map(|known| known.created.clone()).unwrap_or_default();
+        let made = (created, self.watch.highest);
+        self.work.spawn(async move { Done::Opened(life, positions(&reader, &subjects, made).await) });
+    }
+
+    /// Asks again for the positions that could not be asked for.
+    pub(crate) fn ask_positions_again(&mut self) {
+        self.opening.append(&mut self.unsettled);
+        self.ask_positions();
     }
 
     /// The positions are known, or not.
@@ -123,13 +141,19 @@ impl Jet {
             Ok(heads) => heads,
             Err(error) => {
                 self.ask_positions();
-                return Opened::Failed(changes, error);
+                self.watch.suspect();
+                let (again, new): (Vec<_>, Vec<_>) = changes.into_iter().partition(|asking| asking.again);
+                self.unsettled.extend(again.into_iter().filter(|Asking { change, .. }| {
+                    let InterestChange { filter, shard, epoch, .. } = change;
+                    router.interests.stands(filter, Wanted { shard: *shard, epoch: *epoch })
+                }));
+                return Opened::Failed(new.into_iter().map(|asking| asking.change).collect(), error);
             }
         };
         let newest: HashMap<&str, Seq> =
             heads.newest.iter().map(|(subject, head)| (subject.as_str(), *head)).collect();
         let mut begun = Vec::with_capacity(changes.len());
-        for change in changes {
+        for Asking { change, .. } in changes {
             let (mut head, mut position) = (0, 0);
             if let Filter::Topic(topic) = &change.filter {
                 head = newest.get(self.subject(topic.as_str()).as_str()).copied().unwrap_or(0);
@@ -144,8 +168,21 @@ impl Jet {
             }
             begun.push(Begun { change, head, position });
         }
+        self.mark_begun(&begun);
         self.ask_positions();
         Opened::Begun(begun, heads.through)
+    }
+
+    /// Whoever is told its position now is in force: where it has been asked for once more, it is so again.
+    fn mark_begun(&mut self, begun: &[Begun]) {
+        if self.opening.is_empty() {
+            return;
+        }
+        let name = |change: &InterestChange| (change.filter.shared().clone(), change.shard, change.epoch);
+        let begun: HashSet<_> = begun.iter().map(|begun| name(&begun.change)).collect();
+        for asking in &mut self.opening {
+            asking.again |= begun.contains(&name(&asking.change));
+        }
     }
 
     /// What has come meanwhile follows: to be called when everybody was told where it begins.
@@ -173,6 +210,12 @@ impl Jet {
         }
         match filter {
             Filter::Topic(topic) if !router.aim(None, topic.as_str()) => self.forget(topic.as_str()),
+            // Nobody asks for its position any more: it is followed anew, as patterns want it.
+            Filter::Topic(topic) if !router.interests.names(topic.as_str()) => {
+                if self.topics.get(topic.as_str()).is_some_and(|live| live.opening) {
+                    self.forget(topic.as_str());
+                }
+            }
             Filter::Topic(_) => {}
             Filter::Pattern(pattern) => {
                 let own = |topic: &&Arc<str>| pattern.matches_str(topic);
@@ -198,4 +241,20 @@ impl Jet {
                 }
             }
     }
+}
+
+/// The newest messages of these subjects, and the last number of the stream, which was made then and has got as far as
+/// `highest`: the positions of another stream are of no use to anybody before it is known to be another.
+async fn positions(
+    reader: &Reader,
+    subjects: &[String],
+    (created, highest): (String, Seq),
+) -> Result<Heads, ReadError> {
+    let heads = if subjects.is_empty() { None } else { Some(reader.heads(subjects, 0).await?) };
+    // Asked behind it, so that what was read is of the same stream.
+    let info = reader.info().await?;
+    if info.created != created || info.state.last_seq < highest {
+        return Err(ReadError::Refused("it was made anew or set back".into()));
+    }
+    Ok(heads.unwrap_or(Heads { newest: Vec::new(), through: info.state.last_seq }))
 }

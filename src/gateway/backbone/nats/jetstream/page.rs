@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     api::{Seq, Topic},
-    gateway::history::{Kept, Lost, PAGE_BYTES, PAGE_MESSAGES, Page, Start},
+    gateway::{
+        history::{Kept, Lost, PAGE_BYTES, PAGE_MESSAGES, Page, Start},
+        planted::{Flaw, planted},
+    },
 };
 
 /// How far before the position a read begins where others are likely to ask for a little more: in numbers of the
@@ -55,28 +58,29 @@ impl Reader {
     }
 
     async fn after(&self, place: &Place, position: Seq, until: Option<Seq>) -> Result<Found, ReadError> {
-        let (subject, need) = (&place.subject, until.unwrap_or(0));
+        let (subject, need) = (&place.subject, until.unwrap_or(Seq::MAX));
         let from = position.saturating_sub(MARGIN).max(1);
-        let mut span = self.span(subject, from, BATCH, need).await?;
+        let mut span = self.span(subject, from, BATCH, need).await?.mended(position);
         if span.pending > 0 && span.messages.last().is_none_or(|newest| newest.seq <= position) {
-            span = self.span(subject, position.max(1), BATCH, need).await?;
+            span = self.span(subject, position.max(1), BATCH, need).await?.mended(position);
         }
         let cut = span.messages.partition_point(|message| message.seq <= position);
         let anchored = cut > 0 && span.messages[cut - 1].seq == position;
         let mut lost = None;
         if !anchored {
-            let evidence = self.nothing_gone(position).await?;
-            if position > evidence.last {
+            let newest = span.messages.last().map_or(0, |newest| newest.seq);
+            let evidence = self.nothing_gone_behind(position, newest).await?;
+            if position > evidence.last && !planted(Flaw::ResumeBeyondHead) {
                 return self.another_life(place).await;
             }
             if span.messages.len() == cut {
                 // What was stored before the evidence is found now, or gone.
-                span = self.span(subject, position.saturating_add(1), BATCH, need).await?;
+                span = self.span(subject, position.saturating_add(1), BATCH, need).await?.mended(position);
             }
             let behind = span.messages.iter().find(|message| message.seq > position);
             let next = behind.map_or(evidence.last + 1, |first| first.seq);
             let end = until.unwrap_or(Seq::MAX).min(next.saturating_sub(1));
-            let gone = !evidence.whole && end > position;
+            let gone = !evidence.whole && end > position && !planted(Flaw::ResumeBeyondPurge);
             lost = gone.then_some(Lost { between: Some((position + 1, end)) });
         }
         let gone = lost.and_then(|lost| lost.between).map_or(0, |(_, last)| last);
@@ -101,18 +105,19 @@ impl Reader {
             last.saturating_sub(count).max(1)
         };
         let behind = if self.direct { self.count(&place.subject, last + 1).await? } else { 0 };
-        let span = self.span(&place.subject, from, BATCH, 0).await?;
-        // Those behind `last` came while the search was on.
-        let there = (span.messages.len() as u64 + span.pending).saturating_sub(behind);
+        let span = self.span(&place.subject, from, BATCH, last).await?.mended(Seq::MAX);
+        // Those behind `last` came while the search was on. Rather one too many than the newest one left out.
+        let more = if span.ahead { 0 } else { span.pending };
+        let there = (span.messages.len() as u64 + more).saturating_sub(behind);
         let skip =
             usize::try_from(there.saturating_sub(count)).unwrap_or(usize::MAX).min(span.messages.len());
+        // Where there is none any more, what comes follows the last one that was wanted. And nobody knows which one was
+        // before the first that is there.
+        let first = span.messages.first().map(|first| first.seq).filter(|first| *first <= last);
+        let oldest = first.map_or(last, |first| first - 1);
         let position =
-            skip.checked_sub(1).and_then(|at| span.messages.get(at)).map_or(0, |before| before.seq);
-        let found = found(&place.topic, position, 0, None, &span, Some(last));
-        let first = found.page.messages.first().map_or(last, |first| first.seq - 1);
-        // Older ones may be gone.
-        let since = if position == 0 && !state.has_all_behind(0) { first } else { position };
-        Ok(Found { since, ..found })
+            skip.checked_sub(1).and_then(|at| span.messages.get(at)).map_or(oldest, |before| before.seq);
+        Ok(found(&place.topic, position, 0, None, &span, Some(last)))
     }
 
     /// A number from which on there are more than `count` messages up to `last`, but not many more; `first` if there
@@ -177,7 +182,9 @@ fn found(
             if until.is_some_and(|until| message.seq > until) {
                 return found;
             }
-            let kept = kept(topic, prev.max(gone), message);
+            // The one before it was not read: whoever reads on from the position has it, or there was none.
+            let before = if prev == 0 { position } else { prev };
+            let kept = kept(topic, before.max(gone), message);
             bytes += kept.frame.len();
             let messages = &mut found.page.messages;
             if messages.len() == PAGE_MESSAGES || (bytes > PAGE_BYTES && !messages.is_empty()) {

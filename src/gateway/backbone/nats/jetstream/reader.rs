@@ -68,6 +68,25 @@ pub(crate) struct Span {
     pub(crate) messages: Vec<Stored>,
     /// How many follow, as far as the one who answered knows; at least 1 if that is unknown.
     pub(crate) pending: u64,
+    /// The last one was read at the leader, as the copy did not have it: how many follow it nobody knows.
+    pub(crate) ahead: bool,
+    /// Between that one and those before it others may have come and gone.
+    seam: bool,
+}
+
+impl Span {
+    /// Without what may have a hole, for who has everything up to this position: up to the hole if there is something
+    /// of use before it, else from there on.
+    pub(crate) fn mended(mut self, position: Seq) -> Self {
+        if let (true, [.., before, _]) = (std::mem::take(&mut self.seam), &self.messages[..]) {
+            if before.seq > position {
+                self.messages.pop();
+            } else {
+                self.messages.drain(..self.messages.len() - 1);
+            }
+        }
+        self
+    }
 }
 
 impl Reader {
@@ -98,7 +117,7 @@ impl Reader {
         from: Seq,
         newest: &mut Vec<(String, Seq)>,
     ) -> Result<Seq, ReadError> {
-        let (mut from, mut through) = (from, None);
+        let (mut from, mut through, mut before) = (from, None, None);
         loop {
             let question = json!({"multi_last": subjects, "seq": from, "batch": 2 * BATCH});
             let mut answers = self.requests.ask(self.direct_get(), &question).await?;
@@ -113,11 +132,12 @@ impl Reader {
                     Direct::Refused(why) => return Err(ReadError::Refused(why)),
                 }
             };
-            through = match through.or(up_to) {
-                Some(through) => Some(through),
-                // None of these subjects has a message.
-                None => Some(self.info().await?.state.last_seq),
-            };
+            through = through.or(up_to).or(before);
+            if through.is_none() {
+                // None of these subjects has a message. Up to which number that holds is to be known before asking.
+                before = Some(self.info().await?.state.last_seq);
+                continue;
+            }
             if pending == 0 {
                 return Ok(through.unwrap_or(0));
             }
@@ -139,10 +159,11 @@ impl Reader {
 
     /// What the sequencer asks for.
     pub(crate) async fn part(&self, subject: &str, read: Read) -> Result<Part<Stored>, ReadError> {
-        let mut span = self.span(subject, read.anchor.max(1), BATCH, read.need).await?;
+        let mut span = self.span(subject, read.anchor.max(1), BATCH, read.need).await?.mended(read.after);
         let anchored = span.messages.first().is_some_and(|first| first.seq == read.anchor);
-        let whole = anchored || self.nothing_gone(read.after).await?.whole;
         let newest = span.messages.last().map_or(read.after, |newest| newest.seq);
+        let found = span.messages.last().map_or(0, |newest| newest.seq);
+        let whole = anchored || self.nothing_gone_behind(read.after, found).await?.whole;
         let through = if span.pending == 0 { Seq::MAX } else { newest };
         span.messages.retain(|message| message.seq > read.after);
         let messages = span.messages.into_iter().map(|message| (message.seq, message)).collect();
@@ -150,10 +171,26 @@ impl Reader {
     }
 
     /// Whether nothing behind this position can be gone, as far as the whole stream tells.
+    ///
+    /// To be asked behind a read that has found this number as the newest one: a stream that never gave it is another
+    /// one than was read.
+    pub(crate) async fn nothing_gone_behind(
+        &self,
+        position: Seq,
+        newest: Seq,
+    ) -> Result<Evidence, ReadError> {
+        let evidence = self.nothing_gone(position).await?;
+        if newest > evidence.last {
+            return Err(ReadError::Refused("the stream was made anew".into()));
+        }
+        Ok(evidence)
+    }
+
+    /// Whether nothing behind this position can be gone.
     pub(crate) async fn nothing_gone(&self, position: Seq) -> Result<Evidence, ReadError> {
         let state = self.info().await?.state;
         let whole = state.has_all_behind(position) && !self.per_subject;
-        Ok(Evidence { whole, last: state.last_seq })
+        Ok(Evidence { whole, first: state.first_seq, last: state.last_seq })
     }
 
     /// At most `count` messages from this number on. There are none behind them (`pending` is 0) only if that is
@@ -184,14 +221,19 @@ impl Reader {
             let next = newest.map_or(from, |newest| newest + 1);
             if let Some(message) = self.next_at_the_leader(subject, next).await? {
                 span.messages.push(message);
-                span.pending = 1;
+                (span.pending, span.ahead) = (1, true);
+                if let Some(newest) = newest {
+                    // While the one before is still there, nothing behind it is gone.
+                    let before = self.next_at_the_leader(subject, newest).await?;
+                    span.seam = before.is_none_or(|before| before.seq != newest);
+                }
             }
         }
         Ok(span)
     }
 
     async fn one_by_one(&self, subject: &str, from: Seq, count: usize) -> Result<Span, ReadError> {
-        let mut span = Span { messages: Vec::new(), pending: 1 };
+        let mut span = Span { pending: 1, ..Span::default() };
         let mut next = from;
         while span.messages.len() < count.min(ONE_BY_ONE) {
             let Some(message) = self.next_at_the_leader(subject, next).await? else {
@@ -200,6 +242,13 @@ impl Reader {
             };
             next = message.seq + 1;
             span.messages.push(message);
+        }
+        // What went while they were read may have been between any two of them: the next read begins behind the first.
+        if let [first, _, ..] = &span.messages[..]
+            && self.nothing_gone(0).await?.first > first.seq
+        {
+            span.messages.truncate(1);
+            span.pending = 1;
         }
         Ok(span)
     }
@@ -233,6 +282,31 @@ const NO_MESSAGE: u16 = 10037;
 pub(crate) struct Evidence {
     /// Nothing behind the position is gone.
     pub(crate) whole: bool,
+    /// First number that the stream holds.
+    pub(crate) first: Seq,
     /// Last number it has given.
     pub(crate) last: Seq,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_a_hole_is_cut_there_or_begun_behind_it() {
+        let message =
+            |seq| Stored { subject: "a".into(), seq, id: None, published: None, body: bytes::Bytes::new() };
+        for (seam, position, expected) in [
+            (false, 0, vec![3, 5, 9]),
+            (true, 0, vec![3, 5]),
+            (true, 4, vec![3, 5]),
+            // Whoever has everything up to the hole must be told of it.
+            (true, 5, vec![9]),
+        ] {
+            let messages = [3, 5, 9].map(message).into();
+            let span = Span { messages, pending: 1, ahead: true, seam }.mended(position);
+            let numbers: Vec<_> = span.messages.iter().map(|message| message.seq).collect();
+            assert_eq!((numbers, span.pending), (expected, 1), "{seam} {position}");
+        }
+    }
 }

@@ -1,12 +1,13 @@
 //! Questions to the server and their answers, which all come back on the task's own subscription.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use async_nats::{Client, Message};
+use bytes::Bytes;
 use serde::Serialize;
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -33,17 +34,39 @@ pub(crate) enum Unanswered {
 /// Asks, and passes answers on to whoever asked. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Requests {
-    client: Client,
+    line: Line,
     /// What comes on the subjects below this is given to [`Requests::arrived`].
     inbox: Arc<str>,
     open: Arc<Mutex<Open>>,
 }
 
+/// The way of a question to the server.
+#[derive(Debug, Clone)]
+pub(crate) enum Line {
+    /// The connection.
+    Connection(Client),
+    /// A test that answers by hand: subject, where to answer to, question.
+    #[cfg(test)]
+    Hand(UnboundedSender<(String, String, Bytes)>),
+}
+
+impl Line {
+    async fn send(&self, subject: String, reply: String, question: Bytes) -> Result<(), Unanswered> {
+        match self {
+            Self::Connection(client) => {
+                client.publish_with_reply(subject, reply, question).await.map_err(|_| Unanswered::Lost)
+            }
+            #[cfg(test)]
+            Self::Hand(hand) => hand.send((subject, reply, question)).map_err(|_| Unanswered::Lost),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Open {
     last: u64,
-    /// Bounded by those who ask.
-    by_id: HashMap<u64, UnboundedSender<Message>>,
+    /// Bounded by those who ask. When all fail, they do so in the order in which they asked.
+    by_id: BTreeMap<u64, UnboundedSender<Message>>,
 }
 
 /// What comes in answer to one question.
@@ -57,8 +80,8 @@ pub(crate) struct Answers {
 
 impl Requests {
     /// Answers come on subjects below `inbox`.
-    pub(crate) fn new(client: Client, inbox: String) -> Self {
-        Self { client, inbox: inbox.into(), open: Arc::default() }
+    pub(crate) fn new(line: Line, inbox: String) -> Self {
+        Self { line, inbox: inbox.into(), open: Arc::default() }
     }
 
     /// Asks something.
@@ -77,10 +100,9 @@ impl Requests {
         };
         let answers = Answers { id, messages, requests: self.clone() };
         let body = serde_json::to_vec(question).unwrap_or_default();
-        let sent = self.client.publish_with_reply(subject, format!("{}.{id}", self.inbox), body.into());
+        let sent = self.line.send(subject, format!("{}.{id}", self.inbox), body.into());
         match timeout(WITHIN, sent).await {
-            Ok(Ok(())) => Ok(answers),
-            Ok(Err(_)) => Err(Unanswered::Lost),
+            Ok(sent) => sent.map(|()| answers),
             Err(_) => Err(Unanswered::Late),
         }
     }

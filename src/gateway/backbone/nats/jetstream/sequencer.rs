@@ -7,7 +7,10 @@
 
 use std::collections::VecDeque;
 
-use crate::api::Seq;
+use crate::{
+    api::Seq,
+    gateway::planted::{Flaw, planted},
+};
 
 #[cfg(test)]
 mod tests;
@@ -180,7 +183,8 @@ impl<M> Sequencer<M> {
             return Verdict::Old;
         }
         let waits = self.reading || !self.held.is_empty() || self.last < self.target;
-        if waits || prev > self.last || self.is_broken(seq, prev) {
+        let gap = prev > self.last && !planted(Flaw::AppendBeforeRepair);
+        if waits || gap || self.is_broken(seq, prev) {
             return Verdict::Early;
         }
         let prev = self.advance(seq, prev);
@@ -211,9 +215,11 @@ impl<M> Sequencer<M> {
         self.wanting()
     }
 
-    /// The stream had nothing newer of this topic than the position when its last number was this.
-    pub(crate) fn settle(&mut self, through: Seq) {
-        if !self.reading && self.held.is_empty() && self.last >= self.target {
+    /// The stream had nothing newer of this topic than the position when its last number was `through`, and did not begin
+    /// before `first` after that: what was stored and is gone again is not taken for never stored.
+    pub(crate) fn settle(&mut self, through: Seq, first: Seq) {
+        let whole = first <= self.accounted() + 1;
+        if whole && !self.reading && self.held.is_empty() && self.last >= self.target {
             self.settled = self.settled.max(through);
         }
     }
@@ -303,7 +309,7 @@ impl<M> Sequencer<M> {
     }
 
     /// Up to this number, nothing can be missing that could still be had.
-    fn accounted(&self) -> Seq {
+    pub(crate) fn accounted(&self) -> Seq {
         self.last.max(self.settled)
     }
 
@@ -311,7 +317,9 @@ impl<M> Sequencer<M> {
     fn lose(&mut self, to: Seq, out: &mut Vec<Step<M>>) {
         let from = self.accounted() + 1;
         if to >= from {
-            out.push(Step::Lost(from, to));
+            if !planted(Flaw::LossDropped) {
+                out.push(Step::Lost(from, to));
+            }
             (self.last, self.exact) = (to, true);
         }
     }

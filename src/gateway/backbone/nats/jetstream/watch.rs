@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     Done, Jet, Known, Layout, Place,
     reader::{Heads, ReadError},
+    sequencer::Sequencer,
     wire::Info,
 };
 use crate::{
@@ -73,6 +74,7 @@ impl Jet {
     pub(crate) fn tick(&mut self) {
         self.acks.expire(std::time::Instant::now());
         self.read_again();
+        self.ask_positions_again();
         self.expect();
         let due = self.watch.asked.is_none_or(|asked| asked.elapsed() >= PERIOD);
         // While the stream is not there, somebody may be waiting for it.
@@ -173,10 +175,16 @@ impl Jet {
         self.bases.values_mut().for_each(|base| *base = 0);
         self.histories.begin_anew();
         let mut reads = Vec::new();
-        for live in self.topics.values_mut() {
+        // In the order of their names: what happens can be repeated.
+        let mut topics: Vec<_> = self.topics.values_mut().collect();
+        topics.sort_unstable_by(|a, b| a.topic.as_str().cmp(b.topic.as_str()));
+        for live in topics {
             live.tail = Tail::at(0);
             live.expected = 0;
-            if !live.opening {
+            if live.opening {
+                // What it holds is of the stream before.
+                live.order = Sequencer::opening();
+            } else {
                 router.gone(&live.topic, None, 0);
                 reads.push((live.topic.clone(), live.order.restart()));
             }
@@ -239,7 +247,15 @@ impl Jet {
         self.watch.heads.under_way = true;
         let urgent = std::mem::take(&mut self.watch.heads.wanted);
         let (reader, from, life) = (self.reader.clone(), self.watch.checked + 1, self.watch.life);
-        self.work.spawn(async move { Done::Checked(life, urgent, reader.heads(&subjects, from).await) });
+        self.work.spawn(async move {
+            let heads = async {
+                let heads = reader.heads(&subjects, from).await?;
+                // Asked behind it, so that nothing that went in between is missed.
+                let first = reader.nothing_gone(0).await?.first;
+                Ok((heads, first))
+            };
+            Done::Checked(life, urgent, heads.await)
+        });
     }
 
     /// The newest messages are known.
@@ -248,14 +264,14 @@ impl Jet {
         router: &mut Router,
         life: u32,
         urgent: bool,
-        heads: Result<Heads, ReadError>,
+        heads: Result<(Heads, Seq), ReadError>,
     ) {
         self.watch.heads.under_way = false;
         if life != self.watch.life {
             self.watch.heads.wanted |= urgent;
             return;
         }
-        let heads = match heads {
+        let (heads, first) = match heads {
             Ok(heads) => heads,
             Err(error) => {
                 // The server tells of about 1 024 subjects at most.
@@ -280,7 +296,7 @@ impl Jet {
         }
         for live in self.topics.values_mut() {
             if std::mem::take(&mut live.compared) && live.expected <= live.order.position() {
-                live.order.settle(heads.through);
+                live.order.settle(heads.through, first);
             }
         }
         self.watch.checked = self.watch.checked.max(heads.through);

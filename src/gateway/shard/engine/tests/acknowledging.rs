@@ -159,3 +159,19 @@ fn whoever_leaves_leaves_nothing() {
     bench.settle();
     assert_eq!(bench.registry.totals(), (0, 0));
 }
+
+#[test]
+fn a_replay_is_answered_though_what_is_not_acknowledged_is_sent_again_meanwhile() {
+    let mut bench = Bench::at_least_once();
+    let mut client = bench.subscriber(&["risk.a"]);
+    (1..=3).for_each(|n| bench.message("risk.a", &[], &n.to_string()));
+    bench.settle();
+    client.frames();
+    bench.hold_reads = true;
+    bench.send(&client, r#"{"type":"replay","topic":"risk.a","fromSeq":2}"#);
+    bench.pass(11_000);
+    bench.hold_reads = false;
+    bench.settle();
+    let lines = client.summary();
+    assert!(lines.iter().any(|line| line.starts_with("replayed risk.a 2 3")), "{lines:?}");
+}

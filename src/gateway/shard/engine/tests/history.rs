@@ -9,7 +9,7 @@ impl Bench {
     }
 
     /// With this window, and this policy for those who fall out of it.
-    fn narrow(policy: &str, window: usize) -> Self {
+    pub(super) fn narrow(policy: &str, window: usize) -> Self {
         let bench = Self::new(&format!(
             r#"{{"backbone":{{"memory":{{}}}},"heartbeatSeconds":86400,
                 "limits":{{"windowBytes":{window},"subscribePerSecond":0}},
@@ -18,7 +18,7 @@ impl Bench {
         Self { recoverable: true, ..bench }
     }
 
-    fn publish(&mut self, topic: &str, count: usize) {
+    pub(super) fn publish(&mut self, topic: &str, count: usize) {
         (0..count).for_each(|_| self.arrive(topic, &[], "x"));
     }
 }

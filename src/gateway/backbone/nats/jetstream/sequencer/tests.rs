@@ -131,7 +131,7 @@ fn where_the_stream_has_nothing_of_a_topic_it_begins_behind_the_whole_stream() {
     let mut order = Sequencer::<Seq>::opening();
     order.open(0, 7, &mut out);
     assert_eq!((order.begins_after(), order.position()), (7, 0));
-    order.settle(9);
+    order.settle(9, 1);
     assert_eq!(order.begins_after(), 9);
     assert_eq!(order.judge(10, 0), Verdict::Deliver { prev: 0 });
 }
@@ -139,7 +139,7 @@ fn where_the_stream_has_nothing_of_a_topic_it_begins_behind_the_whole_stream() {
 #[test]
 fn a_read_begins_with_the_message_that_was_delivered_last() {
     let mut order = Sequencer::<Seq>::at(5, true);
-    order.settle(20);
+    order.settle(20, 1);
     let read = order.head(25).unwrap();
     assert_eq!((read.anchor, read.after), (5, 20));
     let read = Sequencer::<Seq>::at(5, false).head(25).unwrap();
@@ -156,9 +156,9 @@ fn a_topic_that_was_purged_is_looked_at_and_goes_on() {
     assert_eq!(order.filled(read, part(&[9], false, Seq::MAX), &mut out), None);
     assert_eq!(out, [Step::Lost(7, 8), Step::Message { seq: 9, prev: 8, message: 9 }]);
     // Nothing was, as a comparison of heads has shown.
-    order.settle(20);
+    order.settle(20, 7);
     assert_eq!(order.judge(21, 0), Verdict::Deliver { prev: 9 });
-    order.settle(30);
+    order.settle(30, 22);
     let read = arrive(&mut order, 35, 0).1.unwrap();
     assert_eq!(read.after, 30);
     out.clear();

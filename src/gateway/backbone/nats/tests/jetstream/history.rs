@@ -58,7 +58,9 @@ async fn what_was_read_is_to_the_byte_what_came_live() {
     for body in [&b"1"[..], br#"{"messageId":"own"}"#, b"\xff\x00 not JSON"] {
         stream.client.publish_with_headers("a.x", headers.clone(), body.into()).await.unwrap();
     }
-    let live: Vec<_> = rig.arrive(0, "a.x", 3).await.into_iter().map(|arrival| arrival.frame).collect();
+    let arrivals = rig.arrive(0, "a.x", 3).await;
+    let newest = arrivals[2].seq;
+    let live: Vec<_> = arrivals.into_iter().map(|arrival| arrival.frame).collect();
     for direct in [true, false] {
         // Another gateway has nothing but the stream.
         stream.update(&json!({"allow_direct": direct})).await;
@@ -69,9 +71,23 @@ async fn what_was_read_is_to_the_byte_what_came_live() {
         assert_eq!(read, live, "direct: {direct}");
         assert_eq!((page.lost, page.more), (None, false));
     }
-    let own = rig.read("a.x", Start::After(0), None).await.unwrap();
+    let own = rig.read("a.x", Start::After(0), newest).await.unwrap();
     assert_eq!(own.messages.iter().map(|kept| kept.frame.clone()).collect::<Vec<_>>(), live);
     assert_eq!(count(&rig.counts.history_reads), 0, "this gateway has sent them itself");
+}
+
+#[tokio::test]
+async fn what_may_be_on_its_way_here_is_looked_for_in_the_stream() {
+    let stream = Stream::plain().await;
+    let mut rig = stream.gateway().await;
+    rig.want("a.x", 0).await.unwrap();
+    stream.store("a.x", "1").await;
+    let newest = rig.arrive(0, "a.x", 1).await[0].seq.unwrap();
+    for (n, until) in [None, Some(newest + 1)].into_iter().enumerate() {
+        let page = rig.read("a.x", Start::After(0), until).await.unwrap();
+        assert_eq!(page.messages.len(), 1);
+        assert_eq!(count(&rig.counts.history_reads), n as u64 + 1, "{until:?}");
+    }
 }
 
 #[tokio::test]
