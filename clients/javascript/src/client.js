@@ -89,6 +89,7 @@ export class Client {
     const stream = new Stream(topic, options, {
       command: (...command) => this.#command(...command),
       send: (frame) => this.#state === 'open' && this.#connection.send(frame),
+      began: ({ epoch }) => (this.#epoch = epoch ?? this.#epoch),
       replay: (job) => this.#replays.repair(job),
       report: (gap) => this.#events.emit('gap', gap),
       fail: (error) => this.#fail(error),
@@ -300,7 +301,6 @@ export class Client {
         break;
       }
       case 'subscribed':
-        this.#epoch = frame.epoch ?? this.#epoch;
         this.#streams.get(frame.topic)?.subscribed(frame);
         break;
       case 'draining':

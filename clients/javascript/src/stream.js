@@ -21,7 +21,7 @@ export class Stream {
   #readied;
   #ended;
 
-  /** `host`: `{ command, send, replay, report(gap), fail(error), ended(stream, error) }`. */
+  /** `host`: `{ command, send, began(subscribed), replay, report(gap), fail(error), ended(stream, error) }`. */
   constructor(topic, options, host) {
     this.topic = topic;
     this.isPattern = isPattern(topic);
@@ -61,6 +61,7 @@ export class Stream {
     if (this.state === 'ended' || this.state === 'new') return;
     const { resumable, position } = this.feed;
     const items = this.feed.begin(frame);
+    this.#host.began(frame);
     if (this.#began && this.state === 'asked' && !resumable) items.push({ gap: { topic: this.topic, reason: 'disconnected' } });
     if (this.feed.position < position) this.acks.reset();
     this.state = 'live';
