@@ -332,6 +332,7 @@ export class Client {
   #ownError(frame) {
     const stream = this.#streams.get(frame.topic);
     if (stream) stream.refused(frame);
+    else if (frame.code === 'AUTH_REQUIRED' && typeof this.#token === 'function') this.#refresh.now();
     else this.#fail(GatewayError.of(frame));
   }
 

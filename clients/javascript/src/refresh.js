@@ -12,6 +12,8 @@ export class Refresh {
   #replace;
   #timer;
   #tries = 0;
+  /** A new token is on its way. */
+  #replacing = false;
 
   /** `replace()` sends a new token. */
   constructor(replace) {
@@ -26,8 +28,17 @@ export class Refresh {
     this.#wait(Date.now() + refreshIn(expiresAt * 1000 - Date.now()));
   }
 
+  /** The gateway says that the token is about to end: it is replaced at once, if it is not being replaced. */
+  now() {
+    if (this.#replacing) return;
+    clearTimeout(this.#timer);
+    this.#replacing = true;
+    this.#replace();
+  }
+
   /** The token could not be replaced: try again. */
   failed() {
+    this.#replacing = false;
     this.#wait(Date.now() + 1000 + backoff(this.#tries));
     this.#tries += 1;
   }
@@ -35,6 +46,7 @@ export class Refresh {
   stop() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#replacing = false;
   }
 
   #wait(until) {
@@ -42,6 +54,6 @@ export class Refresh {
     const left = until - Date.now();
     // A timer takes only so much: the rest is waited for with another.
     if (left > LONGEST_TIMER) this.#timer = setTimeout(() => this.#wait(until), LONGEST_TIMER);
-    else this.#timer = setTimeout(() => this.#replace(), left);
+    else this.#timer = setTimeout(() => this.now(), left);
   }
 }
