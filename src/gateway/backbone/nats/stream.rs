@@ -37,10 +37,6 @@ pub struct StreamState {
     pub changed: Vec<String>,
     /// What is not as described, and was left alone: a sentence each, with the next action.
     pub left: Vec<String>,
-    /// Messages it holds.
-    pub messages: u64,
-    /// Bytes it holds.
-    pub bytes: u64,
 }
 
 /// Why the stream is not as it should be.
@@ -291,15 +287,7 @@ fn state(
     left: Vec<String>,
 ) -> StreamState {
     let config: Config = serde_json::from_value(answer["config"].clone()).unwrap_or_default();
-    let number = |name: &str| answer["state"][name].as_u64().unwrap_or(0);
     let prefix = spec.subject_prefix.trim_end_matches('.');
     let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}.") };
-    StreamState {
-        feed: Layout::new(&config, &prefix).feed(),
-        created,
-        changed,
-        left,
-        messages: number("messages"),
-        bytes: number("bytes"),
-    }
+    StreamState { feed: Layout::new(&config, &prefix).feed(), created, changed, left }
 }
