@@ -78,22 +78,22 @@ fn all_are_found(flaws: &[Flaw]) {
 
 #[test]
 fn planted_errors_are_found() {
-    all_are_found(&[Flaw::SpliceMisses, Flaw::SpliceDoubles, Flaw::JumpInsideFrame]);
-}
-
-#[test]
-#[ignore = "takes minutes, and not all of these were seen to be found yet"]
-fn every_planted_error_is_found() {
     all_are_found(&[
+        Flaw::SpliceMisses,
+        Flaw::SpliceDoubles,
+        Flaw::JumpInsideFrame,
         Flaw::WakeUpLost,
         Flaw::ResumeBeyondPurge,
         Flaw::AppendBeforeRepair,
         Flaw::LossDropped,
-        Flaw::GapDropped,
         Flaw::RedeliveryForgotten,
-        Flaw::ResumeBeyondHead,
-        Flaw::RightOutlived,
     ]);
+}
+
+#[test]
+#[ignore = "takes minutes: up to 9 618 runs until one of these is found"]
+fn rarer_planted_errors_are_found() {
+    all_are_found(&[Flaw::GapDropped, Flaw::ResumeBeyondHead, Flaw::RightOutlived]);
 }
 
 /// `SIMULATE` runs from seed `FIRST_SEED` on: what `tests/run simulate` calls.
