@@ -32,7 +32,7 @@ pub struct InterestChange {
     /// Index of the shard.
     pub shard: usize,
     /// Names this request in the answer, so that an answer to an earlier one is not taken for it.
-    pub epoch: u32,
+    pub ticket: u32,
     /// `true`: the shard is answered `InForce` or `Refused`. `false`: no answer.
     pub wanted: bool,
 }

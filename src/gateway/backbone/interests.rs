@@ -65,7 +65,7 @@ pub(crate) struct Wanted {
     /// The shard.
     pub(crate) shard: usize,
     /// From its request.
-    pub(crate) epoch: u32,
+    pub(crate) ticket: u32,
 }
 
 /// What a new interest takes.
@@ -90,7 +90,7 @@ impl Interests {
         Self { started: newest, ..Self::default() }
     }
 
-    /// A shard wants a key; said again, the new epoch counts. A pattern looks at every feed once.
+    /// A shard wants a key; said again, the new ticket counts. A pattern looks at every feed once.
     pub(crate) fn want(&mut self, filter: &Filter, wanted: Wanted) -> Cover {
         let index = self.entry(filter);
         let entry = &mut self.entries[index];

@@ -125,19 +125,19 @@ impl Memory {
     }
 
     fn change(&mut self, change: InterestChange) {
-        let InterestChange { filter, shard, epoch, wanted } = change;
+        let InterestChange { filter, shard, ticket, wanted } = change;
         if !wanted {
             self.interests.release(&filter, shard);
             return;
         }
-        self.interests.want(&filter, Wanted { shard, epoch });
+        self.interests.want(&filter, Wanted { shard, ticket });
         let seq = match &filter {
             Filter::Topic(topic) => self.topics.get(topic.as_str()).map_or(0, Tail::head),
             Filter::Pattern(_) => 0,
         };
         if let Some(inbox) = self.deliveries.inbox(shard) {
             let recoverable = matches!(filter, Filter::Topic(_));
-            inbox.push(ShardEvent::InForce { filter, epoch, seq, recoverable });
+            inbox.push(ShardEvent::InForce { filter, ticket, seq, recoverable });
         }
     }
 

@@ -76,16 +76,16 @@ impl Shards {
         handle: &Handle,
         key: &str,
         shard: usize,
-        epoch: u32,
+        ticket: u32,
     ) -> Result<u64, String> {
-        change(handle, key, shard, epoch, true).await;
+        change(handle, key, shard, ticket, true).await;
         match self.next(shard).await {
-            ShardEvent::InForce { filter, epoch: answered, seq, .. } => {
-                assert_eq!((filter.as_str(), answered), (key, epoch));
+            ShardEvent::InForce { filter, ticket: answered, seq, .. } => {
+                assert_eq!((filter.as_str(), answered), (key, ticket));
                 Ok(seq)
             }
-            ShardEvent::Refused { filter, epoch: answered, reason } => {
-                assert_eq!((filter.as_str(), answered), (key, epoch));
+            ShardEvent::Refused { filter, ticket: answered, reason } => {
+                assert_eq!((filter.as_str(), answered), (key, ticket));
                 Err(reason)
             }
             other => panic!("{other:?} came instead of an answer"),
@@ -93,8 +93,8 @@ impl Shards {
     }
 }
 
-pub(super) async fn change(handle: &Handle, key: &str, shard: usize, epoch: u32, wanted: bool) {
-    let change = InterestChange { filter: key.parse().unwrap(), shard, epoch, wanted };
+pub(super) async fn change(handle: &Handle, key: &str, shard: usize, ticket: u32, wanted: bool) {
+    let change = InterestChange { filter: key.parse().unwrap(), shard, ticket, wanted };
     handle.interests.send(change).await.unwrap();
 }
 

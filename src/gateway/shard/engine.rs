@@ -122,8 +122,8 @@ pub struct Engine<S, C> {
     unjudged: usize,
     now: Moment,
     /// What the numbers of topics with a history belong to.
-    stream_epoch: Option<Epoch>,
-    epoch: u32,
+    epoch: Option<Epoch>,
+    ticket: u32,
     generation: u32,
     /// Counts the history reads.
     ticket: u32,
@@ -160,8 +160,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
             access: None,
             unjudged: 0,
             now: Moment::default(),
-            stream_epoch: None,
-            epoch: 0,
+            epoch: None,
+            ticket: 0,
             generation: 0,
             ticket: 0,
             draining: None,
@@ -178,12 +178,12 @@ impl<S: Socket, C: Control> Engine<S, C> {
         match event {
             ShardEvent::Connect(_) => {}
             ShardEvent::Deliver(arrivals) => arrivals.into_iter().for_each(|arrival| self.append(&arrival)),
-            ShardEvent::InForce { filter, epoch, seq, recoverable } => {
-                self.in_force(&filter, epoch, seq, recoverable);
+            ShardEvent::InForce { filter, ticket, seq, recoverable } => {
+                self.in_force(&filter, ticket, seq, recoverable);
             }
-            ShardEvent::Epoch(epoch) => self.stream_epoch = epoch,
+            ShardEvent::Epoch(epoch) => self.epoch = epoch,
             ShardEvent::History { connection, ticket, result } => self.history(connection, ticket, result),
-            ShardEvent::Refused { filter, epoch, reason } => self.refused(&filter, epoch, &reason),
+            ShardEvent::Refused { filter, ticket, reason } => self.refused(&filter, ticket, &reason),
             ShardEvent::Authenticated { connection, result } => self.authenticated(connection, result),
             ShardEvent::Published { connection, id, topic, message_id, answer } => {
                 self.published(connection, id.as_ref(), &topic, &message_id, answer);

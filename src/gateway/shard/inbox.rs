@@ -98,13 +98,13 @@ pub enum ShardEvent {
     Connect(Box<Hello>),
     /// Messages, in the backbone's order. All sub-sockets of one message are in one event.
     Deliver(Vec<Arrival>),
-    /// What was wanted arrives from now on. Said again with the same epoch: it does so from another position on, or
+    /// What was wanted arrives from now on. Said again with the same ticket: it does so from another position on, or
     /// with another history.
     InForce {
         /// What was wanted.
         filter: Filter,
         /// From the request.
-        epoch: u32,
+        ticket: u32,
         /// Position that what follows starts after; 0 where unknown.
         seq: Seq,
         /// The backbone keeps what is sent on it, numbers it, and can be asked for it.
@@ -117,7 +117,7 @@ pub enum ShardEvent {
         /// What was wanted.
         filter: Filter,
         /// From the request.
-        epoch: u32,
+        ticket: u32,
         /// Why, and what to do.
         reason: String,
     },

@@ -15,7 +15,7 @@ fn filter(text: &str) -> Filter {
 }
 
 fn wanted(shard: usize) -> Wanted {
-    Wanted { shard, epoch: 1 }
+    Wanted { shard, ticket: 1 }
 }
 
 /// The server's side: sends each message once per feed that matches it.
@@ -117,11 +117,11 @@ fn a_request_stands_until_it_is_released_or_made_again() {
     let key = filter("a.b");
     rig.want("a.b", 0);
     assert!(rig.interests.stands(&key, wanted(0)));
-    rig.interests.want(&key, Wanted { shard: 0, epoch: 2 });
+    rig.interests.want(&key, Wanted { shard: 0, ticket: 2 });
     assert!(!rig.interests.stands(&key, wanted(0)));
-    assert!(rig.interests.stands(&key, Wanted { shard: 0, epoch: 2 }));
+    assert!(rig.interests.stands(&key, Wanted { shard: 0, ticket: 2 }));
     rig.release("a.b", 0);
-    assert!(!rig.interests.stands(&key, Wanted { shard: 0, epoch: 2 }));
+    assert!(!rig.interests.stands(&key, Wanted { shard: 0, ticket: 2 }));
 }
 
 #[test]

@@ -135,9 +135,10 @@ impl Task {
         self.router.announce(&lost);
         // Where they go on is another position, or one that was never told.
         for (filter, wanted) in lost {
-            for Wanted { shard, epoch } in wanted {
-                let change = InterestChange { filter: filter.clone(), shard, epoch, wanted: true };
-                if self.router.interests.stands(&filter, Wanted { shard, epoch }) && self.is_stored(&filter) {
+            for Wanted { shard, ticket } in wanted {
+                let change = InterestChange { filter: filter.clone(), shard, ticket, wanted: true };
+                if self.router.interests.stands(&filter, Wanted { shard, ticket }) && self.is_stored(&filter)
+                {
                     self.in_force(change, true);
                 }
             }

@@ -390,9 +390,10 @@ impl Link {
         }
         self.router.announce(&lost);
         for (filter, wanted) in lost {
-            for Wanted { shard, epoch } in wanted {
-                let change = InterestChange { filter: filter.clone(), shard, epoch, wanted: true };
-                if self.router.interests.stands(&filter, Wanted { shard, epoch }) && self.is_stored(&filter) {
+            for Wanted { shard, ticket } in wanted {
+                let change = InterestChange { filter: filter.clone(), shard, ticket, wanted: true };
+                if self.router.interests.stands(&filter, Wanted { shard, ticket }) && self.is_stored(&filter)
+                {
                     self.in_force(change, true);
                 }
             }

@@ -96,20 +96,20 @@ impl Task {
     /// Tells the shard that what it wants arrives from now on.
     pub(super) fn tell(&self, change: InterestChange, seq: Seq, recoverable: bool) {
         if let Some(inbox) = self.router.deliveries.inbox(change.shard) {
-            let InterestChange { filter, epoch, .. } = change;
-            inbox.push(ShardEvent::InForce { filter, epoch, seq, recoverable });
+            let InterestChange { filter, ticket, .. } = change;
+            inbox.push(ShardEvent::InForce { filter, ticket, seq, recoverable });
         }
     }
 
     /// Tells the shard that it cannot have what it wants and forgets that it wanted it, unless it has asked anew.
     pub(super) fn refuse(&mut self, change: &InterestChange, reason: &str) {
-        let InterestChange { filter, shard, epoch, .. } = change;
+        let InterestChange { filter, shard, ticket, .. } = change;
         if self.router.interests.stands(filter, wanted_by(change)) {
             self.release(change);
         }
         if let Some(inbox) = self.router.deliveries.inbox(*shard) {
             let reason = format!("{reason}; subscribe again in a moment");
-            inbox.push(ShardEvent::Refused { filter: filter.clone(), epoch: *epoch, reason });
+            inbox.push(ShardEvent::Refused { filter: filter.clone(), ticket: *ticket, reason });
         }
     }
 

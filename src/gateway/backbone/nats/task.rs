@@ -399,7 +399,7 @@ impl Task {
 
 /// Who asks in this change.
 pub(super) fn wanted_by(change: &InterestChange) -> Wanted {
-    Wanted { shard: change.shard, epoch: change.epoch }
+    Wanted { shard: change.shard, ticket: change.ticket }
 }
 
 async fn done(jet: Option<&mut Jet>) -> Done {

@@ -251,7 +251,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let Some(identity) = connection.session.identity() else { return };
         let (user, expires) = (identity.user.clone(), identity.expires_at);
-        let session = self.settings.sessions.issue(&user, self.now.unix, self.stream_epoch);
+        let session = self.settings.sessions.issue(&user, self.now.unix, self.epoch);
         let heartbeat = self.settings.heartbeat_seconds;
         event::ready(&mut connection.outbox, id, &session, &user, heartbeat, resumed, expires);
         self.owing.push(slot);

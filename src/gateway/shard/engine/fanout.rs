@@ -68,7 +68,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             None,
             socket.filter.as_str(),
             position,
-            self.stream_epoch,
+            self.epoch,
             socket.recoverable,
             Some(false),
         );

@@ -67,22 +67,22 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         let Some(connection) = self.connections.get_mut(slot) else { return };
         connection.waiting += 1;
-        self.epoch = self.epoch.wrapping_add(1);
+        self.ticket = self.ticket.wrapping_add(1);
         let waiting = vec![Waiting { connection: connection.id(slot), id, catch_up }];
         let count = self.registry.enter(filter.shared());
         let rule = self.settings.rule(&filter);
-        self.table.insert(SubSocket::new(filter.clone(), rule, waiting, self.epoch, count));
-        self.tell(InterestChange { filter, shard: self.shard, epoch: self.epoch, wanted: true });
+        self.table.insert(SubSocket::new(filter.clone(), rule, waiting, self.ticket, count));
+        self.tell(InterestChange { filter, shard: self.shard, ticket: self.ticket, wanted: true });
     }
 
     /// The backbone delivers from now on: everybody who waits begins here. Said again of what is in force, it is
     /// about another backbone.
-    pub(super) fn in_force(&mut self, filter: &Filter, epoch: u32, seq: Seq, recoverable: bool) {
+    pub(super) fn in_force(&mut self, filter: &Filter, ticket: u32, seq: Seq, recoverable: bool) {
         let Some(index) = self.table.find(filter.as_str()) else { return };
-        let Some(socket) = self.table.get_mut(index).filter(|socket| socket.epoch == epoch) else { return };
+        let Some(socket) = self.table.get_mut(index).filter(|socket| socket.ticket == ticket) else { return };
         socket.seq = if socket.in_force { seq } else { socket.seq.max(seq) };
         socket.recoverable = recoverable;
-        let Some((index, waiting)) = self.answered(filter, epoch) else { return };
+        let Some((index, waiting)) = self.answered(filter, ticket) else { return };
         if let Some(socket) = self.table.get_mut(index) {
             socket.in_force = true;
         }
@@ -96,8 +96,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
     }
 
     /// The backbone cannot deliver: everybody who waits is told.
-    pub(super) fn refused(&mut self, filter: &Filter, epoch: u32, reason: &str) {
-        let Some((index, waiting)) = self.answered(filter, epoch) else { return };
+    pub(super) fn refused(&mut self, filter: &Filter, ticket: u32, reason: &str) {
+        let Some((index, waiting)) = self.answered(filter, ticket) else { return };
         for Waiting { connection, id, .. } in waiting {
             if let Some(slot) = self.slot(connection) {
                 self.error(slot, id.as_ref(), ErrorCode::BackboneUnavailable, reason, Some(filter.as_str()));
@@ -109,11 +109,11 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
     }
 
-    /// Takes out who waits for the answer with this epoch; an answer to an earlier request is nobody's.
-    fn answered(&mut self, filter: &Filter, epoch: u32) -> Option<(u32, Vec<Waiting>)> {
+    /// Takes out who waits for the answer with this ticket; an answer to an earlier request is nobody's.
+    fn answered(&mut self, filter: &Filter, ticket: u32) -> Option<(u32, Vec<Waiting>)> {
         let index = self.table.find(filter.as_str())?;
         let socket = self.table.get_mut(index)?;
-        if socket.in_force || socket.epoch != epoch {
+        if socket.in_force || socket.ticket != ticket {
             return None;
         }
         let waiting = std::mem::take(&mut socket.waiting);
@@ -139,7 +139,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             return self.error(slot, id.as_ref(), ErrorCode::AclDenied, RIGHT_ENDED, Some(filter.as_str()));
         }
         let held = connection.held.iter().any(|held| held.socket == index);
-        let catch_up = catch_up.filter(|_| !held).map(|wanted| wanted.within(self.stream_epoch));
+        let catch_up = catch_up.filter(|_| !held).map(|wanted| wanted.within(self.epoch));
         if !socket.recoverable && catch_up.is_some_and(|catch_up| !catch_up.resumed) {
             let filter = socket.filter.clone();
             let code = ErrorCode::HistoryUnavailable;
@@ -198,7 +198,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         };
         let (out, topic) = (&mut connection.outbox, socket.filter.as_str());
         let recovered = missing.map(|missing| matches!(missing, Missing::Nothing));
-        event::subscribed(out, id, topic, seq, self.stream_epoch, socket.recoverable, recovered);
+        event::subscribed(out, id, topic, seq, self.epoch, socket.recoverable, recovered);
         if let Some(Missing::Something(missed)) = missing {
             let (first, last) = missed.sequences.unzip();
             event::gap(out, topic, first, last, GapReason::Expired);
@@ -234,7 +234,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             connection.waiting -= 1;
             let (out, topic) = (&mut connection.outbox, socket.filter.as_str());
             let (id, recoverable) = (waiting.id.as_ref(), socket.recoverable);
-            event::subscribed(out, id, topic, socket.seq, self.stream_epoch, recoverable, None);
+            event::subscribed(out, id, topic, socket.seq, self.epoch, recoverable, None);
         }
     }
 
@@ -291,7 +291,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         self.registry.leave(socket.filter.shared());
         let change =
-            InterestChange { filter: socket.filter, shard: self.shard, epoch: socket.epoch, wanted: false };
+            InterestChange { filter: socket.filter, shard: self.shard, ticket: socket.ticket, wanted: false };
         self.tell(change);
     }
 

@@ -41,7 +41,7 @@ pub(super) struct SubSocket {
     /// Subscribes that wait until the backbone delivers.
     pub(super) waiting: Vec<Waiting>,
     /// Names the request for it to the backbone.
-    pub(super) epoch: u32,
+    pub(super) ticket: u32,
     /// Whether the backbone delivers.
     pub(super) in_force: bool,
     /// Position of the topic's newest message, as far as the backbone tells; 0 = unknown.
@@ -130,7 +130,7 @@ impl SubSocket {
         filter: Filter,
         rule: Rule,
         waiting: Vec<Waiting>,
-        epoch: u32,
+        ticket: u32,
         count: Arc<AtomicU32>,
     ) -> Self {
         Self {
@@ -141,7 +141,7 @@ impl SubSocket {
             subscribers: Vec::new(),
             behind: 0,
             waiting,
-            epoch,
+            ticket,
             in_force: false,
             seq: 0,
             recoverable: false,

@@ -312,11 +312,11 @@ impl Bench {
         loop {
             let changes = std::mem::take(&mut self.asked.0.borrow_mut().0);
             for change in changes.iter().filter(|change| change.wanted) {
-                let (filter, epoch) = (change.filter.clone(), change.epoch);
+                let (filter, ticket) = (change.filter.clone(), change.ticket);
                 let tail = self.kept.get(filter.as_str());
                 let seq = tail.map_or(0, Tail::head);
                 let recoverable = self.recoverable && matches!(filter, Filter::Topic(_));
-                self.engine.event(ShardEvent::InForce { filter, epoch, seq, recoverable });
+                self.engine.event(ShardEvent::InForce { filter, ticket, seq, recoverable });
             }
             let reads = if self.hold_reads { 0 } else { self.answer_reads(usize::MAX) };
             let more = self.engine.turn(4);

@@ -144,8 +144,8 @@ impl Jet {
                 self.watch.suspect();
                 let (again, new): (Vec<_>, Vec<_>) = changes.into_iter().partition(|asking| asking.again);
                 self.unsettled.extend(again.into_iter().filter(|Asking { change, .. }| {
-                    let InterestChange { filter, shard, epoch, .. } = change;
-                    router.interests.stands(filter, Wanted { shard: *shard, epoch: *epoch })
+                    let InterestChange { filter, shard, ticket, .. } = change;
+                    router.interests.stands(filter, Wanted { shard: *shard, ticket: *ticket })
                 }));
                 return Opened::Failed(new.into_iter().map(|asking| asking.change).collect(), error);
             }
@@ -178,7 +178,7 @@ impl Jet {
         if self.opening.is_empty() {
             return;
         }
-        let name = |change: &InterestChange| (change.filter.shared().clone(), change.shard, change.epoch);
+        let name = |change: &InterestChange| (change.filter.shared().clone(), change.shard, change.ticket);
         let begun: HashSet<_> = begun.iter().map(|begun| name(&begun.change)).collect();
         for asking in &mut self.opening {
             asking.again |= begun.contains(&name(&asking.change));

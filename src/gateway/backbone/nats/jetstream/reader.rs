@@ -243,9 +243,10 @@ impl Reader {
             next = message.seq + 1;
             span.messages.push(message);
         }
-        // What went while they were read may have been between any two of them: the next read begins behind the first.
+        // What went while they were read may have been between any two of them, unless the first is still there: the
+        // oldest go first, by whatever limit. Else the next read begins behind the first.
         if let [first, _, ..] = &span.messages[..]
-            && self.nothing_gone(0).await?.first > first.seq
+            && self.next_at_the_leader(subject, first.seq).await?.is_none_or(|there| there.seq != first.seq)
         {
             span.messages.truncate(1);
             span.pending = 1;

@@ -31,7 +31,7 @@ impl Link {
             return self.refuse(&change, NOT_CONNECTED);
         }
         let Some(change) = self.placed(change) else { return };
-        let wanted = Wanted { shard: change.shard, epoch: change.epoch };
+        let wanted = Wanted { shard: change.shard, ticket: change.ticket };
         let cover = self.router.interests.want(&change.filter, wanted);
         if cover.start {
             self.start(cover.feed, &change.filter);
@@ -73,7 +73,7 @@ impl Link {
     }
 
     pub(super) fn in_force(&mut self, change: InterestChange, again: bool) {
-        let wanted = Wanted { shard: change.shard, epoch: change.epoch };
+        let wanted = Wanted { shard: change.shard, ticket: change.ticket };
         if !self.router.interests.stands(&change.filter, wanted) {
             return self.tell(change, 0, false);
         }
@@ -85,19 +85,19 @@ impl Link {
 
     fn tell(&self, change: InterestChange, seq: Seq, recoverable: bool) {
         if let Some(inbox) = self.router.deliveries.inbox(change.shard) {
-            let InterestChange { filter, epoch, .. } = change;
-            inbox.push(ShardEvent::InForce { filter, epoch, seq, recoverable });
+            let InterestChange { filter, ticket, .. } = change;
+            inbox.push(ShardEvent::InForce { filter, ticket, seq, recoverable });
         }
     }
 
     pub(super) fn refuse(&mut self, change: &InterestChange, reason: &str) {
-        let InterestChange { filter, shard, epoch, .. } = change;
-        if self.router.interests.stands(filter, Wanted { shard: *shard, epoch: *epoch }) {
+        let InterestChange { filter, shard, ticket, .. } = change;
+        if self.router.interests.stands(filter, Wanted { shard: *shard, ticket: *ticket }) {
             self.release(change);
         }
         if let Some(inbox) = self.router.deliveries.inbox(*shard) {
             let reason = format!("{reason}; subscribe again in a moment");
-            inbox.push(ShardEvent::Refused { filter: filter.clone(), epoch: *epoch, reason });
+            inbox.push(ShardEvent::Refused { filter: filter.clone(), ticket: *ticket, reason });
         }
     }
 

@@ -55,7 +55,7 @@ async fn what_waits_for_confirmation_when_the_connection_is_lost_is_refused_and_
     server.stop();
     let event = rig.shards.next(0).await;
     assert!(
-        matches!(&event, ShardEvent::Refused { epoch: 3, reason, .. } if reason.contains("lost")),
+        matches!(&event, ShardEvent::Refused { ticket: 3, reason, .. } if reason.contains("lost")),
         "{event:?}"
     );
     let answer = answer.await.unwrap();

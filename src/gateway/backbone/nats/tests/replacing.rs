@@ -110,7 +110,7 @@ async fn publishes_under_way_are_confirmed_by_the_old_one_and_wants_answered_by_
     taken(&rig.handle).await;
     rig.becomes(&on(spec(&[second.url()]))).await;
     let answer = rig.shards.next(0).await;
-    assert!(matches!(answer, ShardEvent::InForce { epoch: 7, .. }), "{answer:?}");
+    assert!(matches!(answer, ShardEvent::InForce { ticket: 7, .. }), "{answer:?}");
     second.sees(&["b"]).await;
     first.signal("CONT");
     assert_eq!(confirmed.await.unwrap(), Ok(Published { seq: None, duplicate: false }));
@@ -122,15 +122,15 @@ async fn what_was_given_up_while_it_waited_is_not_wanted_of_the_next_backbone() 
     let (first, second) = (Server::plain().await, Server::plain().await);
     let mut rig = Rig::connected(&spec(&[first.url()])).await;
     first.pause();
-    for (key, epoch, wanted) in
+    for (key, ticket, wanted) in
         [("gone", 1, true), ("gone", 1, false), ("here", 2, true), ("here", 2, false), ("here", 3, true)]
     {
-        change(&rig.handle, key, 0, epoch, wanted).await;
+        change(&rig.handle, key, 0, ticket, wanted).await;
     }
     taken(&rig.handle).await;
     rig.becomes(&on(spec(&[second.url()]))).await;
     let answer = rig.shards.next(0).await;
-    assert!(matches!(answer, ShardEvent::InForce { epoch: 3, .. }), "{answer:?}");
+    assert!(matches!(answer, ShardEvent::InForce { ticket: 3, .. }), "{answer:?}");
     second.sees(&["here"]).await;
     change(&rig.handle, "here", 0, 3, false).await;
     second.sees(&[]).await;

@@ -199,7 +199,7 @@ async fn overlapping_keys_get_each_message_once_and_in_order_while_others_come_a
         let mut messages = 0;
         while !answered || (in_force.contains(&true) && messages < 50) {
             match rig.shards.next(0).await {
-                ShardEvent::InForce { filter, epoch, .. } if epoch == round => {
+                ShardEvent::InForce { filter, ticket, .. } if ticket == round => {
                     assert_eq!(filter.as_str(), keys[at]);
                     answered = true;
                 }

@@ -19,7 +19,7 @@ fn whoever_subscribes_while_nobody_knows_the_position_waits_for_it() {
     bench.settle();
     assert_eq!(client.summary(), [""; 0]);
     let filter = "a".parse().unwrap();
-    bench.engine.event(ShardEvent::InForce { filter, epoch: 1, seq: 7, recoverable: true });
+    bench.engine.event(ShardEvent::InForce { filter, ticket: 1, seq: 7, recoverable: true });
     bench.settle();
     assert_eq!(client.summary(), ["subscribed a 7"]);
 }

@@ -22,16 +22,16 @@ fn subscribed_comes_before_the_first_message_and_waits_for_the_backbone() {
     bench.engine.turn(10);
     assert!(client.frames().is_empty(), "nothing before the subscription is in force");
     let change = bench.asked.0.borrow_mut().0.remove(0);
-    let (filter, epoch) = (change.filter, change.epoch);
+    let (filter, ticket) = (change.filter, change.ticket);
     bench.engine.event(ShardEvent::InForce {
         filter: filter.clone(),
-        epoch: epoch + 1,
+        ticket: ticket + 1,
         seq: 9,
         recoverable: false,
     });
     bench.engine.turn(10);
     assert!(client.frames().is_empty(), "an answer to another request is not ours");
-    bench.engine.event(ShardEvent::InForce { filter, epoch, seq: 41, recoverable: false });
+    bench.engine.event(ShardEvent::InForce { filter, ticket, seq: 41, recoverable: false });
     bench.arrive("a", &[], "first");
     bench.settle();
     assert_eq!(client.summary(), ["subscribed a 41", "message a 2 first"]);
@@ -147,8 +147,8 @@ fn a_backbone_that_cannot_deliver_is_told_to_everybody_who_waits() {
     bench.send(&client, r#"{"type":"subscribe","topic":"a"}"#);
     bench.send(&client, r#"{"type":"subscribe","topic":"a"}"#);
     let change = bench.asked.0.borrow_mut().0.remove(0);
-    let (filter, epoch) = (change.filter, change.epoch);
-    bench.engine.event(ShardEvent::Refused { filter, epoch, reason: "no nats".into() });
+    let (filter, ticket) = (change.filter, change.ticket);
+    bench.engine.event(ShardEvent::Refused { filter, ticket, reason: "no nats".into() });
     bench.engine.turn(1);
     assert_eq!(client.summary(), vec!["error a BACKBONE_UNAVAILABLE"; 2]);
     assert_eq!(bench.registry.totals(), (0, 0));

@@ -5,7 +5,7 @@ use crate::gateway::protocol::session::{Beginning, Reached};
 
 impl Bench {
     fn stream(&mut self, user: Option<&str>, topics: &[(&str, Option<u64>)]) -> Client {
-        let epoch = self.engine.stream_epoch;
+        let epoch = self.engine.epoch;
         let reached = |seq: &Option<u64>| seq.map(|seq| Reached { seq, epoch });
         let topics = topics.iter().map(|(topic, seq)| (topic.parse().unwrap(), reached(seq))).collect();
         let greeting = Greeting {

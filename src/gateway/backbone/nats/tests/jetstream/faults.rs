@@ -193,7 +193,7 @@ async fn a_backbone_with_a_stream_takes_the_place_of_one_without() {
     assert!(!gap[0].message);
     let event = rig.shards.next(0).await;
     assert!(
-        matches!(event, ShardEvent::InForce { seq: 1, recoverable: true, epoch: 1, .. }),
+        matches!(event, ShardEvent::InForce { seq: 1, recoverable: true, ticket: 1, .. }),
         "it is told the position: {event:?}"
     );
     stream.store("a.x", "2").await;
