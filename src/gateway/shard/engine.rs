@@ -123,10 +123,9 @@ pub struct Engine<S, C> {
     now: Moment,
     /// What the numbers of topics with a history belong to.
     epoch: Option<Epoch>,
+    /// Counts what is asked of the backbone: interests and history reads.
     ticket: u32,
     generation: u32,
-    /// Counts the history reads.
-    ticket: u32,
     /// After a drain has begun: who is to be closed when (in ms), soonest last.
     draining: Option<Vec<(u64, ConnectionId)>>,
 }
@@ -163,7 +162,6 @@ impl<S: Socket, C: Control> Engine<S, C> {
             epoch: None,
             ticket: 0,
             generation: 0,
-            ticket: 0,
             draining: None,
         }
     }
