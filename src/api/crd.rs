@@ -52,7 +52,7 @@ fn tidy(schema: &mut Value) {
 /// Gives every pattern of texts a sentence.
 ///
 /// Texts that may be numbers as well have no bound on their length that an API server would count with: a rule over all
-/// of a mapping would be too dear to it.
+/// of a mapping of them would be too dear to it, and single ones have theirs beside their pattern.
 fn explain(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {

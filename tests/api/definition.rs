@@ -148,6 +148,18 @@ fn the_api_server_tells_what_to_do_about_a_value_of_another_form() {
             "spec.authentication.jwt[0].secretRef.name",
             "use lower-case letters, digits, '-' and '.'",
         ),
+        (
+            "share",
+            json!({"disruption": {"minAvailable": "half"}}),
+            "spec.disruption.minAvailable",
+            "write a number of pods, or a share, as 50%",
+        ),
+        (
+            "size",
+            json!({"backbone": {"nats": {"servers": ["nats://n"], "jetStream": {"stream": "S", "maxBytes": "10GB"}}}}),
+            "spec.backbone.nats.jetStream.maxBytes",
+            "write a whole number of bytes, as 1048576 or 10Gi",
+        ),
         ("host", json!({"ingress": {"host": "A"}}), "spec.ingress.host", "use lower-case letters, digits"),
         (
             "label",

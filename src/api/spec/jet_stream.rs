@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::rule::{BYTE_SIZE, DURATION, STREAM, rule};
+use super::rule::{BYTE_SIZE, DURATION, STREAM, number_or, rule};
 
 /// A stream that holds the subjects of the topics. With it messages have numbers that are the same on every gateway,
 /// and a client can ask for what it has missed.
@@ -128,6 +128,7 @@ impl JsonSchema for ByteSize {
             "anyOf": [{ "type": "integer" }, { "type": "string" }],
             "minimum": 1,
             "pattern": BYTE_SIZE,
+            "x-kubernetes-validations": [number_or(BYTE_SIZE)],
         })
     }
 }

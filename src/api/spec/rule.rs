@@ -106,6 +106,12 @@ pub(in crate::api) fn pattern_rules(pattern: &str) -> Vec<Value> {
     vec![matches(pattern, pattern_message(pattern))]
 }
 
+/// The same for a text that may be a number instead.
+pub(super) fn number_or(pattern: &str) -> Value {
+    let pattern_or_number = format!("^-?[0-9]+$|{}", pattern.replace('\\', r"\\"));
+    rule(&format!("string(self).matches('{pattern_or_number}')"), pattern_message(pattern))
+}
+
 impl JsonSchema for Pattern {
     fn inline_schema() -> bool {
         true

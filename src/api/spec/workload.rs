@@ -9,7 +9,7 @@ use k8s_openapi::{
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::rule::{IMAGE, LABEL_VALUE, QUALIFIED_NAME, QUANTITY, SECRET_NAME, SHARE, rule};
+use super::rule::{IMAGE, LABEL_VALUE, QUALIFIED_NAME, QUANTITY, SECRET_NAME, SHARE, number_or, rule};
 
 /// Scaling by connections. The `HorizontalPodAutoscaler` made from it acts on the `TopicGateway` itself, so leave
 /// `replicas` out of what you apply: it belongs to the autoscaler then.
@@ -212,6 +212,7 @@ fn share(_: &mut SchemaGenerator) -> Schema {
         "minimum": 0,
         "maximum": 500,
         "pattern": SHARE,
+        "x-kubernetes-validations": [number_or(SHARE)],
     })
 }
 

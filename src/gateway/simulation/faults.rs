@@ -8,14 +8,19 @@ use super::{
     world::World,
 };
 
+/// Kinds of faults, the more likely ones counted several times.
+pub(super) const FAULTS: usize = 20;
+
 impl World {
     /// Something that changes the course of the run.
     pub(super) async fn act(&mut self) {
         match self.dice.below(100) {
             0..38 => {
-                for _ in 0..self.dice.within(1, 4) {
-                    let topic = *self.dice.one_of(&TOPICS);
-                    self.publish(topic);
+                let (some, one) = (self.dice.within(1, self.burst), self.dice.percent(30));
+                let topic = *self.dice.one_of(&TOPICS);
+                for _ in 0..some {
+                    let other = *self.dice.one_of(&TOPICS);
+                    self.publish(if one { topic } else { other });
                 }
             }
             38..75 => {
@@ -39,7 +44,10 @@ impl World {
 
     fn fail(&mut self) {
         let at = self.dice.below(self.gateways.len());
-        match self.dice.below(20) {
+        let any = self.dice.below(FAULTS);
+        // Some runs are about one thing.
+        let fault = if self.favourite < FAULTS && self.dice.percent(60) { self.favourite } else { any };
+        match fault {
             0..3 => self.gateways[at].link.cut(),
             3..7 => self.gateways[at].link.connect(),
             7..10 => {

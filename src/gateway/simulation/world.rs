@@ -7,6 +7,7 @@ use super::{
     client::Client,
     commands,
     dice::Dice,
+    faults::FAULTS,
     gateway::Gateway,
     resource::{ACK_SECONDS, AT_LEAST_ONCE, BEGIN, GRANTED, Resource, SOMETIMES, TOPICS},
     wire::Wire,
@@ -38,6 +39,10 @@ pub(super) struct World {
     pub(super) published: u64,
     /// Numbers the gateways.
     pub(super) started: u64,
+    /// What goes wrong most often in this run.
+    pub(super) favourite: usize,
+    /// How many messages are published at a time, at most.
+    pub(super) burst: usize,
 }
 
 impl World {
@@ -54,6 +59,7 @@ impl World {
         };
         let limits = Limits {
             settle: 15 * SECOND,
+            rights: 0,
             grace: 8 * SECOND,
             answer: 25 * SECOND,
             ack_timeout: ACK_SECONDS * SECOND,
@@ -61,7 +67,10 @@ impl World {
             at_least_once: vec![AT_LEAST_ONCE.into()],
             ..Limits::default()
         };
+        let (favourite, burst) = (dice.below(2 * FAULTS), *dice.one_of(&[4, 4, 40]));
         let mut world = Self {
+            favourite,
+            burst,
             now: 0,
             jumped: 0,
             instants: 0,

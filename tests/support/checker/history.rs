@@ -24,7 +24,9 @@ const SECOND: Nanos = 1_000_000_000;
 pub(crate) struct Limits {
     /// A message confirmed this long before the end must have arrived everywhere by then.
     pub(crate) settle: Nanos,
-    /// A frame may arrive this long after the right to it, or the reason for it, has gone.
+    /// A frame may arrive this long after the right to it has gone.
+    pub(crate) rights: Nanos,
+    /// A frame may arrive this long after the reason for it has gone.
     pub(crate) grace: Nanos,
     /// A command sent this long before its connection's end must have been answered.
     pub(crate) answer: Nanos,
@@ -45,6 +47,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             settle: 5 * SECOND,
+            rights: SECOND,
             grace: SECOND,
             answer: 15 * SECOND,
             ack_timeout: 30 * SECOND,

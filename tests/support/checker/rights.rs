@@ -20,7 +20,7 @@ impl Rights {
         }
     }
 
-    /// Whether a frame on this topic or pattern may come now; `grace` for what was under way when the right ended.
+    /// Whether a frame on this topic or pattern may come now; `grace` for what was under way when it ended.
     pub(super) fn allow(&self, may: May, topic: &str, now: Nanos, grace: Nanos) -> bool {
         self.0.iter().any(|(own, pattern, ended)| {
             *own == may && covers(pattern, topic) && ended.is_none_or(|ended| now <= ended + grace)

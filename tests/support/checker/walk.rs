@@ -200,7 +200,10 @@ impl<'a> Walk<'a> {
     }
 
     fn check_right(&mut self, may: May, topic: &str, seq: Option<Seq>, frame: &str) {
-        if !self.rights.allow(may, topic, self.now, self.history.limits.grace) {
+        let limits = &self.history.limits;
+        // What was published while the right was there is confirmed later, as any command is answered.
+        let grace = if may == May::Publish { limits.grace } else { limits.rights };
+        if !self.rights.allow(may, topic, self.now, grace) {
             self.wrong(topic, (Rule::NoRight, seq, format!("`{frame}` without the right to it")));
         }
     }

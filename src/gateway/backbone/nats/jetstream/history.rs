@@ -52,6 +52,8 @@ pub(crate) struct Histories {
 struct Asked {
     requests: Vec<HistoryRequest>,
     reading: bool,
+    /// So many of them were there when the read began; what was stored before the others came it may not have seen.
+    early: usize,
 }
 
 impl Histories {
@@ -117,7 +119,7 @@ impl Jet {
         {
             let Some(asked) = self.histories.by_topic.get_mut(&topic) else { continue };
             let Some(ask) = widest(&asked.requests) else { continue };
-            asked.reading = true;
+            (asked.reading, asked.early) = (true, asked.requests.len());
             self.histories.reading += 1;
             counts.history_reads.fetch_add(1, Ordering::Relaxed);
             let (reader, subject) = (self.reader.clone(), self.subject(topic.as_str()));
@@ -145,8 +147,9 @@ impl Jet {
             Ok(found) => {
                 self.keep_read(topic, &found);
                 let page = Arc::new(found.page);
-                for request in std::mem::take(&mut asked.requests) {
-                    let Some(request) = answer(ask, &page, request) else { continue };
+                for (n, request) in std::mem::take(&mut asked.requests).into_iter().enumerate() {
+                    let late = n >= asked.early;
+                    let Some(request) = answer(ask, &page, request, late) else { continue };
                     asked.requests.extend(self.out_of_tail(request));
                 }
             }
@@ -225,23 +228,27 @@ fn widest(requests: &[HistoryRequest]) -> Option<Ask> {
     Some(Ask { start: Start::Newest(count), until: first.until })
 }
 
-/// Answers a request out of what was read for all; gives it back where that does not have it.
-fn answer(ask: Ask, page: &Arc<Page>, request: HistoryRequest) -> Option<HistoryRequest> {
-    if ask == (Ask { start: request.start, until: request.until }) {
+/// Answers a request out of what was read for all; gives it back where that does not have it. `late`: it came when the
+/// read had begun.
+fn answer(ask: Ask, page: &Arc<Page>, request: HistoryRequest, late: bool) -> Option<HistoryRequest> {
+    if !late && ask == (Ask { start: request.start, until: request.until }) {
         let _ = request.reply.send(Ok(page.clone()));
         return None;
     }
-    let Some(part) = part(ask, page, request.start, request.until) else { return Some(request) };
+    let Some(part) = part(ask, page, (request.start, request.until), late) else { return Some(request) };
     let _ = request.reply.send(Ok(Arc::new(part)));
     None
 }
 
-/// What a page has of another request.
-fn part(ask: Ask, page: &Page, start: Start, until: Option<Seq>) -> Option<Page> {
+/// What a page has of another request. `late`: the read may not have seen what was there when it came.
+fn part(ask: Ask, page: &Page, (start, until): (Start, Option<Seq>), late: bool) -> Option<Page> {
+    let open = late && ask.until.is_none();
     let newest = page.messages.last().map_or(page.after, |newest| newest.seq);
     let first = match (ask.start, start) {
-        // No such position was ever given, and so was no larger one.
-        (Start::After(asked), Start::After(position)) if page.after != asked && position >= asked => {
+        // No such position had ever been given, and so had no larger one.
+        (Start::After(asked), Start::After(position))
+            if page.after != asked && position >= asked && !late =>
+        {
             return Some(page.clone());
         }
         (Start::After(asked), Start::After(position))
@@ -249,7 +256,7 @@ fn part(ask: Ask, page: &Page, start: Start, until: Option<Seq>) -> Option<Page>
         {
             page.messages.partition_point(|message| message.seq <= position)
         }
-        (Start::Newest(_), Start::Newest(count)) if ask.until == until && !page.more => {
+        (Start::Newest(_), Start::Newest(count)) if ask.until == until && !page.more && !open => {
             page.messages.len().saturating_sub(count as usize)
         }
         _ => return None,
@@ -267,7 +274,7 @@ fn part(ask: Ask, page: &Page, start: Start, until: Option<Seq>) -> Option<Page>
     let all = messages.len() == page.messages.len() - first;
     // What is behind the end of the read nobody has looked for.
     let behind = ask.until.is_some_and(|read| until.is_none_or(|until| until > read));
-    let more = (page.more || behind) && all && until.is_none_or(|until| newest < until);
+    let more = (page.more || behind || open) && all && until.is_none_or(|until| newest < until);
     Some(Page { after: position, lost, messages, more })
 }
 
@@ -289,7 +296,7 @@ mod tests {
     }
 
     fn of(read: &(Ask, Page), after: Seq, until: Option<Seq>) -> Option<(Vec<Seq>, bool)> {
-        let page = part(read.0, &read.1, Start::After(after), until)?;
+        let page = part(read.0, &read.1, (Start::After(after), until), false)?;
         Some((page.messages.iter().map(|message| message.seq).collect(), page.more))
     }
 
@@ -307,6 +314,18 @@ mod tests {
         assert_eq!(of(&read, 2, Some(20)), Some((vec![4, 7], true)));
         assert_eq!(of(&read, 4, None), Some((vec![7], true)));
         assert_eq!(of(&read, 7, Some(20)), Some((vec![], true)), "nothing of it was read");
+    }
+
+    #[test]
+    fn whoever_asks_during_a_read_is_not_told_that_nothing_newer_is_there() {
+        let (ask, page) = read(2, &[4, 7], None);
+        for (until, expected) in [(None, true), (Some(9), true), (Some(7), false), (Some(4), false)] {
+            let more = |late| part(ask, &page, (Start::After(2), until), late).unwrap().more;
+            assert_eq!((more(true), more(false)), (expected, false), "up to {until:?}");
+        }
+        let newest = Ask { start: Start::Newest(2), until: None };
+        assert!(part(newest, &page, (Start::Newest(1), None), false).is_some());
+        assert_eq!(part(newest, &page, (Start::Newest(1), None), true), None);
     }
 
     #[test]

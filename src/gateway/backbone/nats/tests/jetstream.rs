@@ -39,6 +39,12 @@ fn config() -> Value {
     })
 }
 
+/// The same for a stream in place of one that was deleted: nats-server 2.15 removes the files of the old one while the
+/// new one may already write its own there.
+fn anew() -> Value {
+    with(&json!({"storage": "memory"}))
+}
+
 /// The stream with these changes.
 fn with(changes: &Value) -> Value {
     let mut config = config();

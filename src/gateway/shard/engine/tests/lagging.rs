@@ -201,3 +201,25 @@ fn a_broken_socket_is_let_go_with_its_subscriptions() {
     assert_eq!(other.summary(), ["message a 1 x"]);
     assert_eq!(bench.registry.totals(), (1, 1));
 }
+
+#[test]
+fn a_subscription_begins_before_what_a_pattern_of_the_same_client_still_owes_it() {
+    let mut bench = Bench::new(&spec("Disconnect", 100_000));
+    let mut slow = bench.subscriber(&["a.*"]);
+    let _other = bench.subscriber(&["a.x"]);
+    slow.let_through(10);
+    for _ in 0..3 {
+        bench.arrive("a.y", &["a.*"], "other");
+        bench.arrive("a.x", &["a.*"], "mine");
+        bench.settle();
+    }
+    bench.send(&slow, r#"{"type":"subscribe","topic":"a.x"}"#);
+    bench.settle();
+    slow.let_through(1_000_000);
+    bench.engine.writable(slow.slot);
+    bench.settle();
+    let lines = slow.summary();
+    assert!(lines.contains(&"subscribed a.x 0".into()), "{lines:?}");
+    let mine: Vec<_> = lines.iter().filter(|line| line.starts_with("message a.x")).collect();
+    assert_eq!(mine, ["message a.x 1 mine", "message a.x 2 mine", "message a.x 3 mine"]);
+}

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Stream, Told, config, is_chain, on, proxy::Proxy, with};
+use super::{Stream, Told, anew, config, is_chain, on, proxy::Proxy, with};
 use crate::gateway::{
     backbone::{
         PublishError,
@@ -136,7 +136,7 @@ async fn a_stream_made_anew_is_announced_and_followed_from_its_beginning() {
         rig.told(shard, key, 5).await;
     }
     stream.must("STREAM.DELETE.S", &json!({})).await;
-    stream.create(&config()).await;
+    stream.create(&anew()).await;
     stream.store("a.x", "one").await;
     stream.store("a.x", "two").await;
     for (key, shard) in [("a.x", 0), ("a.*", 1)] {
@@ -164,7 +164,7 @@ async fn a_stream_that_is_not_there_is_said_and_found_when_it_comes() {
     let refused = publish(&rig.handle, "a.x", "id", "1").await.unwrap_err();
     assert!(matches!(&refused, PublishError::Unavailable(why) if why.contains("\"S\"")), "{refused}");
     rig.trouble(Some("does not exist")).await;
-    stream.create(&config()).await;
+    stream.create(&anew()).await;
     rig.trouble(None).await;
     assert_eq!(publish(&rig.handle, "a.x", "id", "1").await.unwrap().seq, Some(1));
     let told = rig.told(0, "a.x", 2).await;

@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::{Stream, config, on, proxy::Proxy, with};
+use super::{Stream, anew, on, proxy::Proxy, with};
 use crate::gateway::{
     backbone::{
         HistoryRequest,
@@ -303,7 +303,7 @@ async fn a_read_that_cannot_be_answered_says_why() {
     let gone = rig.read("a.x", Start::After(0), None).await.unwrap_err();
     assert!(matches!(gone, HistoryError::Unavailable(_)), "{gone}");
     rig.trouble(Some("does not exist")).await;
-    stream.create(&config()).await;
+    stream.create(&anew()).await;
     stream.store("a.x", "1").await;
     rig.trouble(None).await;
     let page = rig.read("a.x", Start::After(0), None).await.unwrap();
