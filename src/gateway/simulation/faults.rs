@@ -119,7 +119,9 @@ impl World {
         }
         self.granted = granted;
         self.access = Arc::new(resource::access(granted).after(&self.access));
-        // Nobody has half a frame of what it may not have any more.
+        // What was said while the right was there has arrived, and nobody has half a frame of what it may not have any more.
+        let shards = self.gateways.iter_mut().flat_map(|gateway| &mut gateway.shards);
+        shards.for_each(|shard| while shard.turn(64) {});
         for client in 0..self.clients.len() {
             self.read_some(client, 1_000_000);
         }

@@ -437,6 +437,18 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
     }
 
+    /// Gives up a subscribe that waits for history, unanswered; its id, if it has one.
+    pub(super) fn take_subscribe(&mut self, slot: usize, index: u32) -> Option<Id> {
+        let readings = self.connections.get_mut(slot)?.readings.as_mut()?;
+        let waits = |reading: &Reading| {
+            matches!(reading.purpose, Purpose::Subscribe { .. })
+                && reading.live.is_some_and(|live| live.index == index)
+        };
+        let at = readings.list.iter().position(waits)?;
+        let Purpose::Subscribe { id, .. } = readings.list.remove(at).purpose else { return None };
+        id
+    }
+
     /// Gives up what is read for a subscription that ends: a command that waits for it is answered all the same.
     pub(super) fn end_readings(&mut self, slot: usize, index: u32) {
         let readings = self.connections.get_mut(slot).and_then(|connection| connection.readings.as_mut());

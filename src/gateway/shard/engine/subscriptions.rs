@@ -304,11 +304,13 @@ impl<S: Socket, C: Control> Engine<S, C> {
             .filter(|filter| !may_subscribe(&connection.session, filter) && !planted(Flaw::RightOutlived))
             .collect();
         for filter in lost {
+            let mut asked = None;
             if let Some(index) = self.table.find(filter.as_str()) {
+                asked = self.take_subscribe(slot, index);
                 self.end_readings(slot, index);
                 self.detach(slot, index);
             }
-            self.error(slot, None, ErrorCode::AclDenied, RIGHT_ENDED, Some(filter.as_str()));
+            self.error(slot, asked.as_ref(), ErrorCode::AclDenied, RIGHT_ENDED, Some(filter.as_str()));
         }
         self.end_forbidden_replays(slot);
         self.look_for_overlap(slot);

@@ -81,7 +81,7 @@ impl Reader {
             let next = behind.map_or(evidence.last + 1, |first| first.seq);
             let end = until.unwrap_or(Seq::MAX).min(next.saturating_sub(1));
             let gone = !evidence.whole && end > position && !planted(Flaw::ResumeBeyondPurge);
-            lost = gone.then_some(Lost { between: Some((position + 1, end)) });
+            lost = gone.then_some(Lost { between: Some((position.saturating_add(1), end)) });
         }
         let gone = lost.and_then(|lost| lost.between).map_or(0, |(_, last)| last);
         Ok(Found { since: position.max(gone), ..found(&place.topic, position, gone, lost, &span, until) })

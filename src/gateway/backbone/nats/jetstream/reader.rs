@@ -219,14 +219,16 @@ impl Reader {
         let newest = span.messages.last().map(|newest| newest.seq);
         if span.pending == 0 && !self.alone && newest.is_none_or(|newest| newest < need) {
             let next = newest.map_or(from, |newest| newest + 1);
-            if let Some(message) = self.next_at_the_leader(subject, next).await? {
-                span.messages.push(message);
+            let ahead = self.next_at_the_leader(subject, next).await?;
+            let broken = match newest {
+                Some(newest) => !self.has(subject, newest).await?,
+                None => false,
+            };
+            if ahead.is_some() || broken {
+                // What came behind it may have gone by now: that is to be looked for from there on.
                 (span.pending, span.ahead) = (1, true);
-                if let Some(newest) = newest {
-                    // While the one before is still there, nothing behind it is gone.
-                    let before = self.next_at_the_leader(subject, newest).await?;
-                    span.seam = before.is_none_or(|before| before.seq != newest);
-                }
+                span.seam = broken && ahead.is_some();
+                span.messages.extend(ahead);
             }
         }
         Ok(span)
@@ -243,15 +245,20 @@ impl Reader {
             next = message.seq + 1;
             span.messages.push(message);
         }
-        // What went while they were read may have been between any two of them, unless the first is still there: the
-        // oldest go first, by whatever limit. Else the next read begins behind the first.
-        if let [first, _, ..] = &span.messages[..]
-            && self.next_at_the_leader(subject, first.seq).await?.is_none_or(|there| there.seq != first.seq)
+        // What went while they were read may have been between any two of them, or behind the last. If the first is not
+        // there any more, the next read begins behind it.
+        if let [first, ..] = &span.messages[..]
+            && !self.has(subject, first.seq).await?
         {
             span.messages.truncate(1);
             span.pending = 1;
         }
         Ok(span)
+    }
+
+    /// Whether this message is still there: then nothing behind it is gone, for the oldest go first, by whatever limit.
+    async fn has(&self, subject: &str, seq: Seq) -> Result<bool, ReadError> {
+        Ok(self.next_at_the_leader(subject, seq).await?.is_some_and(|there| there.seq == seq))
     }
 
     async fn next_at_the_leader(&self, subject: &str, from: Seq) -> Result<Option<Stored>, ReadError> {

@@ -120,6 +120,25 @@ fn a_subscribe_that_waits_for_the_backbone_is_judged_when_it_comes_in_force() {
 }
 
 #[test]
+fn a_subscribe_that_waits_for_history_when_its_right_ends_is_answered_with_that_and_no_position() {
+    let mut bench = Bench::unhurried();
+    bench.recoverable = true;
+    bench.store("a", &[], "secret");
+    let first = granting(&["a"]);
+    let mut client = bench.known(ann(&first, 3600), &[]);
+    bench.hold_reads = true;
+    bench.send(&client, r#"{"type":"subscribe","topic":"a","fromSeq":0,"id":1}"#);
+    bench.settle();
+    bench.rule(granting(&["b"]), &first);
+    bench.pass(1_000);
+    let [Seen::Json(answer)] = &client.frames()[..] else { panic!("one answer") };
+    assert_eq!((&answer["id"], &answer["code"]), (&json!(1), &json!("ACL_DENIED")), "{answer}");
+    bench.hold_reads = false;
+    bench.settle();
+    assert_eq!(client.summary(), [""; 0]);
+}
+
+#[test]
 fn a_key_that_is_replaced_ends_nobodys_subscriptions() {
     let mut bench = Bench::unhurried();
     let first = granting(&["a"]);
