@@ -122,3 +122,53 @@ impl Reason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::{conditions::conditions, observed::Observed};
+
+    const PAGE: &str = include_str!("../../docs/conditions.md");
+
+    /// What follows `mark` within one function of this file, each up to `end`.
+    fn names(function: &str, mark: &str, end: char) -> BTreeSet<String> {
+        let (code, _) = include_str!("reason.rs").split_once("#[cfg(test)]").unwrap();
+        let (_, body) = code.split_once(&format!("fn {function}(")).unwrap();
+        let body = body.split("\n    }\n").next().unwrap();
+        let rest = |line: &str| Some(line.split_once(mark)?.1.split(end).next()?.to_owned());
+        body.lines().filter_map(rest).collect()
+    }
+
+    /// The first column of the tables below a heading of the page; all of them for an empty heading.
+    fn rows(heading: &str) -> Vec<String> {
+        let sections = PAGE.split("\n## ").skip(1).filter(|section| section.starts_with(heading));
+        let lines = sections.flat_map(str::lines).filter_map(|line| line.strip_prefix("| `"));
+        lines.map(|line| line.split('`').next().unwrap().to_owned()).collect()
+    }
+
+    fn set(names: Vec<String>) -> BTreeSet<String> {
+        names.into_iter().collect()
+    }
+
+    #[test]
+    fn every_reason_is_documented_once() {
+        let mut documented = rows("Reason");
+        let all = names("as_str", "=> \"", '"');
+        assert!(all.len() > 30, "is the search still right? {all:?}");
+        documented.sort();
+        assert_eq!(documented, all.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_reasons_that_wait_for_somebody_are_documented_as_such() {
+        assert_eq!(set(rows("Reasons that wait for somebody")), names("waits_for_somebody", "Self::", '\n'));
+    }
+
+    #[test]
+    fn every_condition_is_documented() {
+        let now = k8s_openapi::jiff::Timestamp::UNIX_EPOCH;
+        let all = conditions(&Observed::default(), &[], now).into_iter().map(|it| it.type_).collect();
+        assert_eq!(set(rows("Conditions")), all);
+    }
+}
