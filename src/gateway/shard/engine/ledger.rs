@@ -6,8 +6,10 @@
 //!                    acked                        sent
 //! ```
 //!
-//! When too much time passes without an acknowledgement the cursor goes back to `acked`: what lies between is sent
-//! again, but for what was acknowledged for itself.
+//! When too much time passes without an acknowledgement of a message the cursor goes back before it, and the message is
+//! sent again. What lies behind and was acknowledged for itself is not, nor what still has time. Each message has a time
+//! of its own, which begins anew when everything before some number is acknowledged: whoever gets on has it for what is
+//! still to come, and a message that is left out does not wait for ever while others are acknowledged.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -21,8 +23,10 @@ use crate::{
 
 /// Messages that one subscription may be sent without acknowledging any.
 pub(super) const UNACKNOWLEDGED: usize = 256;
+/// Messages that one subscription may acknowledge one by one while an earlier one is not acknowledged.
+const APART: usize = 1024;
 
-/// One subscription's acknowledgements. Bounded by [`UNACKNOWLEDGED`].
+/// One subscription's acknowledgements. Bounded by [`UNACKNOWLEDGED`] and [`APART`].
 #[derive(Debug)]
 pub(super) struct Ledger {
     /// The sub-socket.
@@ -35,9 +39,17 @@ pub(super) struct Ledger {
     newest: Seq,
     /// Acknowledged beyond `acked`.
     apart: BTreeSet<Seq>,
-    /// Sent and not acknowledged, in order: number and what its `messageId` hashes to.
-    flying: VecDeque<(Seq, u64)>,
-    /// Millisecond by which one of them must be acknowledged.
+    /// Sent and not acknowledged, in order.
+    flying: VecDeque<Flying>,
+}
+
+/// A message that was sent and is not acknowledged.
+#[derive(Debug, Clone, Copy)]
+struct Flying {
+    seq: Seq,
+    /// What its `messageId` hashes to.
+    id: u64,
+    /// Millisecond by which it must be acknowledged.
     due: u64,
 }
 
@@ -45,7 +57,7 @@ impl Ledger {
     /// Of a subscription that begins after this position, while the topic's newest message has the number `newest`.
     pub(super) fn new(index: u32, position: Seq, newest: Seq) -> Self {
         let (acked, sent, highest) = (position, position, position);
-        Self { index, acked, sent, highest, newest, apart: BTreeSet::new(), flying: VecDeque::new(), due: 0 }
+        Self { index, acked, sent, highest, newest, apart: BTreeSet::new(), flying: VecDeque::new() }
     }
 
     /// Whether a message is live and was not sent before, so that its latency counts.
@@ -58,22 +70,28 @@ impl Ledger {
         self.sent
     }
 
-    /// Whether another message may be sent before an acknowledgement comes.
+    /// Whether another message may be sent before an acknowledgement comes. What is sent again has its room.
     pub(super) fn has_room(&self) -> bool {
-        self.flying.len() < UNACKNOWLEDGED
+        self.sent < self.highest || (self.flying.len() < UNACKNOWLEDGED && self.apart.len() < APART)
     }
 
-    /// The next message; `false`: it is acknowledged already and not sent.
+    /// The next message; `false`: it is acknowledged already or still has time, and is not sent.
     pub(super) fn send(&mut self, seq: Seq, message_id: Option<&str>, due: u64) -> bool {
         self.sent = self.sent.max(seq);
         self.highest = self.highest.max(seq);
-        if seq <= self.acked || self.apart.contains(&seq) {
+        let at = self.flying.partition_point(|flying| flying.seq < seq);
+        let has_time = self.flying.get(at).is_some_and(|flying| flying.seq == seq);
+        if seq <= self.acked || has_time {
             return false;
         }
-        if self.flying.is_empty() {
-            self.due = due;
+        if self.apart.contains(&seq) {
+            if at == 0 {
+                // Nothing before it is on its way any more.
+                self.pass(seq);
+            }
+            return false;
         }
-        self.flying.push_back((seq, message_id.map_or(0, hash)));
+        self.flying.insert(at, Flying { seq, id: message_id.map_or(0, hash), due });
         true
     }
 
@@ -82,21 +100,24 @@ impl Ledger {
         let seq = seq.min(self.highest);
         if seq > self.acked {
             self.pass(seq);
-            self.due = due;
+            self.begin_time(due);
         }
     }
 
     /// The message with this id has been processed.
     pub(super) fn acknowledge(&mut self, message_id: &str, due: u64) {
         let id = hash(message_id);
-        let Some(at) = self.flying.iter().position(|(_, flying)| *flying == id) else { return };
-        let (seq, _) = self.flying[at];
-        self.apart.insert(seq);
-        self.flying.remove(at);
-        self.due = due;
+        let Some(at) = self.flying.iter().position(|flying| flying.id == id) else { return };
+        if let Some(Flying { seq, .. }) = self.flying.remove(at) {
+            self.apart.insert(seq);
+        }
         // Whatever was sent before the oldest one that is still on its way is acknowledged.
-        let oldest = self.flying.front().map_or(self.sent, |(oldest, _)| oldest - 1);
+        let oldest = self.flying.front().map_or(self.sent, |oldest| oldest.seq - 1);
+        let before = self.acked;
         self.pass(oldest.min(self.sent));
+        if self.acked > before {
+            self.begin_time(due);
+        }
     }
 
     /// Up to this number there is nothing else to be sent.
@@ -115,21 +136,24 @@ impl Ledger {
         *self = Self::new(self.index, position, position);
     }
 
-    /// Goes back to what is not acknowledged, if that is due; returns how many messages will be sent again.
+    /// Goes back to the first message that is not acknowledged in time, if there is one; returns how many will be sent
+    /// again.
     pub(super) fn go_back(&mut self, now: u64) -> Option<usize> {
-        if self.flying.is_empty() || now < self.due {
-            return None;
-        }
-        self.sent = self.acked;
-        let again = self.flying.len();
-        self.flying.clear();
-        Some(again)
+        let first = self.flying.iter().find(|flying| flying.due <= now)?.seq;
+        let before = self.flying.len();
+        self.flying.retain(|flying| flying.due > now);
+        self.sent = self.sent.min(first - 1);
+        Some(before - self.flying.len())
+    }
+
+    fn begin_time(&mut self, due: u64) {
+        self.flying.iter_mut().for_each(|flying| flying.due = due);
     }
 
     fn pass(&mut self, seq: Seq) {
         self.acked = self.acked.max(seq);
         self.sent = self.sent.max(self.acked);
-        self.flying.retain(|(flying, _)| *flying > self.acked && !planted(Flaw::RedeliveryForgotten));
+        self.flying.retain(|flying| flying.seq > self.acked && !planted(Flaw::RedeliveryForgotten));
         self.apart = self.apart.split_off(&(self.acked + 1));
     }
 }
@@ -180,13 +204,61 @@ mod tests {
     }
 
     #[test]
-    fn time_begins_anew_with_every_acknowledgement_and_stands_still_with_nothing_on_its_way() {
+    fn time_begins_anew_with_progress_and_stands_still_with_nothing_on_its_way() {
         let mut ledger = sent(&[1, 2]);
         assert_eq!(ledger.go_back(99), None);
         ledger.acknowledge_up_to(1, 150);
         assert_eq!((ledger.go_back(149), ledger.go_back(150)), (None, Some(1)));
         ledger.acknowledge_up_to(2, 150);
         assert_eq!(ledger.go_back(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_message_that_is_left_out_comes_again_while_later_ones_are_acknowledged() {
+        let mut ledger = sent(&[1]);
+        for n in 2..=9 {
+            assert!(ledger.send(n, Some(&n.to_string()), 100 + n));
+            ledger.acknowledge(&n.to_string(), 200 + n);
+        }
+        assert_eq!((ledger.go_back(99), ledger.go_back(100)), (None, Some(1)));
+        let later: Vec<_> = (1..=9).filter(|n| ledger.send(*n, Some(&n.to_string()), 300)).collect();
+        assert_eq!(later, [1]);
+    }
+
+    #[test]
+    fn what_still_has_time_is_not_sent_again_with_what_has_none() {
+        let mut ledger = Ledger::new(0, 0, 0);
+        for (n, due) in [(1, 100), (2, 150), (3, 100), (4, 150)] {
+            assert!(ledger.send(n, None, due));
+        }
+        assert_eq!(ledger.go_back(100), Some(2));
+        assert_eq!(ledger.sent(), 0);
+        let again: Vec<_> = (1..=4).filter(|n| ledger.send(*n, None, 200)).collect();
+        assert_eq!(again, [1, 3]);
+        assert_eq!((ledger.go_back(149), ledger.go_back(150), ledger.sent()), (None, Some(2), 1));
+        let again: Vec<_> = (2..=4).filter(|n| ledger.send(*n, None, 250)).collect();
+        assert_eq!(again, [2, 4]);
+    }
+
+    #[test]
+    fn what_is_acknowledged_one_by_one_behind_a_message_left_out_is_bounded() {
+        let mut ledger = sent(&[1]);
+        let mut n = 1;
+        while ledger.has_room() {
+            n += 1;
+            ledger.send(n, Some(&n.to_string()), 100);
+            ledger.acknowledge(&n.to_string(), 100);
+        }
+        assert_eq!(ledger.apart.len(), APART);
+        assert!(
+            ledger.go_back(100).is_some() && ledger.has_room(),
+            "the one left out is sent again all the same"
+        );
+        assert!(ledger.send(1, Some("1"), 200));
+        ledger.acknowledge("1", 200);
+        (2..=n).for_each(|n| assert!(!ledger.send(n, Some(&n.to_string()), 200)));
+        assert!(ledger.has_room() && ledger.send(n + 1, None, 300));
+        assert!(ledger.apart.is_empty());
     }
 
     #[test]
