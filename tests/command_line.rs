@@ -33,6 +33,20 @@ fn sub_prints_what_pub_publishes() {
     assert_eq!(sub.stdout(), "prices.btc 1 {\"bid\": 1.50}\nnews 1 \"hello\"\n");
 }
 
+#[tokio::test]
+async fn sub_acknowledges_what_it_prints_and_so_gets_more_than_may_be_unacknowledged() {
+    let at_least_once = json!([{"pattern": "risk", "delivery": "AtLeastOnce", "ackTimeoutSeconds": 3600}]);
+    let resource = Resource::open().set("topics", at_least_once).set("limits.publishPerSecond", json!(0));
+    let gateway = Gateway::start(&resource);
+    let mut sub = Process::spawn(&mut command(["sub", "risk", "--count", "600", "--url", &url(&gateway)]));
+    gateway.wait_for_metric("topicgateway_subscriptions", &[], 1.0);
+    let mut publisher = gateway.client().await;
+    for n in 1..=600 {
+        publisher.publish("risk", &n.to_string(), json!(n)).await;
+    }
+    assert!(tokio::task::spawn_blocking(move || (sub.wait(), sub)).await.unwrap().0.success());
+}
+
 #[test]
 fn sub_prints_whole_frames_with_json() {
     let gateway = Gateway::start(&Resource::open());

@@ -24,6 +24,11 @@ use crate::api::Filter;
 use positions::{Positions, Session};
 use view::View;
 
+/// How long a message may wait for its acknowledgement, which goes up to the last one: whatever is sent until it is
+/// acknowledged would stop else.
+const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(100);
+/// Messages after which it waits no longer; gateways send more than twice as many without one.
+const ACKNOWLEDGE_EVERY: u32 = 100;
 /// Longest wait for a connection to take our close.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -129,6 +134,7 @@ impl<O: Write, E: Write> Follower<O, E> {
         let mut silence = client::PATIENCE;
         let mut leave_at = None;
         let mut retry = Retry::default();
+        let mut acks = Acks::default();
         if let Err(error) = self.begin(socket).await {
             return Ok(lost(&error));
         }
@@ -138,6 +144,10 @@ impl<O: Write, E: Write> Follower<O, E> {
                 () = at(leave_at) => return Ok(End::Lost { why: "leaving this gateway".into(), not_before: leave_at }),
                 () = at(retry.at) => match self.subscribe(socket, std::mem::take(&mut retry.topics)).await {
                     Ok(()) => { retry.at = None; continue }
+                    Err(error) => return Ok(lost(&error)),
+                },
+                () = at(acks.at) => match self.acknowledge(socket).await {
+                    Ok(()) => { acks = Acks::default(); continue }
                     Err(error) => return Ok(lost(&error)),
                 },
             };
@@ -167,6 +177,7 @@ impl<O: Write, E: Write> Follower<O, E> {
                     }
                 }
                 "message" if self.counted() => return Ok(End::Done),
+                "message" => acks.one_more(),
                 "draining" => {
                     let wait = Duration::from_millis(frame.reconnect_after_ms.unwrap_or(0).min(3_600_000));
                     leave_at = Some(Instant::now() + wait);
@@ -212,6 +223,15 @@ impl<O: Write, E: Write> Follower<O, E> {
         socket.flush().await
     }
 
+    /// Acknowledges what was printed; where nobody waits for it, that changes nothing.
+    async fn acknowledge(&mut self, socket: &mut Socket) -> Result<(), Error> {
+        for (topic, seq) in self.positions.take_read() {
+            let ack = json!({"type": "ack", "topic": topic, "seqNo": seq});
+            socket.feed(Message::text(ack.to_string())).await?;
+        }
+        socket.flush().await
+    }
+
     /// Counts a message; `true` for the last.
     fn counted(&mut self) -> bool {
         self.left = self.left.map(|left| left - 1);
@@ -231,6 +251,24 @@ impl<O: Write, E: Write> Follower<O, E> {
             None => return Err(frame.failure()),
         }
         Ok(())
+    }
+}
+
+/// Messages that are not acknowledged yet, and when they are to be.
+#[derive(Default)]
+struct Acks {
+    messages: u32,
+    at: Option<Instant>,
+}
+
+impl Acks {
+    fn one_more(&mut self) {
+        self.messages += 1;
+        if self.messages >= ACKNOWLEDGE_EVERY {
+            self.at = Some(Instant::now());
+        } else {
+            self.at.get_or_insert_with(|| Instant::now() + ACKNOWLEDGE_AFTER);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! How far the user has each topic, and the session to go on with: what the next connection is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{api::Seq, cli::client::Frame};
 
@@ -32,6 +32,8 @@ pub(super) struct Positions {
     /// The newest that was told.
     epoch: Option<String>,
     last: BTreeMap<String, Position>,
+    /// Those of them with messages that are not acknowledged.
+    read: BTreeSet<String>,
 }
 
 impl Positions {
@@ -55,6 +57,7 @@ impl Positions {
                     return false;
                 }
                 last.seq = seq;
+                self.read.insert(topic.clone());
             }
             _ => {}
         }
@@ -90,6 +93,13 @@ impl Positions {
         self.session = None;
     }
 
+    /// What there is to acknowledge: topics, and the last number that the user has of each.
+    pub(super) fn take_read(&mut self) -> Vec<(String, Seq)> {
+        let read = std::mem::take(&mut self.read).into_iter();
+        read.filter_map(|topic| self.of(&topic).map(|position| position.seq).map(|seq| (topic, seq)))
+            .collect()
+    }
+
     /// The position of a topic, where its history can be read.
     pub(super) fn of(&self, topic: &str) -> Option<&Position> {
         self.last.get(topic)
@@ -119,6 +129,14 @@ mod tests {
         let (positions, shown) = after(&[READY, BEGIN, FIFTH, FIFTH]);
         assert_eq!((shown, seq(&positions)), (vec![true, true, true, false], Some(5)));
         assert_eq!(positions.session().map(|session| session.id), Some("s"));
+    }
+
+    #[test]
+    fn what_was_shown_of_a_topic_with_history_is_acknowledged_once() {
+        let other = r#"{"type":"message","topic":"other","seqNo":9}"#;
+        let (mut positions, _) = after(&[READY, BEGIN, FIFTH, other]);
+        assert_eq!(positions.take_read(), [("t".to_owned(), 5)]);
+        assert_eq!(positions.take_read(), []);
     }
 
     #[test]

@@ -99,6 +99,25 @@ async fn a_topic_with_a_history_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn what_was_printed_is_acknowledged_up_to_the_last_number() {
+    let gateway = Gateway::start().await;
+    let serve = async {
+        let mut peer = gateway.accept().await;
+        peer.hear().await;
+        for frame in [READY, SUBSCRIBED, &message(1), &message(2)] {
+            peer.say(frame).await;
+        }
+        let ack = peer.hear().await;
+        peer.say(&message(3)).await;
+        peer.gone().await;
+        ack
+    };
+    let (ended, ack) = join!(sub(&gateway, None, &["t"], Some(3)), serve);
+    assert_eq!(ended.out, "t 1 1\nt 2 2\nt 3 3\n");
+    assert_eq!(ack, json!({"type": "ack", "topic": "t", "seqNo": 2}));
+}
+
+#[tokio::test]
 async fn a_session_that_has_expired_is_replaced_by_the_positions() {
     let gateway = Gateway::start().await;
     let serve = async {
