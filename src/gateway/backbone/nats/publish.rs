@@ -2,13 +2,13 @@
 
 use std::time::{Instant, SystemTime};
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue, PublishErrorKind, header::NATS_TIME_STAMP};
+use async_nats::{HeaderMap, HeaderValue, PublishErrorKind, header::NATS_TIME_STAMP};
 use tokio::time::timeout;
 
 use super::{
     barrier::CONFIRM,
     jetstream::Place,
-    router::MESSAGE_ID,
+    router::{MESSAGE_ID, UNIQUE_ID},
     subscribe::{NOT_CONNECTED, RESERVED},
     task::{Task, Waiter},
 };
@@ -16,9 +16,6 @@ use crate::{
     api::{Filter, Stamp, Topic},
     gateway::backbone::{PublishError, PublishRequest},
 };
-
-/// By which the stream knows a message that is published again.
-const UNIQUE_ID: HeaderName = HeaderName::from_static("Nats-Msg-Id");
 
 impl Task {
     /// Publishes; it is confirmed with the next barrier.

@@ -19,8 +19,10 @@ use crate::{
     },
 };
 
-/// Header in which the gateway passes on the publisher's id of a message, where the body does not hold it.
+/// Header in which the gateway passes on the publisher's id of a message.
 pub(super) const MESSAGE_ID: HeaderName = HeaderName::from_static("Topicgateway-Message-Id");
+/// By which the stream knows a message that is published again.
+pub(super) const UNIQUE_ID: HeaderName = HeaderName::from_static("Nats-Msg-Id");
 
 /// Knows who wants what and gathers what goes to whom.
 #[derive(Debug)]
@@ -158,8 +160,10 @@ pub(super) struct Numbered<'a> {
     pub(super) seq: Seq,
     /// The number of the one before it on its topic.
     pub(super) prev: Seq,
-    /// The publisher's id, where the body does not hold it.
+    /// The publisher's id, where it published through a gateway.
     pub(super) id: Option<&'a str>,
+    /// What the stream knows it by: the id of a publisher that speaks to the stream itself.
+    pub(super) unique_id: Option<&'a str>,
     /// When the stream stored it.
     pub(super) published: Option<Stamp>,
     pub(super) body: &'a [u8],
@@ -170,7 +174,8 @@ impl Numbered<'_> {
     pub(super) fn kept(&self, topic: &Topic) -> (Kept, bool) {
         let Self { seq, prev, published, .. } = *self;
         let scan = body::scan(self.body);
-        let id = scan.message_id.as_deref().or(self.id);
+        // A gateway was told the id: whatever the payload holds is the application's own.
+        let id = self.id.or(scan.message_id.as_deref()).or(self.unique_id);
         let frame = event::message(topic.as_str(), Some(seq), Some(prev), id, self.body, &scan);
         (Kept { seq, prev, frame, published }, scan.json)
     }

@@ -1,6 +1,6 @@
 //! What comes on the subscriptions, and what is read where something did not come.
 
-use async_nats::{HeaderMap, HeaderValue, Message};
+use async_nats::{HeaderMap, Message};
 
 use super::{
     Jet, TOPICS,
@@ -14,7 +14,7 @@ use crate::{
     gateway::backbone::{
         Counts,
         interests::{FeedId, Source},
-        nats::router::{MESSAGE_ID, Numbered, Router, published},
+        nats::router::{Numbered, Router, published},
     },
 };
 
@@ -37,12 +37,12 @@ impl Jet {
             return;
         }
         let Some(live) = self.topics.get_mut(topic) else { return };
-        let id = headers.get(MESSAGE_ID).map(HeaderValue::as_str);
+        let (id, unique_id) = wire::ids(headers);
         let published = published(headers);
         match live.order.judge(seq, prev) {
             Verdict::Deliver { prev } => {
                 let before = live.tail.bytes();
-                live.send(router, &Numbered { seq, prev, id, published, body: &message.payload });
+                live.send(router, &Numbered { seq, prev, id, unique_id, published, body: &message.payload });
                 let grown = (before, live.tail.bytes());
                 self.kept(topic, grown);
             }
@@ -53,6 +53,7 @@ impl Jet {
                     subject: subject.to_owned(),
                     seq,
                     id: id.map(str::to_owned),
+                    unique_id: unique_id.map(str::to_owned),
                     published,
                     body: message.payload.clone(),
                 };

@@ -302,8 +302,10 @@ mod tests {
 
     #[test]
     fn what_may_have_a_hole_is_cut_there_or_begun_behind_it() {
-        let message =
-            |seq| Stored { subject: "a".into(), seq, id: None, published: None, body: bytes::Bytes::new() };
+        let message = |seq| {
+            let (id, unique_id, published) = (None, None, None);
+            Stored { subject: "a".into(), seq, id, unique_id, published, body: bytes::Bytes::new() }
+        };
         for (seam, position, expected) in [
             (false, 0, vec![3, 5, 9]),
             (true, 0, vec![3, 5]),

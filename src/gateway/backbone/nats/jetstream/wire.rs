@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::{
     api::{Seq, Stamp},
-    gateway::backbone::nats::router::{MESSAGE_ID, Numbered, published},
+    gateway::backbone::nats::router::{MESSAGE_ID, Numbered, UNIQUE_ID, published},
 };
 
 /// Number of a message in the stream.
@@ -99,6 +99,8 @@ pub(crate) struct Stored {
     pub(crate) seq: Seq,
     /// The publisher's id, from our header.
     pub(crate) id: Option<String>,
+    /// What the stream knows it by.
+    pub(crate) unique_id: Option<String>,
     /// When the stream stored it.
     pub(crate) published: Option<Stamp>,
     pub(crate) body: Bytes,
@@ -107,8 +109,8 @@ pub(crate) struct Stored {
 impl Stored {
     /// As it comes behind the message of its topic with the number `prev`.
     pub(crate) fn after(&self, prev: Seq) -> Numbered<'_> {
-        let Self { seq, ref id, published, ref body, .. } = *self;
-        Numbered { seq, prev, id: id.as_deref(), published, body }
+        let Self { seq, ref id, ref unique_id, published, ref body, .. } = *self;
+        Numbered { seq, prev, id: id.as_deref(), unique_id: unique_id.as_deref(), published, body }
     }
 }
 
@@ -137,12 +139,19 @@ impl Direct {
                     return Self::Refused("a message without its number".into());
                 };
                 let subject = said(headers, SUBJECT).unwrap_or_default().to_owned();
-                let id = headers.get(MESSAGE_ID).map(|id| id.as_str().to_owned());
+                let (id, unique_id) = ids(headers);
+                let (id, unique_id) = (id.map(str::to_owned), unique_id.map(str::to_owned));
                 let published = published(headers);
-                Self::Message(Stored { subject, seq, id, published, body: message.payload })
+                Self::Message(Stored { subject, seq, id, unique_id, published, body: message.payload })
             }
         }
     }
+}
+
+/// The publisher's id of a message in our header, and what the stream knows it by.
+pub(crate) fn ids(headers: &HeaderMap) -> (Option<&str>, Option<&str>) {
+    let [id, unique_id] = [MESSAGE_ID, UNIQUE_ID].map(|name| headers.get(name).map(HeaderValue::as_str));
+    (id, unique_id)
 }
 
 /// A header that the server has written: behind those of the publisher, who may have written one of the same name.
@@ -180,8 +189,9 @@ impl Got {
         let body = STANDARD.decode(data).ok()?.into();
         let headers = String::from_utf8(STANDARD.decode(hdrs).ok()?).unwrap_or_default();
         let lines: BTreeMap<_, _> = headers.lines().filter_map(|line| line.split_once(':')).collect();
-        let id = lines.get(MESSAGE_ID.as_ref() as &str).map(|id| id.trim().to_owned());
-        Some(Stored { subject, seq, id, published: Stamp::parse(&time), body })
+        let [id, unique_id] = [MESSAGE_ID, UNIQUE_ID]
+            .map(|name| lines.get(name.as_ref() as &str).map(|id| id.trim().to_owned()));
+        Some(Stored { subject, seq, id, unique_id, published: Stamp::parse(&time), body })
     }
 }
 
