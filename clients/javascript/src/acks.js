@@ -16,6 +16,11 @@ export class Acks {
     this.#send = send;
   }
 
+  /** Number before the first message that could not be processed; infinite where all were. */
+  get before() {
+    return Math.min(...this.#failed) - 1;
+  }
+
   /** A message was processed, and everything before it. */
   done({ seqNo, messageId }) {
     if (seqNo === undefined) {
@@ -38,6 +43,11 @@ export class Acks {
     if (seqNo === undefined) return;
     this.#failed.add(seqNo);
     if (this.#failed.size > FAILED_MESSAGES) this.#failed.delete(this.#failed.values().next().value);
+  }
+
+  /** These messages will not come again. */
+  lost({ fromSeq = Infinity, toSeq }) {
+    for (const seqNo of this.#failed) if (seqNo >= fromSeq && seqNo <= toSeq) this.#failed.delete(seqNo);
   }
 
   /** A message came again: whether it is to be processed again. One that was processed is acknowledged again. */

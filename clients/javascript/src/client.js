@@ -165,7 +165,7 @@ export class Client {
       this.#setup(token);
       return;
     }
-    const lastSeqPerTopic = Object.fromEntries(resumed.map(({ topic, feed }) => [topic, feed.position]));
+    const lastSeqPerTopic = Object.fromEntries(resumed.map(({ topic, resumeAfter }) => [topic, resumeAfter]));
     for (const stream of resumed) stream.resuming();
     this.#connection.command(
       { type: 'resume', sessionId: this.#session.sessionId, lastSeqPerTopic, epoch, token },

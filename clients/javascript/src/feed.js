@@ -43,8 +43,8 @@ export class Feed {
     return !this.resumable || seqNo > this.#head;
   }
 
-  /** `subscribed` came. */
-  begin({ seqNo = 0, recoverable = false, recovered, epoch }) {
+  /** `subscribed` came; `asked`: the position that was asked for, which may be before the one reached. */
+  begin({ seqNo = 0, recoverable = false, recovered, epoch }, asked) {
     const before = this.resumable ? this.position : undefined;
     const items = [];
     const anew = before !== undefined && epoch !== this.epoch && this.epoch !== undefined;
@@ -58,7 +58,7 @@ export class Feed {
       // The numbers are those of another stream, whatever the gateway made of the old position.
       items.push(this.#gap(undefined, undefined, 'expired'));
       this.position = seqNo;
-    } else if (recovered === true) {
+    } else if (recovered === true || (recovered === false && before !== undefined && !anew && seqNo === asked)) {
       this.position = before ?? seqNo;
     } else {
       // The gateway says itself what a `recovered: false` lacks.

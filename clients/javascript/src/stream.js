@@ -35,6 +35,11 @@ export class Stream {
     this.ready.catch(() => {});
   }
 
+  /** Position that the next connection goes on after: what could not be processed is to come once more. */
+  get resumeAfter() {
+    return Math.min(this.feed.position, this.acks.before);
+  }
+
   get #room() {
     return this.feed.bounds.queued - this.#queue.length;
   }
@@ -44,7 +49,7 @@ export class Stream {
     this.state = 'asked';
     const { fromSeq, last } = this.#options;
     let from = this.#began ? {} : { fromSeq, last };
-    if (this.feed.resumable) from = { fromSeq: this.feed.position + 1, epoch: this.feed.epoch };
+    if (this.feed.resumable) from = { fromSeq: this.resumeAfter + 1, epoch: this.feed.epoch };
     this.#host.command(
       { type: 'subscribe', topic: this.topic, ...from },
       (frame) => this.subscribed(frame),
@@ -60,7 +65,7 @@ export class Stream {
   subscribed(frame) {
     if (this.state === 'ended' || this.state === 'new') return;
     const { resumable, position } = this.feed;
-    const items = this.feed.begin(frame);
+    const items = this.feed.begin(frame, resumable ? this.resumeAfter : undefined);
     this.#host.began(frame);
     if (this.#began && this.state === 'asked' && !resumable) items.push({ gap: { topic: this.topic, reason: 'disconnected' } });
     if (this.feed.position < position) this.acks.reset();
@@ -98,7 +103,9 @@ export class Stream {
   }
 
   gap(gap) {
-    if (this.state === 'live') this.#settle(this.feed.lose(gap, this.#room));
+    if (this.state !== 'live') return;
+    this.acks.lost(gap);
+    this.#settle(this.feed.lose(gap, this.#room));
   }
 
   /** The connection is lost. */

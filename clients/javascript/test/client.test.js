@@ -408,6 +408,28 @@ test('a message whose handler failed is not acknowledged, and handled again when
   assert.deepEqual([bench.received, bench.socket.sent], [[1, 3, 2], [{ type: 'ack', topic: 'a', seqNo: 2 }]]);
 });
 
+for (const kept of [true, false]) {
+  test(`a message whose handler failed is asked for again on the next connection, where it is ${kept ? 'kept' : 'gone'}`, async (t) => {
+    const bench = new Bench(t);
+    await bench.ready();
+    let broken = true;
+    const handler = ({ seqNo }) => {
+      if (seqNo === 2 && broken) throw new Error('broken');
+      bench.received.push(seqNo);
+    };
+    await bench.subscribed('a', { handler, options: { autoAck: true } });
+    await bench.say(message(1), message(2), message(3));
+    broken = false;
+    await bench.reconnect();
+    assert.deepEqual((await bench.ready()).lastSeqPerTopic, { a: 1 });
+    const second = kept ? message(2) : { type: 'gap', topic: 'a', fromSeq: 2, toSeq: 2, reason: 'expired' };
+    await bench.say({ type: 'subscribed', topic: 'a', seqNo: 1, recoverable: true, recovered: kept }, second, message(3), message(4));
+    assert.deepEqual([bench.received, bench.gaps.length], kept ? [[1, 3, 2, 4], 0] : [[1, 3, 4], 1]);
+    await bench.reconnect();
+    assert.deepEqual((await bench.ready()).lastSeqPerTopic, { a: 4 });
+  });
+}
+
 test('a processed message that comes again is acknowledged again and not handled again', async (t) => {
   const bench = new Bench(t);
   await bench.ready();
