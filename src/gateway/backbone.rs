@@ -60,6 +60,8 @@ pub struct Published {
     pub seq: Option<Seq>,
     /// The backbone had accepted it before.
     pub duplicate: bool,
+    /// The backbone remembers it by its id, for as long as it is to count once: nobody else has to.
+    pub remembered: bool,
 }
 
 /// A part of a topic's history that somebody wants.

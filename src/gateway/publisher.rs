@@ -98,8 +98,8 @@ impl Publisher {
         &self.0.counts
     }
 
-    /// Publishes a message, unless the same user has published one with this id on this topic within the last hour;
-    /// answered within 5 s.
+    /// Publishes a message, unless the same user has published one with this id on this topic within the last hour (or
+    /// as long as the backbone remembers, where it does); answered within 5 s.
     ///
     /// The message is handed to the backbone before this returns, so that messages keep the order of the calls; what
     /// is returned waits for the outcome. The backbone may still get a message whose outcome is `Unavailable`, and
@@ -176,16 +176,18 @@ fn unavailable(error: &PublishError) -> PublishAnswer {
 impl Flight {
     /// Settles the message for everybody that waits for it.
     fn end(self, result: Result<Published, PublishError>) -> PublishAnswer {
+        let remembered = result.as_ref().is_ok_and(|published| published.remembered);
         let answer = match result {
-            Ok(Published { seq, duplicate: false }) => PublishAnswer::Accepted(seq),
-            Ok(Published { seq, duplicate: true }) => PublishAnswer::Duplicate(seq),
+            Ok(Published { seq, duplicate: false, .. }) => PublishAnswer::Accepted(seq),
+            Ok(Published { seq, duplicate: true, .. }) => PublishAnswer::Duplicate(seq),
             Err(error @ PublishError::Unavailable(_)) => unavailable(&error),
             Err(PublishError::Refused(reason)) => PublishAnswer::Limited(reason),
         };
-        if let PublishAnswer::Accepted(seq) | PublishAnswer::Duplicate(seq) = answer {
-            self.shared.window(|window, now| window.accepted(self.key, now, seq));
-        } else {
-            self.shared.window(|window, _| window.failed(self.key));
+        match answer {
+            PublishAnswer::Accepted(seq) | PublishAnswer::Duplicate(seq) if !remembered => {
+                self.shared.window(|window, now| window.accepted(self.key, now, seq));
+            }
+            _ => self.shared.window(|window, _| window.forget(self.key)),
         }
         self.outcome.send_replace(Some(answer.clone()));
         answer
@@ -196,7 +198,7 @@ impl Drop for Flight {
     /// Changes nothing after an outcome: then the message is accepted, or gone.
     fn drop(&mut self) {
         if self.outcome.borrow().is_none() {
-            self.shared.window(|window, _| window.failed(self.key));
+            self.shared.window(|window, _| window.forget(self.key));
         }
     }
 }

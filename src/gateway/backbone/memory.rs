@@ -181,7 +181,7 @@ impl Memory {
             }
         }
         self.keep(topic, Kept { seq, prev, frame, published });
-        Ok(Published { seq: Some(seq), duplicate: false })
+        Ok(Published { seq: Some(seq), duplicate: false, remembered: false })
     }
 
     fn keep(&mut self, topic: &Topic, message: Kept) {

@@ -24,7 +24,8 @@ fn counted(publisher: &Publisher) -> [u64; 4] {
     [&counts.ok, &counts.duplicate, &counts.unavailable, &counts.refused].map(|count| count.load(Relaxed))
 }
 
-const OK: Result<Published, PublishError> = Ok(Published { seq: Some(7), duplicate: false });
+const OK: Result<Published, PublishError> =
+    Ok(Published { seq: Some(7), duplicate: false, remembered: false });
 
 fn is_unavailable(answer: &PublishAnswer) -> bool {
     matches!(answer, PublishAnswer::Unavailable(_))
@@ -39,6 +40,23 @@ async fn a_message_is_accepted_when_the_backbone_confirms_and_is_a_duplicate_the
     assert_eq!(publish(&publisher, "a", "1").await, PublishAnswer::Duplicate(Some(7)));
     assert!(backbone.try_recv().is_err());
     assert_eq!(counted(&publisher), [1, 1, 0, 0]);
+}
+
+#[tokio::test]
+async fn what_the_backbone_remembers_is_left_to_it() {
+    let (publisher, mut backbone) = publisher(4);
+    for (duplicate, expected) in
+        [(false, PublishAnswer::Accepted(Some(7))), (true, PublishAnswer::Duplicate(Some(7)))]
+    {
+        let answer = publish(&publisher, "a", "1");
+        let meanwhile = publish(&publisher, "a", "1");
+        confirm(backbone.recv().await.unwrap(), Ok(Published { duplicate, remembered: true, ..OK.unwrap() }));
+        assert_eq!((answer.await, meanwhile.await), (expected, PublishAnswer::Duplicate(Some(7))));
+    }
+    // It has forgotten it: the message counts again.
+    let again = publish(&publisher, "a", "1");
+    confirm(backbone.recv().await.unwrap(), Ok(Published { remembered: true, ..OK.unwrap() }));
+    assert_eq!(again.await, PublishAnswer::Accepted(Some(7)));
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ enum State<W> {
 /// What is known of a message that is to be published.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Begin<W> {
-    /// Nothing: publish it, then say [`Window::accepted`] or [`Window::failed`].
+    /// Nothing: publish it, then say [`Window::accepted`] or [`Window::forget`].
     Fresh,
     /// It is being published: its outcome is this one's too.
     Pending(W),
@@ -97,8 +97,9 @@ impl<W: Clone> Window<W> {
         self.set(key, now, State::Accepted(seq.and_then(NonZero::new)));
     }
 
-    /// The message did not get through: the next attempt is a fresh one. What has been accepted stays accepted.
-    pub fn failed(&mut self, key: Key) {
+    /// The message did not get through, or the backbone remembers it: the next attempt is a fresh one. What has been
+    /// accepted stays accepted.
+    pub fn forget(&mut self, key: Key) {
         if matches!(self.entries.get(&key), Some(Entry { state: State::Pending(_), .. })) {
             self.entries.remove(&key);
         }
@@ -169,7 +170,7 @@ mod tests {
     fn a_retry_after_a_failure_is_fresh() {
         let mut window = Window::new(10);
         window.begin(key(1), SECOND, ());
-        window.failed(key(1));
+        window.forget(key(1));
         assert!(window.is_empty());
         assert_eq!(window.begin(key(1), SECOND, ()), Begin::Fresh);
     }
@@ -178,7 +179,7 @@ mod tests {
     fn what_has_been_accepted_cannot_fail_any_more() {
         let mut window = Window::new(10);
         window.accepted(key(1), SECOND, None);
-        window.failed(key(1));
+        window.forget(key(1));
         assert_eq!(window.begin(key(1), SECOND, ()), Begin::Duplicate(None));
     }
 
@@ -268,7 +269,7 @@ mod tests {
                     }
                     _ => {
                         naive.0.retain(|entry| entry.0 != key || entry.2 != Naively::Pending);
-                        window.failed(key);
+                        window.forget(key);
                     }
                 }
                 prop_assert!(window.len() <= capacity && window.order.len() <= 2 * capacity + 17);

@@ -131,7 +131,7 @@ async fn a_publish_is_answered_with_all_the_shard_needs() {
     let mut bench = Bench::new();
     bench.ask(publish(1, 5, "m")).await;
     let request = within(bench.backbone.recv()).await.unwrap();
-    request.reply.send(Ok(Published { seq: Some(3), duplicate: false })).unwrap();
+    request.reply.send(Ok(Published { seq: Some(3), duplicate: false, remembered: false })).unwrap();
     match bench.told(1).await.as_slice() {
         [ShardEvent::Published { connection: who, id, topic, message_id, answer }] => {
             assert_eq!(
@@ -157,7 +157,12 @@ async fn publishes_reach_the_backbone_in_order_and_do_not_wait_for_one_another()
         pending.push(request);
     }
     // The last one is confirmed first, and told first.
-    pending.pop().unwrap().reply.send(Ok(Published { seq: None, duplicate: false })).unwrap();
+    pending
+        .pop()
+        .unwrap()
+        .reply
+        .send(Ok(Published { seq: None, duplicate: false, remembered: false }))
+        .unwrap();
     let told = bench.told(0).await;
     assert_eq!(answer_of(&told[0]), ("19", &PublishAnswer::Accepted(None)));
 }
@@ -178,7 +183,7 @@ async fn when_the_shards_are_gone_what_is_under_way_is_answered_first() {
     let request = within(bench.backbone.recv()).await.unwrap();
     let (unused, _) = mpsc::channel(1);
     drop(std::mem::replace(&mut bench.requests, unused));
-    request.reply.send(Ok(Published { seq: None, duplicate: false })).unwrap();
+    request.reply.send(Ok(Published { seq: None, duplicate: false, remembered: false })).unwrap();
     within(&mut bench.task).await.unwrap();
     assert_eq!(answer_of(&bench.told(0).await[0]).1, &PublishAnswer::Accepted(None));
 }

@@ -40,7 +40,7 @@ async fn each_topic_is_numbered_from_one_and_a_message_names_the_one_before() {
     for n in 1..=2 {
         assert_eq!(
             publish(&handle, "prices.btc", "id", "{}").await,
-            Ok(Published { seq: Some(n), duplicate: false })
+            Ok(Published { seq: Some(n), duplicate: false, remembered: false })
         );
         let arrivals = shards.arrivals(0).await;
         assert_eq!((arrivals.len(), arrivals[0].seq, arrivals[0].message), (1, Some(n), true));
@@ -50,7 +50,7 @@ async fn each_topic_is_numbered_from_one_and_a_message_names_the_one_before() {
     }
     assert_eq!(
         publish(&handle, "prices.eth", "id", "{}").await,
-        Ok(Published { seq: Some(1), duplicate: false })
+        Ok(Published { seq: Some(1), duplicate: false, remembered: false })
     );
     assert_eq!(shards.want(&handle, "prices.btc", 0, 8).await, Ok(2), "where a later subscriber starts");
     assert_eq!(shards.want(&handle, "prices.*", 0, 9).await, Ok(0));
@@ -110,7 +110,10 @@ async fn one_topic_too_many_is_refused_and_those_it_has_go_on() {
     }
     let refused = publish(&handle, "one.more", "id", "1").await.unwrap_err();
     assert!(matches!(&refused, PublishError::Refused(why) if why.contains("100000 topics")), "{refused}");
-    assert_eq!(publish(&handle, "t.0", "id", "1").await, Ok(Published { seq: Some(2), duplicate: false }));
+    assert_eq!(
+        publish(&handle, "t.0", "id", "1").await,
+        Ok(Published { seq: Some(2), duplicate: false, remembered: false })
+    );
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ fn outcome(stream: &str, topic: &Topic, answer: &Message) -> Result<Published, P
         )
     })?;
     match ack.error {
-        None => Ok(Published { seq: Some(ack.seq), duplicate: ack.duplicate }),
+        None => Ok(Published { seq: Some(ack.seq), duplicate: ack.duplicate, remembered: true }),
         // Its leader is being chosen, or it has no room: both may pass.
         Some(error) if error.code >= 500 => {
             let text = format!(

@@ -38,7 +38,10 @@ async fn a_connection_that_comes_back_is_announced_as_a_gap_to_every_key() {
         }
     }
     server.sees(&["a", "b.*"]).await;
-    assert_eq!(publish(&rig.handle, "a", "id", "1").await, Ok(Published { seq: None, duplicate: false }));
+    assert_eq!(
+        publish(&rig.handle, "a", "id", "1").await,
+        Ok(Published { seq: None, duplicate: false, remembered: false })
+    );
     assert!(rig.shards.arrivals(0).await[0].message, "messages flow again");
     assert_eq!(*rig.handle.status.borrow(), Status { connected: true, reconnects: 1, ..Status::default() });
     assert_eq!(count(&rig.counts.gaps), 2);
@@ -132,7 +135,7 @@ async fn the_end_confirms_what_is_in_flight() {
     taken(&rig.handle).await;
     rig.end().await;
     for answer in answers {
-        assert_eq!(answer.await.unwrap(), Ok(Published { seq: None, duplicate: false }));
+        assert_eq!(answer.await.unwrap(), Ok(Published { seq: None, duplicate: false, remembered: false }));
     }
 }
 

@@ -71,7 +71,10 @@ async fn what_shards_want_is_wanted_of_the_next_backbone_and_everybody_is_told_o
         data.extend(rig.shards.arrivals(0).await.iter().map(|arrival| json(arrival)["data"].clone()));
     }
     assert_eq!(data, [json!(1), json!(2)]);
-    assert_eq!(publish(&rig.handle, "c", "id", "1").await, Ok(Published { seq: None, duplicate: false }));
+    assert_eq!(
+        publish(&rig.handle, "c", "id", "1").await,
+        Ok(Published { seq: None, duplicate: false, remembered: false })
+    );
     // What is given up now is given up there.
     change(&rig.handle, "b.*", 0, 1, false).await;
     server.sees(&["x.a"]).await;
@@ -86,15 +89,24 @@ async fn memory_and_nats_take_each_others_place() {
     let server = Server::plain().await;
     let mut rig = Rig::on(&Backbone::default(), &Secrets::default()).await.unwrap();
     rig.want("a", 0).await.unwrap();
-    assert_eq!(publish(&rig.handle, "a", "1", "1").await, Ok(Published { seq: Some(1), duplicate: false }));
+    assert_eq!(
+        publish(&rig.handle, "a", "1", "1").await,
+        Ok(Published { seq: Some(1), duplicate: false, remembered: false })
+    );
     assert!(rig.shards.arrivals(0).await[0].message);
     rig.becomes(&on(spec(&[server.url()]))).await;
     assert_eq!(rig.gaps(0).await, ["a"]);
-    assert_eq!(publish(&rig.handle, "a", "2", "2").await, Ok(Published { seq: None, duplicate: false }));
+    assert_eq!(
+        publish(&rig.handle, "a", "2", "2").await,
+        Ok(Published { seq: None, duplicate: false, remembered: false })
+    );
     assert_eq!(json(&rig.shards.arrivals(0).await[0])["data"], 2);
     rig.becomes(&Backbone::default()).await;
     assert_eq!(rig.gaps(0).await, ["a"]);
-    assert_eq!(publish(&rig.handle, "a", "3", "3").await, Ok(Published { seq: Some(1), duplicate: false }));
+    assert_eq!(
+        publish(&rig.handle, "a", "3", "3").await,
+        Ok(Published { seq: Some(1), duplicate: false, remembered: false })
+    );
     assert_eq!(json(&rig.shards.arrivals(0).await[0])["data"], 3);
     assert!(rig.handle.status.borrow().connected);
     server.sees(&[]).await;
@@ -113,7 +125,7 @@ async fn publishes_under_way_are_confirmed_by_the_old_one_and_wants_answered_by_
     assert!(matches!(answer, ShardEvent::InForce { ticket: 7, .. }), "{answer:?}");
     second.sees(&["b"]).await;
     first.signal("CONT");
-    assert_eq!(confirmed.await.unwrap(), Ok(Published { seq: None, duplicate: false }));
+    assert_eq!(confirmed.await.unwrap(), Ok(Published { seq: None, duplicate: false, remembered: false }));
     assert!(rig.shards.take(0).is_none(), "nothing was lost for somebody who has just come");
 }
 
@@ -218,7 +230,10 @@ async fn other_keys_are_used_for_the_next_connection() {
     let change = rig.exchange.prepare(&on(spec), &login("new")).await.unwrap();
     assert!(matches!(change, Change::Keys(_)), "the backbone itself goes on");
     rig.exchange.take_over(change).await.unwrap();
-    assert_eq!(publish(&rig.handle, "a", "id", "1").await, Ok(Published { seq: None, duplicate: false }));
+    assert_eq!(
+        publish(&rig.handle, "a", "id", "1").await,
+        Ok(Published { seq: None, duplicate: false, remembered: false })
+    );
     assert!(rig.shards.arrivals(0).await[0].message, "nothing has happened to the connection");
     std::fs::write(config, server("new")).unwrap();
     nats.stop();
@@ -226,6 +241,9 @@ async fn other_keys_are_used_for_the_next_connection() {
     nats.again().await;
     rig.wait(true).await;
     assert_eq!(rig.gaps(0).await, ["a"]);
-    assert_eq!(publish(&rig.handle, "a", "id2", "2").await, Ok(Published { seq: None, duplicate: false }));
+    assert_eq!(
+        publish(&rig.handle, "a", "id2", "2").await,
+        Ok(Published { seq: None, duplicate: false, remembered: false })
+    );
     assert_eq!(json(&rig.shards.arrivals(0).await[0])["data"], 2);
 }

@@ -100,7 +100,7 @@ async fn topics_are_subjects_without_the_prefix() {
     client.flush().await.unwrap();
     assert_eq!(
         publish(&rig.handle, "prices.btc", "mine", "2").await,
-        Ok(Published { seq: None, duplicate: false })
+        Ok(Published { seq: None, duplicate: false, remembered: false })
     );
     let arrivals = rig.shards.arrivals(0).await;
     let frame = json(&arrivals[0]);
@@ -144,7 +144,10 @@ async fn wildcard_mode_routes_by_subject_and_overlapping_entries_double_nothing(
         }
         tokio::task::yield_now().await;
     }
-    assert_eq!(publish(&rig.handle, "a.z", "id", "1").await, Ok(Published { seq: None, duplicate: false }));
+    assert_eq!(
+        publish(&rig.handle, "a.z", "id", "1").await,
+        Ok(Published { seq: None, duplicate: false, remembered: false })
+    );
     assert!(rig.shards.take(0).is_none() && rig.shards.take(1).is_none(), "nothing comes twice");
     assert_eq!(got.keys().collect::<Vec<_>>(), ["0 a.b a.b", "1 a.c a.c", "1 c.> c.d"]);
 }

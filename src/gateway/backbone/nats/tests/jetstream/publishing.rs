@@ -17,7 +17,7 @@ async fn a_message_is_confirmed_with_its_number_and_one_sent_again_is_known() {
     rig.want("a.x", 0).await.unwrap();
     let mut seen = stream.client.subscribe("a.x").await.unwrap();
     stream.client.flush().await.unwrap();
-    let first = Published { seq: Some(1), duplicate: false };
+    let first = Published { seq: Some(1), duplicate: false, remembered: true };
     assert_eq!(publish(&rig.handle, "a.x", "id", "1").await, Ok(first));
     assert_eq!(publish(&rig.handle, "a.x", "id", "1").await, Ok(Published { duplicate: true, ..first }));
     assert_eq!(publish(&rig.handle, "a.x", "other", "2").await.unwrap().seq, Some(2));
