@@ -38,6 +38,8 @@ use crate::{
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const NDJSON: &str = "application/x-ndjson";
+/// All names that a batch goes by: taken for one message, it would be delivered with what is around its payload.
+const BATCHES: [&str; 4] = [NDJSON, "application/ndjson", "application/jsonl", "application/x-jsonlines"];
 
 /// Who publishes where, once it is known that it may.
 struct Desk {
@@ -143,7 +145,8 @@ pub(super) fn unique_id() -> Arc<str> {
 
 fn is_batch(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(NDJSON))
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    BATCHES.iter().any(|batch| kind.eq_ignore_ascii_case(batch))
 }
 
 #[cfg(test)]

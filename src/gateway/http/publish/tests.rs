@@ -38,6 +38,9 @@ fn a_batch_is_known_by_its_type() {
     for (kind, batch) in [
         ("application/x-ndjson", true),
         ("Application/X-NDJSON; charset=utf-8", true),
+        ("application/ndjson", true),
+        ("application/jsonl", true),
+        ("application/x-jsonlines", true),
         ("application/json", false),
         ("text/plain", false),
         ("", false),
