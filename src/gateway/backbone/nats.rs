@@ -21,7 +21,7 @@ mod tests;
 use std::future::pending;
 
 use async_nats::{Client, Event, ServerAddr, connection::State};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -68,12 +68,32 @@ pub enum BackboneError {
     Client(String),
 }
 
+/// How to connect: also later, should the client itself end.
+#[derive(Debug)]
+struct Dial {
+    spec: NatsBackbone,
+    servers: Vec<ServerAddr>,
+    keys: Keys,
+    cancel: CancellationToken,
+}
+
+impl Dial {
+    /// A client that begins to connect, and what it tells. With retries from the first connection on, only an unusable
+    /// address fails, and those are parsed.
+    async fn dial(&self) -> Result<(Client, mpsc::Receiver<Event>), BackboneError> {
+        let (sender, events) = mpsc::channel(EVENTS);
+        let options = options::options(&self.spec, &self.keys, sender, self.cancel.clone())?;
+        let client = options.connect(self.servers.clone()).await;
+        Ok((client.map_err(|error| BackboneError::Client(error.to_string()))?, events))
+    }
+}
+
 /// A client that connects, or is connected, and does nothing else yet. Dropped, it stops connecting.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     client: Client,
     events: mpsc::Receiver<Event>,
-    keys: Keys,
+    dial: Dial,
     router: Router,
     pins: Vec<Filter>,
     stream: Option<JetStream>,
@@ -81,7 +101,6 @@ pub(crate) struct Prepared {
     managed: Option<NatsBackbone>,
     /// Why the last attempt to connect failed.
     trouble: String,
-    cancel: CancellationToken,
     /// Ends the client with whoever has this.
     end: DropGuard,
 }
@@ -94,24 +113,21 @@ impl Prepared {
         around: &Surroundings,
     ) -> Result<Self, BackboneError> {
         let servers = addresses(&spec.servers)?;
-        let (sender, events) = mpsc::channel(EVENTS);
         let cancel = around.cancel.child_token();
         let keys = Keys::new(spec, secrets)?;
-        let options = options::options(spec, &keys, sender, cancel.clone())?;
-        // With retries from the first connection on, only an unusable address fails, and those are parsed.
-        let client =
-            options.connect(servers).await.map_err(|error| BackboneError::Client(error.to_string()))?;
+        let dial = Dial { spec: spec.clone(), servers, keys, cancel: cancel.clone() };
+        let (client, events) = dial.dial().await?;
         let deliveries = Deliveries::new(around.inboxes.clone(), cancel.clone());
         let router = Router::new(spec, deliveries, around.counts.clone());
-        let (pins, trouble, end) = (options::pins(spec), String::new(), cancel.clone().drop_guard());
+        let (pins, trouble, end) = (options::pins(spec), String::new(), cancel.drop_guard());
         let stream = spec.jet_stream.clone();
         let managed = stream.as_ref().is_some_and(|stream| stream.manage).then(|| spec.clone());
-        Ok(Self { client, events, keys, router, pins, stream, managed, trouble, cancel, end })
+        Ok(Self { client, events, dial, router, pins, stream, managed, trouble, end })
     }
 
     /// What it proves itself with.
     pub(super) fn keys(&self) -> Keys {
-        self.keys.clone()
+        self.dial.keys.clone()
     }
 
     /// Why it is not connected yet.
@@ -134,12 +150,14 @@ impl Prepared {
     /// Starts the task of this backbone. Once its token is cancelled it confirms what is in flight, drains and ends,
     /// all within 5 seconds; so it does when another one takes its place.
     pub(super) fn run(self, post: Post, tasks: &TaskTracker) {
-        let Self { client, events, router, pins, stream, managed, cancel, end, .. } = self;
+        let Self { client, events, dial, router, pins, stream, managed, end, .. } = self;
+        let (clients, current) = watch::channel(client.clone());
+        let cancel = dial.cancel.clone();
         if let Some(spec) = managed {
-            let (client, cancel) = (client.clone(), cancel.clone());
-            tasks.spawn(async move { cancel.run_until_cancelled(stream::keep(&client, &spec)).await });
+            let cancel = cancel.clone();
+            tasks.spawn(async move { cancel.run_until_cancelled(stream::keep(&current, &spec)).await });
         }
-        let task = Task::new(client, router, pins, events, stream.as_ref());
+        let task = Task::new((client, events), (dial, clients), router, pins, stream.as_ref());
         tasks.spawn(async move {
             task.run(post, cancel).await;
             drop(end);

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::{
     barrier::CONFIRM,
-    jetstream::{Jet, Layout, Place, Seen},
+    jetstream::{Jet, Layout, Line, Place, Seen},
     task::{Task, Waiter},
 };
 use crate::{
@@ -43,18 +43,7 @@ impl Task {
         let before = std::mem::replace(&mut self.link, Link { connected, connects });
         if self.link != before {
             // Once it is back, everything that is wanted is looked at.
-            self.fail_all(LOST);
-            if let Some(jet) = &mut self.jet {
-                jet.reconnected(LOST);
-                let (kept, unsent) = jet.take_kept();
-                for change in &kept {
-                    self.refuse(change, LOST);
-                }
-                for request in unsent {
-                    // Nobody waits any more.
-                    let _ = request.reply.send(Err(PublishError::Unavailable(LOST.into())));
-                }
-            }
+            self.fail_waiting();
             self.changed(before);
         }
         if connected && self.echo.is_none() {
@@ -63,6 +52,51 @@ impl Task {
         if connected && self.echo.is_some() && self.ready() {
             self.go_on().await;
         }
+    }
+
+    /// What waits for an answer on the connection that was lost gets none.
+    fn fail_waiting(&mut self) {
+        self.fail_all(LOST);
+        let Some(jet) = &mut self.jet else { return };
+        jet.reconnected(LOST);
+        let (kept, unsent) = jet.take_kept();
+        for change in &kept {
+            self.refuse(change, LOST);
+        }
+        for request in unsent {
+            // Nobody waits any more.
+            let _ = request.reply.send(Err(PublishError::Unavailable(LOST.into())));
+        }
+    }
+
+    /// The client itself has ended, as it does over headers with a carriage return within: another one takes its place,
+    /// and everything is subscribed to anew.
+    pub(super) async fn revive(&mut self) {
+        let (client, events) = match self.dial.dial().await {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::error!(%error, "The NATS client has ended and cannot be replaced yet.");
+                return tokio::time::sleep(CONFIRM).await;
+            }
+        };
+        tracing::warn!(
+            "the NATS client has ended and is replaced: look for a message whose headers are malformed"
+        );
+        self.fail_waiting();
+        self.forget_subscriptions();
+        (self.echo, self.subscribed, self.proven) = (None, 0, 0);
+        (self.lossy, self.losses) = Default::default();
+        self.link = Link::default();
+        self.statistics = client.statistics();
+        if let Some(jet) = &mut self.jet {
+            jet.ask_over(Line::Connection(client.clone()));
+        }
+        self.clients.send_replace(client.clone());
+        (self.client, self.events) = (client, events);
+        self.status.send_modify(|status| {
+            status.connected = false;
+            status.reconnects += 1;
+        });
     }
 
     /// Whether it is known on which subjects topics come.
@@ -112,6 +146,11 @@ impl Task {
     /// Topics come on other subjects now: everything is subscribed to anew.
     fn subscribe_anew(&mut self) {
         tracing::info!("the stream captures other subjects, or publishes again elsewhere: subscribing anew");
+        self.forget_subscriptions();
+    }
+
+    /// Everything that is wanted is to be subscribed to once more.
+    fn forget_subscriptions(&mut self) {
         let waiting = self.barriers.take(|waiter| !matches!(waiter, Waiter::Publish(..)));
         self.inherited.extend(self.router.wanted(None));
         self.router.interests = Interests::after(self.router.interests.newest());

@@ -12,6 +12,7 @@
 
 mod acks;
 mod arrivals;
+mod caution;
 mod history;
 mod layout;
 mod live;
@@ -42,6 +43,7 @@ pub(super) use self::{
     wire::Config,
 };
 use self::{
+    caution::Caution,
     history::{Ask, Histories},
     live::Live,
     page::Found,
@@ -138,6 +140,7 @@ impl Jet {
             direct: false,
             per_subject: false,
             alone: false,
+            caution: Caution::default(),
         };
         Self {
             acks: Acks::new(&spec.stream),
@@ -162,6 +165,12 @@ impl Jet {
             work: JoinSet::new(),
             steps: Vec::new(),
         }
+    }
+
+    /// What is asked from now on goes another way. What was asked before fails with [`Jet::reconnected`].
+    pub(super) fn ask_over(&mut self, line: Line) {
+        self.requests = self.requests.over(line);
+        self.reader.requests = self.requests.clone();
     }
 
     /// How the stream is laid out, once it was seen.

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use async_nats::{Client, connection::State};
 use serde_json::{Map, Value, json};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
 use super::{
     BackboneError, Keys,
@@ -136,14 +139,15 @@ pub async fn visit(spec: &NatsBackbone, secrets: &Secrets) -> Result<StreamState
 
 /// Makes the stream as soon as there is a connection, and looks after it from then on: it may be deleted, or changed by
 /// somebody else. Any number of gateways may do so at the same time. Never ends.
-pub(super) async fn keep(client: &Client, spec: &NatsBackbone) {
+pub(super) async fn keep(current: &watch::Receiver<Client>, spec: &NatsBackbone) {
     let mut told = String::new();
     loop {
+        let client = current.borrow().clone();
         if client.connection_state() != State::Connected {
             sleep(CONNECTING).await;
             continue;
         }
-        let pause = match ensure_stream(client, spec).await {
+        let pause = match ensure_stream(&client, spec).await {
             Ok(StreamState { created, changed, left, .. }) => {
                 if created || !changed.is_empty() {
                     tracing::info!(created, ?changed, "The stream was made or changed as the resource says.");

@@ -17,6 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    Dial,
     barrier::{Barriers, CONFIRM},
     connection::Link,
     feeds::Feeds,
@@ -59,6 +60,10 @@ pub(super) enum Waiter {
 
 pub(super) struct Task {
     pub(super) client: Client,
+    /// Makes another one, should this one end.
+    pub(super) dial: Dial,
+    /// Tells of it whoever uses the client besides.
+    pub(super) clients: watch::Sender<Client>,
     pub(super) statistics: Arc<Statistics>,
     pub(super) router: Router,
     pub(super) feeds: Feeds,
@@ -91,10 +96,10 @@ pub(super) struct Task {
 
 impl Task {
     pub(super) fn new(
-        client: Client,
+        (client, events): (Client, mpsc::Receiver<Event>),
+        (dial, clients): (Dial, watch::Sender<Client>),
         router: Router,
         pins: Vec<Filter>,
-        events: mpsc::Receiver<Event>,
         stream: Option<&JetStream>,
     ) -> Self {
         let inbox = client.new_inbox();
@@ -106,6 +111,8 @@ impl Task {
             subscribed: 0,
             pinned: false,
             client,
+            dial,
+            clients,
             router,
             pins,
             events,
@@ -147,7 +154,10 @@ impl Task {
                     }
                 }
                 Some(read) = reads.recv(), if room => self.history(read),
-                Some(message) = next(self.echo.as_mut()) => self.answered(message).await,
+                message = next(self.echo.as_mut()) => match message {
+                    Some(message) => self.answered(message).await,
+                    None => self.revive().await,
+                },
                 done = done(self.jet.as_mut()) => self.done(done).await,
                 () = self.feeds.ready() => self.receive().await,
                 _ = tick.tick() => self.tick().await,

@@ -98,13 +98,14 @@ impl Reader {
     async fn newest_ones(&self, place: &Place, count: u64, until: Option<Seq>) -> Result<Found, ReadError> {
         let state = self.info().await?.state;
         let last = until.unwrap_or(state.last_seq).min(state.last_seq);
-        let from = if self.direct {
+        let direct = self.reads_directly(&place.subject);
+        let from = if direct {
             self.where_newest_begin(&place.subject, count, state.first_seq.max(1), last).await?
         } else {
             // Numbers of other topics are in between: these may be fewer.
             last.saturating_sub(count).max(1)
         };
-        let behind = if self.direct { self.count(&place.subject, last + 1).await? } else { 0 };
+        let behind = if direct { self.count(&place.subject, last + 1).await? } else { 0 };
         let span = self.span(&place.subject, from, BATCH, last).await?.mended(Seq::MAX);
         // Those behind `last` came while the search was on. Rather one too many than the newest one left out.
         let more = if span.ahead { 0 } else { span.pending };

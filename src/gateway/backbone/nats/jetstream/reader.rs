@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{
+    caution::Caution,
     requests::{Requests, Unanswered},
     sequencer::{Part, Read},
     wire::{Direct, Got, Info, Stored},
@@ -19,6 +20,8 @@ pub(crate) const SUBJECTS: usize = 512;
 /// Messages read at one time, and bytes of their bodies (one message more may come).
 pub(crate) const BATCH: usize = 1_024;
 const BATCH_BYTES: usize = 512 * 1024;
+/// What the newest messages of several subjects are called among the reads.
+const HEADS: &str = "the newest messages";
 /// Messages read one by one, where the stream does not allow Direct Get.
 const ONE_BY_ONE: usize = 256;
 
@@ -51,6 +54,8 @@ pub(crate) struct Reader {
     pub(crate) per_subject: bool,
     /// There is one copy of the stream: the leader answers always.
     pub(crate) alone: bool,
+    /// What is not to be read by Direct Get all the same.
+    pub(crate) caution: Caution,
 }
 
 /// The newest messages of several topics.
@@ -101,8 +106,8 @@ impl Reader {
     pub(crate) async fn heads(&self, subjects: &[String], from: Seq) -> Result<Heads, ReadError> {
         let mut heads = Heads { newest: Vec::new(), through: Seq::MAX };
         for subjects in subjects.chunks(SUBJECTS) {
-            let through = if self.direct {
-                self.newest(subjects, from, &mut heads.newest).await?
+            let through = if self.reads_directly(HEADS) {
+                self.caution.heed(HEADS, self.newest(subjects, from, &mut heads.newest).await)?
             } else {
                 self.newest_one_by_one(subjects, &mut heads.newest).await?
             };
@@ -202,9 +207,18 @@ impl Reader {
         count: usize,
         need: Seq,
     ) -> Result<Span, ReadError> {
-        if !self.direct {
+        if !self.reads_directly(subject) {
             return self.one_by_one(subject, from, count).await;
         }
+        self.caution.heed(subject, self.directly(subject, from, count, need).await)
+    }
+
+    /// Whether this is read by Direct Get.
+    pub(crate) fn reads_directly(&self, name: &str) -> bool {
+        self.direct && !self.caution.is_needed(name)
+    }
+
+    async fn directly(&self, subject: &str, from: Seq, count: usize, need: Seq) -> Result<Span, ReadError> {
         let question =
             json!({"seq": from, "next_by_subj": subject, "batch": count, "max_bytes": BATCH_BYTES});
         let mut answers = self.requests.ask(self.direct_get(), &question).await?;

@@ -84,6 +84,11 @@ impl Requests {
         Self { line, inbox: inbox.into(), open: Arc::default() }
     }
 
+    /// The same questions, and those to come, by another way.
+    pub(crate) fn over(&self, line: Line) -> Self {
+        Self { line, ..self.clone() }
+    }
+
     /// Asks something.
     pub(crate) async fn ask(
         &self,

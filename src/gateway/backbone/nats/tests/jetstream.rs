@@ -4,6 +4,7 @@ mod faults;
 mod feeds;
 mod headers;
 mod history;
+mod malformed;
 mod managing;
 mod proxy;
 mod publishing;
