@@ -2,9 +2,7 @@
 //! or without any header.
 
 use std::{
-    collections::BTreeMap,
     net::SocketAddr,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,9 +19,7 @@ use tokio::{
 
 use crate::{
     checker::{Body, Nanos, Outcome, Publish, Recorder},
-    stream::{Pace, Work},
-    tally::Tally,
-    wire::Clock,
+    publisher::{Draft, Publisher},
 };
 
 /// How long the stream may take to confirm.
@@ -35,16 +31,11 @@ const NOT_JSON: u64 = 50;
 
 /// Everything that such a publisher is made of.
 pub(crate) struct Direct {
-    pub(crate) name: String,
+    pub(crate) own: Publisher<Sent>,
     pub(crate) address: SocketAddr,
-    pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
-    pub(crate) work: Arc<Work>,
-    pub(crate) tally: Tally,
-    pub(crate) pace: Pace,
     /// Whether its messages have an id under which they count once.
     pub(crate) with_id: bool,
-    pub(crate) pending: BTreeMap<u64, Sent>,
 }
 
 /// A message that is not confirmed.
@@ -65,7 +56,7 @@ enum Said {
 impl Direct {
     /// Publishes until the work is over and everything is confirmed or given up.
     pub(crate) async fn run(mut self) {
-        while !self.is_done() {
+        while !self.own.is_done() {
             if let Some((said, writer)) = self.connect().await {
                 self.live(said, writer).await;
                 self.lost();
@@ -74,17 +65,13 @@ impl Direct {
         }
     }
 
-    fn is_done(&self) -> bool {
-        self.work.is_over() && self.pending.is_empty()
-    }
-
     async fn connect(&self) -> Option<(UnboundedReceiver<Said>, OwnedWriteHalf)> {
         let stream = TcpStream::connect(self.address).await.ok()?;
         stream.set_nodelay(true).ok()?;
         let (reader, mut writer) = stream.into_split();
         let options =
             r#"{"verbose":false,"pedantic":false,"headers":true,"no_responders":true,"name":"outside"}"#;
-        let begin = format!("CONNECT {options}\r\nSUB _INBOX.{}.* 1\r\n", self.name);
+        let begin = format!("CONNECT {options}\r\nSUB _INBOX.{}.* 1\r\n", self.own.name);
         writer.write_all(begin.as_bytes()).await.ok()?;
         let (sender, said) = unbounded_channel();
         // Ends with the connection.
@@ -109,7 +96,7 @@ impl Direct {
                     self.write_more();
                     self.expire();
                     let bytes = self.unsent();
-                    if writer.write_all(&bytes).await.is_err() || self.is_done() {
+                    if writer.write_all(&bytes).await.is_err() || self.own.is_done() {
                         return;
                     }
                 }
@@ -118,30 +105,25 @@ impl Direct {
     }
 
     fn write_more(&mut self) {
-        let due = if self.work.is_over() { 0 } else { self.pace.due() };
-        for _ in 0..due {
-            if self.pending.len() >= PENDING {
-                return;
-            }
-            let (number, topic) = self.pace.next(&self.work);
-            let (name, pad) = (&self.name, self.work.padding(&topic));
-            let body = match (self.with_id, number % NOT_JSON) {
+        let with_id = self.with_id;
+        self.own.write_more(PENDING, |Draft { name, number, topic, pad }| {
+            let body = match (with_id, number % NOT_JSON) {
                 (true, _) => format!(r#"{{"messageId": "{name}-{number}", "n": {number}, "pad": "{pad}"}}"#),
                 (false, 0) => format!("{name} {number} is not JSON"),
                 (false, _) => format!(r#"{{"w": "{name}", "n": {number}, "pad": "{pad}"}}"#),
             };
-            self.pending.insert(number, Sent { topic, body, asked: None });
-        }
+            Sent { topic, body, asked: None }
+        });
     }
 
     /// The bytes that publish what is due.
     fn unsent(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let Self { name, clock, with_id, pending, .. } = self;
+        let (Publisher { name, clock, pending, .. }, with_id) = (&mut self.own, self.with_id);
         for (number, message) in pending.iter_mut().filter(|(_, message)| message.asked.is_none()) {
             message.asked = Some((clock.now(), Instant::now()));
             let Sent { topic, body, .. } = message;
-            let head = if *with_id {
+            let head = if with_id {
                 format!("NATS/1.0\r\nNats-Msg-Id: {name}-{number}\r\n\r\n")
             } else {
                 String::new()
@@ -165,7 +147,7 @@ impl Direct {
             (Some(seq), true) => Outcome::Duplicate(Some(seq)),
             (None, _) => Outcome::Unknown,
         };
-        self.tally.count(match outcome {
+        self.own.tally.count(match outcome {
             Outcome::Ok(_) => "direct ok",
             Outcome::Duplicate(_) => "direct duplicate",
             _ => "direct without an answer",
@@ -175,41 +157,41 @@ impl Direct {
 
     /// An attempt has ended; one that is not known to have succeeded is repeated, if it counts once.
     fn ended(&mut self, number: u64, outcome: Outcome) {
-        let Some(message) = self.pending.get_mut(&number) else { return };
+        let Some(message) = self.own.pending.get_mut(&number) else { return };
         let Some((began, _)) = message.asked.take() else { return };
         if let Outcome::Ok(Some(seq)) = outcome {
-            self.work.stored(&message.topic, seq);
+            self.own.work.stored(&message.topic, seq);
         }
         let again = self.with_id && outcome == Outcome::Unknown;
         self.recorder.publish(Publish {
-            who: self.name.clone(),
-            user: self.with_id.then(|| self.name.clone()),
+            who: self.own.name.clone(),
+            user: self.with_id.then(|| self.own.name.clone()),
             topic: message.topic.clone(),
-            id: self.with_id.then(|| format!("{}-{number}", self.name)),
+            id: self.with_id.then(|| format!("{}-{number}", self.own.name)),
             body: Body::Text(message.body.clone()),
             began,
-            ended: self.clock.now(),
+            ended: self.own.clock.now(),
             outcome,
         });
         if !again {
-            self.pending.remove(&number);
+            self.own.pending.remove(&number);
         }
     }
 
     fn expire(&mut self) {
         let late = |message: &Sent| message.asked.is_some_and(|(_, asked)| asked.elapsed() > CONFIRMING);
         let late: Vec<_> =
-            self.pending.iter().filter(|(_, message)| late(message)).map(|(number, _)| *number).collect();
+            self.own.pending.iter().filter(|(_, message)| late(message)).map(|(number, _)| *number).collect();
         for number in late {
-            self.tally.count("direct without an answer");
+            self.own.tally.count("direct without an answer");
             self.ended(number, Outcome::Unknown);
         }
     }
 
     /// The connection is gone, and with it the answers.
     fn lost(&mut self) {
-        self.tally.count("direct connections lost");
-        let all: Vec<_> = self.pending.keys().copied().collect();
+        self.own.tally.count("direct connections lost");
+        let all: Vec<_> = self.own.pending.keys().copied().collect();
         for number in all {
             self.ended(number, Outcome::Unknown);
         }

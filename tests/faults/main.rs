@@ -19,6 +19,7 @@ mod following;
 mod gateways;
 mod member;
 mod plan;
+mod publisher;
 mod run;
 mod storm;
 mod stream;

@@ -26,6 +26,7 @@ use crate::{
     gateways::{Gateways, resource, topics},
     member::Order,
     plan::{Fault, Plan, Purge},
+    publisher::Publisher,
     stream::{Pace, STREAM, Work, ask, last_number},
     support::{NatsClient, NatsServer},
     tally::Tally,
@@ -176,37 +177,22 @@ impl<'a> Scene<'a> {
 
     fn start_publishers(&mut self, handle: &Handle, balancer: &Balancer, size: Size) {
         let (each, mut first) = (size.rate / 3.0 / f64::from(size.writers), 0);
-        let mut pace = || {
-            first += 1;
-            Pace::new(each, first)
-        };
         for n in 0..size.writers {
-            let name = format!("writer-{n}");
-            let writer = Writer {
-                token: token(&name),
-                balancer: balancer.clone(),
-                clock: self.clock,
-                log: self.recorder.client(&name, &name, &["faults.>"]),
-                work: self.work.clone(),
-                tally: self.tally.clone(),
-                pace: pace(),
-                pending: BTreeMap::new(),
-                name,
-            };
-            self.publishers.push(handle.spawn(writer.run()));
-            for with_id in [true, false] {
-                let direct = Direct {
-                    name: format!("{}-{n}", if with_id { "known" } else { "bare" }),
-                    address: self.nats.address(),
-                    clock: self.clock,
-                    recorder: self.recorder.clone(),
-                    work: self.work.clone(),
-                    tally: self.tally.clone(),
-                    pace: pace(),
-                    with_id,
-                    pending: BTreeMap::new(),
+            for kind in ["writer", "known", "bare"] {
+                first += 1;
+                let (name, pace) = (format!("{kind}-{n}"), Pace::new(each, first));
+                let (clock, work, tally) = (self.clock, self.work.clone(), self.tally.clone());
+                let task = if kind == "writer" {
+                    let log = self.recorder.client(&name, &name, &["faults.>"]);
+                    let (token, balancer) = (token(&name), balancer.clone());
+                    let own = Publisher::new(name, clock, work, tally, pace);
+                    handle.spawn(Writer { own, token, balancer, log }.run())
+                } else {
+                    let (address, recorder) = (self.nats.address(), self.recorder.clone());
+                    let own = Publisher::new(name, clock, work, tally, pace);
+                    handle.spawn(Direct { own, address, recorder, with_id: kind == "known" }.run())
                 };
-                self.publishers.push(handle.spawn(direct.run()));
+                self.publishers.push(task);
             }
         }
     }

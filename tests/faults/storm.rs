@@ -15,6 +15,7 @@ use crate::{
     crowd::Crowd,
     direct::Direct,
     gateways::{Gateways, resource, topics},
+    publisher::Publisher,
     stream::{Pace, Work},
     support::NatsServer,
     tally::Tally,
@@ -91,17 +92,9 @@ fn a_whole_gateways_clients_resume_on_another_and_soon_have_everything() {
     let crowd = Crowd::join(handle, &balancer, clock, &recorder, own, Some(&laps));
     let late = crowd.wait_until_at(&BTreeMap::new(), CALM);
     assert!(late.is_empty(), "{} of {clients} are not subscribed", late.len());
-    let publisher = Direct {
-        name: "publisher".into(),
-        address: nats.address(),
-        clock,
-        recorder: recorder.clone(),
-        work: work.clone(),
-        tally: Tally::default(),
-        pace: Pace::new(rate, 0),
-        with_id: true,
-        pending: BTreeMap::new(),
-    };
+    let (name, pace) = ("publisher".to_owned(), Pace::new(rate, 0));
+    let own = Publisher::new(name, clock, work.clone(), Tally::default(), pace);
+    let publisher = Direct { own, address: nats.address(), recorder: recorder.clone(), with_id: true };
     let publisher = handle.spawn(publisher.run());
     println!("{clients} clients hold {EACH} of {count} topics each, {rate} messages a second");
 

@@ -1,10 +1,6 @@
 //! A publisher by WebSocket: what is not confirmed it publishes again, under the same `messageId`.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
@@ -15,9 +11,8 @@ use crate::{
     balancer::Balancer,
     checker::ClientLog,
     following::Frame,
-    stream::{Pace, Work},
-    tally::Tally,
-    wire::{Clock, Socket, WITHOUT_CLOSE, WITHOUT_CODE, upgrade},
+    publisher::{Draft, Publisher},
+    wire::{Socket, WITHOUT_CLOSE, WITHOUT_CODE, upgrade},
 };
 
 /// Messages that wait for their confirmation at one time.
@@ -28,16 +23,10 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// Everything that a publisher is made of.
 pub(crate) struct Writer {
-    pub(crate) name: String,
+    pub(crate) own: Publisher<Pending>,
     pub(crate) token: String,
     pub(crate) balancer: Balancer,
-    pub(crate) clock: Clock,
     pub(crate) log: ClientLog,
-    pub(crate) work: Arc<Work>,
-    pub(crate) tally: Tally,
-    pub(crate) pace: Pace,
-    /// By the number of the message; its command, and the time to publish it (again).
-    pub(crate) pending: BTreeMap<u64, Pending>,
 }
 
 /// A message that is not confirmed.
@@ -46,27 +35,24 @@ pub(crate) struct Pending {
     payload: String,
     /// The number of the command that waits for its answer.
     asked: Option<u64>,
+    /// The time to publish it (again).
     due: Instant,
 }
 
 impl Writer {
     /// Publishes until the work is over and everything is confirmed.
     pub(crate) async fn run(mut self) {
-        while !self.is_done() {
-            let began = self.clock.now();
+        while !self.own.is_done() {
+            let began = self.own.clock.now();
             let Some((socket, _, gateway)) = upgrade(&self.balancer).await else {
                 sleep(Duration::from_millis(rand::random_range(20..200))).await;
                 continue;
             };
             self.log.connected(began, &gateway);
             let code = self.live(socket).await;
-            self.log.closed(self.clock.now(), code);
-            self.tally.count(format!("writer closed {code}"));
+            self.log.closed(self.own.clock.now(), code);
+            self.own.tally.count(format!("writer closed {code}"));
         }
-    }
-
-    fn is_done(&self) -> bool {
-        self.work.is_over() && self.pending.is_empty()
     }
 
     async fn live(&mut self, mut socket: Socket) -> u16 {
@@ -76,7 +62,7 @@ impl Writer {
             return WITHOUT_CLOSE;
         }
         let now = Instant::now();
-        self.pending.values_mut().for_each(|pending| (pending.asked, pending.due) = (None, now));
+        self.own.pending.values_mut().for_each(|pending| (pending.asked, pending.due) = (None, now));
         let (mut ticks, mut ready, mut closing) = (interval(TICK), false, false);
         loop {
             tokio::select! {
@@ -94,7 +80,7 @@ impl Writer {
                     self.write_more();
                     // A connection that has ended says so when it is read.
                     self.publish(&mut socket, &mut ids).await;
-                    if self.is_done() {
+                    if self.own.is_done() {
                         closing = true;
                         let _ = socket.close(None).await;
                     }
@@ -103,26 +89,18 @@ impl Writer {
         }
     }
 
-    /// Makes up the messages that are due.
     fn write_more(&mut self) {
-        let due = if self.work.is_over() { 0 } else { self.pace.due() };
-        for _ in 0..due {
-            if self.pending.len() >= PENDING {
-                return;
-            }
-            let (number, topic) = self.pace.next(&self.work);
-            let pad = self.work.padding(&topic);
-            let payload = format!(r#"{{"w": "{}", "n": {number}, "pad": "{pad}"}}"#, self.name);
-            let pending = Pending { topic, payload, asked: None, due: Instant::now() };
-            self.pending.insert(number, pending);
-        }
+        self.own.write_more(PENDING, |Draft { name, number, topic, pad }| {
+            let payload = format!(r#"{{"w": "{name}", "n": {number}, "pad": "{pad}"}}"#);
+            Pending { topic, payload, asked: None, due: Instant::now() }
+        });
     }
 
     async fn publish(&mut self, socket: &mut Socket, ids: &mut u64) {
         let now = Instant::now();
         let mut commands = Vec::new();
         let waiting =
-            self.pending.iter_mut().filter(|(_, pending)| pending.asked.is_none() && pending.due <= now);
+            self.own.pending.iter_mut().filter(|(_, pending)| pending.asked.is_none() && pending.due <= now);
         for (number, pending) in waiting {
             *ids += 1;
             pending.asked = Some(*ids);
@@ -130,7 +108,7 @@ impl Writer {
             // The payload goes out byte for byte, spaces included.
             commands.push(format!(
                 r#"{{"type":"publish","id":{ids},"topic":"{topic}","messageId":"{}-{number}","payload":{payload}}}"#,
-                self.name
+                self.own.name
             ));
         }
         for command in commands {
@@ -142,22 +120,22 @@ impl Writer {
 
     /// A frame; `true` if it is the beginning of the session.
     fn received(&mut self, text: &str) -> bool {
-        self.log.received(self.clock.now(), text);
+        self.log.received(self.own.clock.now(), text);
         let Ok(frame) = serde_json::from_str::<Frame<'_>>(text) else { return false };
         let number = || {
-            let asked = self.pending.iter().find(|(_, pending)| pending.asked == frame.id);
+            let asked = self.own.pending.iter().find(|(_, pending)| pending.asked == frame.id);
             frame.id.and_then(|_| asked.map(|(number, _)| *number))
         };
         match frame.kind.as_ref() {
             "ready" => return true,
             "ack" => {
-                self.tally.count(format!("published {}", frame.status));
-                number().and_then(|number| self.pending.remove(&number));
+                self.own.tally.count(format!("published {}", frame.status));
+                number().and_then(|number| self.own.pending.remove(&number));
             }
             "error" => {
                 let again = if frame.retryable { "retryable" } else { "final" };
-                self.tally.count(format!("publish error {} {again}", frame.code));
-                if let Some(pending) = number().and_then(|number| self.pending.get_mut(&number)) {
+                self.own.tally.count(format!("publish error {} {again}", frame.code));
+                if let Some(pending) = number().and_then(|number| self.own.pending.get_mut(&number)) {
                     (pending.asked, pending.due) = (None, Instant::now() + AGAIN);
                 }
             }
@@ -167,7 +145,7 @@ impl Writer {
     }
 
     async fn send(&mut self, socket: &mut Socket, command: String) -> bool {
-        self.log.sent(self.clock.now(), &command);
+        self.log.sent(self.own.clock.now(), &command);
         socket.send(Message::text(command)).await.is_ok()
     }
 }
