@@ -226,7 +226,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
 
 /// What other subscriptions of the same connection bring: a message is sent once, however many of its subscriptions
 /// match. The earliest has every frame that came since, so it alone decides; but one that is delivered at least once
-/// always goes first.
+/// always goes first, and one that has begun with what was before is put ahead of the others then.
 pub(super) fn skipped<S>(table: &Table, connection: &Connection<S>, index: u32) -> Vec<Filter> {
     if !connection.overlap {
         return Vec::new();

@@ -10,7 +10,7 @@ use crate::{
     gateway::{
         backbone::InterestChange,
         history::Start,
-        log::Missed,
+        log::{Mark, Missed},
         metrics::Resumed,
         planted::{Flaw, planted},
         protocol::{
@@ -153,7 +153,11 @@ impl<S: Socket, C: Control> Engine<S, C> {
             connection.topic = None;
         }
         let recoverable = socket.recoverable;
-        let seq = if held { self.reached(slot, index) } else { socket.seq };
+        let seq = match catch_up {
+            _ if held => self.reached(slot, index),
+            None => self.unsent_by_patterns(slot, index),
+            Some(_) => socket.seq,
+        };
         match catch_up {
             // The usual end of a short interruption.
             Some(CatchUp { start: Start::After(position), .. }) if recoverable && position == seq => {
@@ -177,6 +181,20 @@ impl<S: Socket, C: Control> Engine<S, C> {
         self.look_for_overlap(slot);
     }
 
+    /// The position behind which everything of a topic is still to be sent to a connection that holds patterns, too.
+    fn unsent_by_patterns(&self, slot: usize, index: u32) -> Seq {
+        let Some((connection, socket)) = self.connections.get(slot).zip(self.table.get(index)) else {
+            return 0;
+        };
+        let unsent = connection.held.iter().filter_map(|held| {
+            let pattern = self.table.get(held.socket).filter(|_| held.socket != index)?;
+            let from = pattern.log.boundary(pattern.subscribers.get(held.place as usize)?.cursor);
+            let own = |mark: &&Mark| mark.topic.as_deref() == Some(socket.filter.as_str());
+            pattern.log.messages(from, pattern.log.head()).find(own)?.seq?.checked_sub(1)
+        });
+        unsent.fold(socket.seq, Seq::min)
+    }
+
     /// Whether what is sent on a subscription waits for acknowledgements.
     pub(super) fn is_accounted(&self, slot: usize, index: u32) -> bool {
         self.connections.get(slot).is_some_and(Connection::acknowledges)
@@ -196,6 +214,13 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let Some((connection, socket)) = self.connections.get_mut(slot).zip(self.table.get(index)) else {
             return;
         };
+        if let Some(at) = connection.held.iter().position(|held| held.socket == index)
+            && socket.recoverable
+            && catch_up.is_some()
+        {
+            // From this position on everything comes in order, whatever a pattern has sent of it before.
+            connection.held[..=at].rotate_right(1);
+        }
         let (out, topic) = (&mut connection.outbox, socket.filter.as_str());
         let recovered = missing.map(|missing| matches!(missing, Missing::Nothing));
         event::subscribed(out, id, topic, seq, self.epoch, socket.recoverable, recovered);

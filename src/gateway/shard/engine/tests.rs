@@ -1,6 +1,7 @@
 //! The engine driven by hand: sockets that take as much as a test lets them, a control plane that is a list.
 
 mod acknowledging;
+mod beside_patterns;
 mod gaps;
 mod history;
 mod keeping_up;
