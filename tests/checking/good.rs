@@ -141,6 +141,40 @@ fn what_is_not_acknowledged_comes_again() {
 }
 
 #[test]
+fn what_a_gap_gives_up_need_not_come_again_but_may() {
+    passes(
+        r#"n direct prices.sure.x m1 1
+           n direct prices.sure.x m2 2
+           a connect pod-1
+           a > {"type":"subscribe","topic":"prices.sure.x","fromSeq":1}
+           a < {"type":"subscribed","topic":"prices.sure.x","seqNo":0,"recoverable":true,"recovered":true}
+           a msg prices.sure.x 1 0 m1
+           a msg prices.sure.x 2 1 m2
+           a < {"type":"gap","topic":"prices.sure.x","fromSeq":1,"toSeq":2,"reason":"expired"}
+           @30
+           a msg prices.sure.x 2 1 m2
+           a > {"type":"ack","messageId":"m2"}"#,
+    );
+}
+
+#[test]
+fn what_crossed_its_acknowledgement_may_be_read_late() {
+    passes(
+        r#"n direct prices.sure.x m1 1
+           a connect pod-1
+           a > {"type":"subscribe","topic":"prices.sure.x","fromSeq":1}
+           a < {"type":"subscribed","topic":"prices.sure.x","seqNo":0,"recoverable":true,"recovered":true}
+           a msg prices.sure.x 1 0 m1
+           @5
+           a > {"type":"ack","messageId":"m1"}
+           a stall
+           @20
+           a read
+           a msg prices.sure.x 1 0 m1"#,
+    );
+}
+
+#[test]
 fn a_retry_is_told_that_it_is_one() {
     passes(
         "a connect pod-1

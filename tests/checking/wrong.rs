@@ -356,6 +356,20 @@ fn an_unacknowledged_message_does_not_come_again() {
     );
 }
 
+#[test]
+fn a_gap_is_no_excuse_for_what_is_behind_it_or_was_late_before() {
+    let gap = r#"a < {"type":"gap","topic":"prices.sure.x","fromSeq":1,"toSeq":1,"reason":"expired"}"#;
+    let told = |before: &str, after: &str| {
+        let message = "n direct prices.sure.x m1 1\n a msg prices.sure.x 1 0 m1";
+        breaks(
+            Rule::NotRedelivered,
+            &format!("a connect pod-1\n a sub prices.sure.x 0\n {message}\n {before}\n {gap}\n {after}"),
+        );
+    };
+    told("@9", "");
+    told("", "n direct prices.sure.x m2 2\n a msg prices.sure.x 2 1 m2");
+}
+
 const ACKNOWLEDGED: &str = r#"a connect pod-1
     a sub prices.sure.x 0
     n direct prices.sure.x m1 1

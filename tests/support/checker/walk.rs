@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::Value;
 
 use super::{
-    acknowledgements::Flights,
+    acknowledgements::{Flights, Waits},
     answers::{Answers, Command, Wrong},
     attempts::epoch_at,
     complete,
     frames::{covers, text},
     gaps::{Reason, Told},
-    history::{History, Mark, May, Message, Nanos, Seq, Track, What},
+    history::{History, Limits, Mark, May, Message, Nanos, Seq, Track, What},
     position::{Position, Subscribed},
     replays::{Copy, Replay},
     report::{Report, Rule, Violation},
@@ -160,7 +160,7 @@ impl<'a> Walk<'a> {
         let mut wrong = Vec::new();
         for (own, flights) in &mut connection.flights {
             let late = match (frame["messageId"].as_str(), frame["seqNo"].as_u64()) {
-                (Some(id), _) => flights.one(id, self.now, order, &self.history.limits),
+                (Some(id), _) => flights.one(id, self.now, order, &self.history.limits).into_iter().collect(),
                 (None, Some(seq)) if own == topic => {
                     flights.up_to(seq, self.now, order, &self.history.limits)
                 }
@@ -285,6 +285,9 @@ impl<'a> Walk<'a> {
         for (_, position) in self.positions.iter_mut().filter(|(own, _)| covers(topic, own)) {
             position.gap(told);
         }
+        let flights = self.connection.as_mut().and_then(|connection| connection.flights.get_mut(topic));
+        let late = flights.map(|flights| flights.gap(to, self.now, &self.history.limits));
+        self.all_wrong(topic, late.unwrap_or_default());
     }
 
     fn replayed(&mut self, topic: &str, frame: &Value) {
@@ -352,10 +355,11 @@ impl<'a> Walk<'a> {
             return;
         };
         let last = position.last().unwrap_or(0);
+        let limits = &self.history.limits;
+        let stalled = was_too_slow(connection.stalled, self.now, limits);
+        let waits = Waits { answers: &connection.answers, stalled };
         let wrong = match connection.flights.get_mut(topic) {
-            Some(flights) if flights.has(seq) => {
-                flights.again(seq, self.now, &connection.answers, &self.history.limits)
-            }
+            Some(flights) if flights.has(seq) => flights.again(seq, self.now, waits, limits),
             _ if position.expected_twice(seq) => Vec::new(),
             _ => vec![(Rule::Order, Some(seq), format!("came behind {last}: twice, or out of order"))],
         };
@@ -366,7 +370,8 @@ impl<'a> Walk<'a> {
 
     fn closed(&mut self, code: u16) {
         let Some(connection) = self.connection.take() else { return };
-        let excused = connection.cut || self.was_killed(&connection) || self.was_too_slow(&connection);
+        let slow = was_too_slow(connection.stalled, self.now, &self.history.limits);
+        let excused = connection.cut || self.was_killed(&connection) || slow;
         if code == WITHOUT_CLOSE && !excused {
             self.wrong("", (Rule::Closed, None, "without a close frame, and nobody cut or killed it".into()));
         } else if code != WITHOUT_CLOSE && !CODES.contains(&code) {
@@ -375,11 +380,6 @@ impl<'a> Walk<'a> {
             self.wrong("", (Rule::NotDraining, None, "1012 without `draining` before it".into()));
         }
         self.ended(&connection, excused && code == WITHOUT_CLOSE);
-    }
-
-    /// A close frame cannot reach a client whose buffers are full because it does not read.
-    fn was_too_slow(&self, connection: &Connection) -> bool {
-        connection.stalled.is_some_and(|until| until.saturating_add(self.history.limits.answer) >= self.now)
     }
 
     fn was_killed(&self, connection: &Connection) -> bool {
@@ -442,6 +442,11 @@ impl<'a> Walk<'a> {
             }
         }
     }
+}
+
+/// What comes may be old, and a close frame cannot reach a client whose buffers are full because it does not read.
+fn was_too_slow(stalled: Option<Nanos>, now: Nanos, limits: &Limits) -> bool {
+    stalled.is_some_and(|until| until.saturating_add(limits.answer) >= now)
 }
 
 /// Whether a message is live or belongs to a replay, in which case it is noted there.
