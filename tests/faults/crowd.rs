@@ -15,10 +15,13 @@ use tokio::{
 };
 
 use crate::{
+    acknowledging::Habit,
     balancer::Balancer,
     checker::Recorder,
-    following::Following,
-    member::{Member, Order},
+    follower::Follower,
+    following::{Following, means},
+    member::Member,
+    participant::{Order, Participant},
     storm::Laps,
     support::{Issuer, now},
     tally::Tally,
@@ -28,6 +31,15 @@ use crate::{
 /// One of so many clients asks for what it was too slow for.
 const CURIOUS: usize = 3;
 
+/// What a client is to follow, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    /// Topics and patterns.
+    pub(crate) filters: Vec<String>,
+    /// Over Server-Sent Events.
+    pub(crate) events: bool,
+}
+
 /// The clients, by number.
 pub(crate) struct Crowd {
     members: Vec<Handles>,
@@ -36,7 +48,7 @@ pub(crate) struct Crowd {
 }
 
 struct Handles {
-    topics: Vec<String>,
+    filters: Vec<String>,
     following: Arc<Mutex<Following>>,
     orders: UnboundedSender<Order>,
     task: JoinHandle<()>,
@@ -48,22 +60,24 @@ pub(crate) fn token(user: &str) -> String {
 }
 
 impl Crowd {
-    /// Lets clients in who follow these topics each.
+    /// Lets clients in who play these parts.
     pub(crate) fn join(
         runtime: &Handle,
         balancer: &Balancer,
         clock: Clock,
         recorder: &Recorder,
-        topics: Vec<Vec<String>>,
+        parts: Vec<Part>,
         laps: Option<&Arc<Laps>>,
     ) -> Self {
         let tally = Tally::default();
-        let member = |(number, own): (usize, Vec<String>)| {
-            let (name, rights) = (format!("client-{number:04}"), own.clone());
-            let rights: Vec<_> = rights.iter().map(String::as_str).collect();
-            let following = Arc::new(Mutex::new(Following::new(own.clone(), number.is_multiple_of(CURIOUS))));
+        let member = |(number, Part { filters, events }): (usize, Part)| {
+            let name = format!("client-{number:04}");
+            let rights: Vec<_> = filters.iter().map(String::as_str).collect();
+            let curious = number.is_multiple_of(CURIOUS);
+            let following = Following::new(filters.clone(), curious, Habit::of(number));
+            let following = Arc::new(Mutex::new(following));
             let (orders, received) = unbounded_channel();
-            let member = Member {
+            let own = Participant {
                 number,
                 token: token(&name),
                 balancer: balancer.clone(),
@@ -72,12 +86,16 @@ impl Crowd {
                 following: following.clone(),
                 orders: received,
                 tally: tally.clone(),
-                laps: laps.cloned(),
                 leaving: false,
             };
-            Handles { topics: own, following, orders, task: runtime.spawn(member.run()) }
+            let task = if events {
+                runtime.spawn(Follower::new(own, &filters).run())
+            } else {
+                runtime.spawn(Member { own, laps: laps.cloned() }.run())
+            };
+            Handles { filters, following, orders, task }
         };
-        Self { members: topics.into_iter().enumerate().map(member).collect(), tally }
+        Self { members: parts.into_iter().enumerate().map(member).collect(), tally }
     }
 
     /// How many there are.
@@ -87,7 +105,7 @@ impl Crowd {
 
     /// The clients that follow a topic.
     pub(crate) fn on(&self, topic: &str) -> Vec<usize> {
-        let holds = |number: &usize| self.members[*number].topics.iter().any(|own| own == topic);
+        let holds = |number: &usize| self.members[*number].filters.iter().any(|own| means(own, topic));
         (0..self.members.len()).filter(holds).collect()
     }
 

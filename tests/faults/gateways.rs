@@ -8,6 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    acknowledging::SURE,
     balancer::Balancer,
     checker::{Mark, Recorder},
     crowd::token,
@@ -17,6 +18,8 @@ use crate::{
     wire::Clock,
 };
 
+/// Seconds after which what is not acknowledged comes again.
+pub(crate) const ACK_SECONDS: u64 = 2;
 const KEY: &str = "a-key-of-32-bytes-for-all-of-us.";
 
 /// What a gateway still has when nobody is there: nothing of these.
@@ -51,6 +54,7 @@ pub(crate) fn resource(nats: &str, drain_seconds: u64) -> Resource {
             json!([
                 {"pattern": "faults.oldest.*", "slowConsumer": "DropOldest"},
                 {"pattern": "faults.newest.*", "slowConsumer": "Conflate"},
+                {"pattern": sure(), "delivery": "AtLeastOnce", "ackTimeoutSeconds": ACK_SECONDS},
             ]),
         )
         .set(
@@ -63,14 +67,28 @@ pub(crate) fn resource(nats: &str, drain_seconds: u64) -> Resource {
         )
 }
 
-/// So many topics: some drop what a slow subscriber does not take, most disconnect it.
+/// The pattern of the topics that are delivered at least once.
+pub(crate) fn sure() -> String {
+    format!("{SURE}*")
+}
+
+/// So many topics: some are delivered at least once, some drop what a slow subscriber does not take, most disconnect it.
 pub(crate) fn topics(count: usize) -> Vec<String> {
-    let name = |n: usize| match n % 5 {
-        3 => format!("faults.oldest.{n}"),
-        4 => format!("faults.newest.{n}"),
-        _ => format!("faults.plain.{n}"),
-    };
-    (0..count).map(name).collect()
+    (0..count).map(topic).collect()
+}
+
+/// So many of those that are not delivered at least once.
+pub(crate) fn topics_sent_once(count: usize) -> Vec<String> {
+    (0..).map(topic).filter(|topic| !topic.starts_with(SURE)).take(count).collect()
+}
+
+fn topic(number: usize) -> String {
+    match number % 5 {
+        2 => format!("{SURE}{number}"),
+        3 => format!("faults.oldest.{number}"),
+        4 => format!("faults.newest.{number}"),
+        _ => format!("faults.plain.{number}"),
+    }
 }
 
 /// The gateways of a run.

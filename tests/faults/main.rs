@@ -1,5 +1,6 @@
 //! Nothing is lost, whatever breaks: real gateways behind one address, a real `nats-server`, many clients, and a
-//! random schedule of faults, judged by the checker.
+//! random schedule of faults, judged by the checker. Clients come over WebSocket and Server-Sent Events, follow topics
+//! and patterns, and acknowledge what is delivered at least once by different habits.
 //!
 //! A short run with a fixed seed unless `TOPIC_GATEWAY_FAULTS` says `SECONDS SEED`; `tests/run faults` does.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail by panicking")]
@@ -12,12 +13,17 @@ mod checker;
 #[allow(dead_code, unused_imports, reason = "scenarios and benches need a part each")]
 mod support;
 
+mod acknowledging;
 mod balancer;
+mod cast;
 mod crowd;
 mod direct;
+mod events;
+mod follower;
 mod following;
 mod gateways;
 mod member;
+mod participant;
 mod plan;
 mod publisher;
 mod run;

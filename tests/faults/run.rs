@@ -20,11 +20,12 @@ use tokio::{
 
 use crate::{
     balancer::Balancer,
+    cast::part,
     checker::{Body, History, Limits, Mark, Outcome, Publish, Recorder, check},
     crowd::{Crowd, token},
     direct::Direct,
-    gateways::{Gateways, resource, topics},
-    member::Order,
+    gateways::{ACK_SECONDS, Gateways, resource, sure, topics},
+    participant::Order,
     plan::{Fault, Plan, Purge},
     publisher::Publisher,
     stream::{Pace, STREAM, Work, ask, last_number},
@@ -38,9 +39,11 @@ use crate::{
 const CALM: Duration = Duration::from_mins(1);
 /// A message may take so long to a client that has nothing else missing.
 const SETTLE: Duration = Duration::from_millis(1_500);
-
-/// One of so many clients follows two topics.
-const WITH_TWO: usize = 10;
+/// How much later than in time what is not acknowledged may come again: NATS may be away just then, or the client may
+/// not read.
+const AGAIN: Duration = Duration::from_secs(12);
+/// A message that comes again may have crossed its acknowledgement so long before.
+const CROSSED: Duration = Duration::from_secs(3);
 
 /// How large a run is.
 #[derive(Debug, Clone, Copy)]
@@ -140,9 +143,7 @@ struct Scene<'a> {
 impl<'a> Scene<'a> {
     fn new(runtime: &'a Runtime, size: Size) -> Self {
         let (clock, handle) = (Clock::start(), runtime.handle());
-        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap();
-        // Rights never change here, and every loss must have a reason that is written down.
-        let recorder = Recorder::new(Limits { settle: nanos(SETTLE), explained: true, ..Limits::default() });
+        let recorder = Recorder::new(limits());
         let nats = NatsServer::with_streams();
         let (uplink, balancer) = (Balancer::start(handle, false), Balancer::start(handle, false));
         uplink.add("nats", nats.address());
@@ -154,8 +155,8 @@ impl<'a> Scene<'a> {
         let topics = topics(size.topics);
         runtime.block_on(gateways.wait_for_history(&topics[0]));
         let work = Arc::new(Work::new(topics.clone(), size.large));
-        let own = (0..size.clients).map(|number| of_client(&topics, number)).collect();
-        let crowd = Crowd::join(handle, &balancer, clock, &recorder, own, None);
+        let parts = (0..size.clients).map(|number| part(&topics, number, size.clients)).collect();
+        let crowd = Crowd::join(handle, &balancer, clock, &recorder, parts, None);
         let late = crowd.wait_until_at(&BTreeMap::new(), CALM);
         let mut scene = Self {
             runtime,
@@ -251,8 +252,11 @@ impl<'a> Scene<'a> {
                 tokio::time::timeout(CALM, publisher).await.expect("publishers end").expect("a publisher");
             }
         });
-        let (heads, crowd) = (self.last_words(), self.crowd.as_ref().unwrap());
         let began = Instant::now();
+        // Whoever comes by a pattern later has no position to catch up from.
+        let unheld = self.crowd.as_ref().unwrap().wait_until_at(&BTreeMap::new(), CALM);
+        let (heads, crowd) = (self.last_words(), self.crowd.as_ref().unwrap());
+        self.late.extend(unheld);
         self.late.extend(crowd.wait_until_at(&heads, CALM));
         println!("everybody has everything after {:.1?}", began.elapsed());
         thread::sleep(SETTLE + Duration::from_millis(200));
@@ -294,11 +298,22 @@ impl<'a> Scene<'a> {
     fn unexpected(&self) -> Vec<(String, u64)> {
         let crowd = &self.crowd.as_ref().unwrap().tally;
         println!("clients: {crowd}\npublishers: {}", self.tally);
+        for name in ["again", "by a pattern", "events"] {
+            assert!(crowd.of(name) > 0, "nobody met this: {name}");
+        }
         // A rate is none of the clients', and a history that is on its way already is no error of anybody.
         let allowed = ["error BACKBONE_UNAVAILABLE", "error LIMIT_EXCEEDED"];
         let mut unexpected = crowd.beginning("error ");
         unexpected.retain(|(name, _)| !allowed.contains(&name.as_str()));
-        for name in ["malformed", "not recoverable", "not subscribed", "holes", "gaps of no known reason"] {
+        for name in [
+            "malformed",
+            "not recoverable",
+            "not subscribed",
+            "holes",
+            "gaps of no known reason",
+            "twice by a pattern",
+            "events of another name than their frames",
+        ] {
             unexpected.extend(Some((name.to_owned(), crowd.of(name))).filter(|(_, count)| *count > 0));
         }
         let mut refusals = self.tally.beginning("publish error ");
@@ -312,13 +327,22 @@ impl<'a> Scene<'a> {
         self.crowd.take().unwrap().leave(self.runtime.handle());
         self.gateways.assert_empty();
         println!("gateways: {}", self.gateways.counts);
+        assert!(self.gateways.counts.of("redelivered_total") > 0, "everything was acknowledged in time");
     }
 }
 
-/// The topics of a client: one, or two.
-fn of_client(topics: &[String], number: usize) -> Vec<String> {
-    let count = if number.is_multiple_of(WITH_TWO) { 2 } else { 1 };
-    (0..count).map(|more| topics[(number + more) % topics.len()].clone()).collect()
+/// Rights never change here, and every loss must have a reason that is written down.
+fn limits() -> Limits {
+    let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap();
+    Limits {
+        settle: nanos(SETTLE),
+        grace: nanos(CROSSED),
+        ack_timeout: nanos(Duration::from_secs(ACK_SECONDS)),
+        ack_tolerance: nanos(AGAIN),
+        at_least_once: vec![sure()],
+        explained: true,
+        ..Limits::default()
+    }
 }
 
 fn outside(nats: &NatsServer) -> NatsClient {

@@ -12,9 +12,9 @@ use tokio::{runtime::Builder, time::Instant as TokioInstant};
 use crate::{
     balancer::Balancer,
     checker::{Limits, Recorder, check},
-    crowd::Crowd,
+    crowd::{Crowd, Part},
     direct::Direct,
-    gateways::{Gateways, resource, topics},
+    gateways::{Gateways, resource, topics_sent_once},
     publisher::Publisher,
     stream::{Pace, Work},
     support::NatsServer,
@@ -80,16 +80,17 @@ fn a_whole_gateways_clients_resume_on_another_and_soon_have_everything() {
     let mut gateways =
         Gateways::new(resource(&nats.url(), window), balancer.clone(), clock, recorder.clone());
     gateways.start_one();
-    let topics = topics(usize::try_from(count).unwrap());
+    let topics = topics_sent_once(usize::try_from(count).unwrap());
     runtime.block_on(gateways.wait_for_history(&topics[0]));
 
     let work = Arc::new(Work::new(topics.clone(), 0));
     let laps = Arc::new(Laps { work: work.clone(), times: Mutex::default() });
     let own = |client: u64| {
-        (0..EACH).map(|n| topics[(usize::try_from(client).unwrap() + n * n) % topics.len()].clone()).collect()
+        let topic = |n: usize| topics[(usize::try_from(client).unwrap() + n * n) % topics.len()].clone();
+        Part { filters: (0..EACH).map(topic).collect(), events: false }
     };
-    let own = (0..clients).map(own).collect();
-    let crowd = Crowd::join(handle, &balancer, clock, &recorder, own, Some(&laps));
+    let parts = (0..clients).map(own).collect();
+    let crowd = Crowd::join(handle, &balancer, clock, &recorder, parts, Some(&laps));
     let late = crowd.wait_until_at(&BTreeMap::new(), CALM);
     assert!(late.is_empty(), "{} of {clients} are not subscribed", late.len());
     let (name, pace) = ("publisher".to_owned(), Pace::new(rate, 0));

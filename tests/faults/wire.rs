@@ -17,7 +17,8 @@ pub(crate) type Socket = WebSocketStream<TcpStream>;
 pub(crate) const WITHOUT_CLOSE: u16 = 1006;
 /// A close frame without a code.
 pub(crate) const WITHOUT_CODE: u16 = 1005;
-const UPGRADING: Duration = Duration::from_secs(5);
+/// How long a gateway may take to answer a new connection.
+pub(crate) const UPGRADING: Duration = Duration::from_secs(5);
 /// Bytes read at once: a small one, since there are hundreds of clients.
 const READ_BUFFER: usize = 8 * 1024;
 
