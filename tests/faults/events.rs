@@ -150,7 +150,8 @@ fn find(bytes: &[u8], end: &[u8]) -> Option<usize> {
 #[test]
 fn events_are_read_whole_wherever_chunks_and_packets_end() {
     let parts = [":\n\n", "event: gap\nid: a=1\nda", "ta: {}\n\n", "event: x\ndata: 1\ndata: 2\n\n"];
-    let chunks: String = parts.iter().map(|part| format!("{:x}\r\n{part}\r\n", part.len())).collect();
+    let chunk = |part: &&str| format!("{:x}\r\n{part}\r\n", part.len());
+    let chunks = parts.iter().map(chunk).collect::<Vec<_>>().concat();
     let stream = format!("{chunks}0\r\n\r\n");
     for packet in 1..stream.len() {
         let (mut body, mut events) = (Body::default(), Vec::new());

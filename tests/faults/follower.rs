@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// No stream is waited for longer than this without being told to.
-const LONG: Duration = Duration::from_secs(3_600);
+const LONG: Duration = Duration::from_hours(1);
 
 /// A client that only reads.
 pub(crate) struct Follower {
@@ -125,7 +125,9 @@ impl Follower {
             return Some(Instant::now());
         }
         let (_, met) = self.own.with(|following| following.take(&frame));
-        met.iter().for_each(|met| self.own.tally.count(*met));
+        for met in met.iter() {
+            self.own.tally.count(*met);
+        }
         self.own.tally.count("events");
         let wait = frame.reconnect_after_ms.filter(|_| self.own.number.is_multiple_of(2));
         if let Some(id) = event.id {

@@ -64,7 +64,9 @@ async fn a_message_has_the_id_it_was_published_under_or_else_that_of_its_body_or
     ];
     for (headers, body, _) in &cases {
         let mut all = HeaderMap::new();
-        headers.iter().for_each(|(name, value)| all.insert(*name, *value));
+        for (name, value) in headers {
+            all.insert(*name, *value);
+        }
         stream.client.publish_with_headers("a.x", all, (*body).into()).await.unwrap();
     }
     let arrivals = rig.arrive(0, "a.x", cases.len()).await;
