@@ -23,13 +23,10 @@ export class Acks {
 
   /** A message was processed, and everything before it. */
   done({ seqNo, messageId }) {
-    if (seqNo === undefined) {
-      this.#send({ type: 'ack', messageId });
-      return;
-    }
     this.#failed.delete(seqNo);
-    if (this.#failed.size > 0) {
-      this.#send({ type: 'ack', messageId });
+    if (seqNo === undefined || this.#failed.size > 0) {
+      // One without an id comes again until everything before it is processed.
+      if (messageId !== undefined) this.#send({ type: 'ack', topic: this.#topic, messageId });
       return;
     }
     this.#done = Math.max(this.#done, seqNo);

@@ -399,13 +399,25 @@ test('a message whose handler failed is not acknowledged, and handled again when
   await bench.subscribed('a', { handler, options: { autoAck: true } });
   await bench.say(message(1), message(2), message(3));
   await bench.pass(100);
-  assert.deepEqual(bench.socket.sent, [{ type: 'ack', topic: 'a', seqNo: 1 }, { type: 'ack', messageId: 'm3' }]);
+  assert.deepEqual(bench.socket.sent, [{ type: 'ack', topic: 'a', seqNo: 1 }, { type: 'ack', topic: 'a', messageId: 'm3' }]);
   assert.match(bench.errors[0].message, /the handler failed/);
   broken = false;
   bench.socket.sent.length = 0;
   await bench.say(message(2));
   await bench.pass(100);
   assert.deepEqual([bench.received, bench.socket.sent], [[1, 3, 2], [{ type: 'ack', topic: 'a', seqNo: 2 }]]);
+});
+
+test('a message without an id is not acknowledged behind one whose handler failed', async (t) => {
+  const bench = new Bench(t);
+  await bench.ready();
+  const handler = ({ seqNo }) => {
+    if (seqNo === 1) throw new Error('broken');
+  };
+  await bench.subscribed('a', { handler, options: { autoAck: true } });
+  await bench.say(message(1), { ...message(2), messageId: undefined });
+  await bench.pass(100);
+  assert.deepEqual(bench.socket.sent, []);
 });
 
 for (const kept of [true, false]) {

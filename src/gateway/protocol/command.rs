@@ -92,7 +92,12 @@ pub enum Command<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ack<'a> {
     /// The message with this `messageId`.
-    Message(Cow<'a, str>),
+    Message {
+        /// Its id.
+        id: Cow<'a, str>,
+        /// The topic it came on; absent: whichever it is. An id may be there on several.
+        topic: Option<Cow<'a, str>>,
+    },
     /// Everything of a topic up to this number.
     UpTo {
         /// The topic.

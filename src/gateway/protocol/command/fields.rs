@@ -148,7 +148,7 @@ impl<'a> Fields<'a> {
 
     fn ack(&self) -> Result<Command<'a>, String> {
         Ok(Command::Ack(if self.get("messageId").is_some() {
-            Ack::Message(self.message_id()?)
+            Ack::Message { id: self.message_id()?, topic: self.optional_text("topic")? }
         } else if self.get("topic").is_some() || self.get("seqNo").is_some() {
             Ack::UpTo { topic: self.text("topic")?, seq: self.seq("seqNo")? }
         } else {

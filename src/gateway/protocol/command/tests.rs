@@ -60,7 +60,11 @@ fn every_command_is_read() {
                 payload: r#"{"a": [1e999, "\ud800"]}"#,
             },
         ),
-        (r#"{"type":"ack","messageId":"m"}"#, Command::Ack(Ack::Message("m".into()))),
+        (r#"{"type":"ack","messageId":"m"}"#, Command::Ack(Ack::Message { id: "m".into(), topic: None })),
+        (
+            r#"{"type":"ack","messageId":"m","topic":"a"}"#,
+            Command::Ack(Ack::Message { id: "m".into(), topic: Some(topic()) }),
+        ),
         (r#"{"type":"ack","topic":"a","seqNo":1}"#, Command::Ack(Ack::UpTo { topic: topic(), seq: 1 })),
         (
             r#"{"type":"replay","topic":"a","fromSeq":1,"toSeq":18446744073709551615}"#,

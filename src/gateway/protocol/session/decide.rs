@@ -59,7 +59,9 @@ impl Session {
             }
             Command::Ack(ack) => self.known(None).map(|_| {
                 Decision::Acknowledge(match ack {
-                    Ack::Message(id) => Acknowledged::Message(id.into()),
+                    Ack::Message { id, topic } => {
+                        Acknowledged::Message { id: id.into(), topic: topic.map(Into::into) }
+                    }
                     Ack::UpTo { topic, seq } => Acknowledged::UpTo { topic: topic.into(), seq },
                 })
             }),

@@ -114,7 +114,12 @@ impl CatchUp {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Acknowledged {
     /// The message with this `messageId`.
-    Message(Box<str>),
+    Message {
+        /// Its id.
+        id: Box<str>,
+        /// The topic as the client wrote it, if it did.
+        topic: Option<Box<str>>,
+    },
     /// Everything of a topic up to this number.
     UpTo {
         /// As the client wrote it.

@@ -163,7 +163,7 @@ fn what_is_allowed_is_left_to_the_shard() {
         (
             r#"{"id":1,"type":"ack","messageId":"m"}"#,
             NONE,
-            Decision::Acknowledge(Acknowledged::Message("m".into())),
+            Decision::Acknowledge(Acknowledged::Message { id: "m".into(), topic: None }),
         ),
         (
             r#"{"id":1,"type":"ack","topic":"t","seqNo":7}"#,

@@ -51,12 +51,13 @@ impl<S: Socket, C: Control> Engine<S, C> {
         for ledger in &mut connection.ledgers {
             let Some(socket) = self.table.get(ledger.index) else { continue };
             let due = self.now.ms + ack_within(socket.ack_seconds);
+            let is_meant = |topic: &str| topic == socket.filter.as_str();
             match acknowledged {
-                Acknowledged::Message(id) => ledger.acknowledge(id, due),
-                Acknowledged::UpTo { topic, seq } if **topic == *socket.filter.as_str() => {
-                    ledger.acknowledge_up_to(*seq, due);
+                Acknowledged::Message { id, topic } if topic.as_deref().is_none_or(is_meant) => {
+                    ledger.acknowledge(id, due);
                 }
-                Acknowledged::UpTo { .. } => continue,
+                Acknowledged::UpTo { topic, seq } if is_meant(topic) => ledger.acknowledge_up_to(*seq, due),
+                _ => continue,
             }
             touched.push(ledger.index);
         }

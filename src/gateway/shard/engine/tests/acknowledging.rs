@@ -123,6 +123,22 @@ fn numbers_that_begin_anew_are_accounted_for_anew() {
 }
 
 #[test]
+fn an_id_that_is_there_on_two_topics_is_acknowledged_on_the_one_that_is_named() {
+    let mut bench = Bench::at_least_once();
+    let mut client = bench.subscriber(&["risk.a", "risk.b"]);
+    for topic in ["risk.a", "risk.b"] {
+        bench.message(topic, &[], "order-17");
+    }
+    client.frames();
+    bench.send(&client, r#"{"type":"ack","messageId":"order-17","topic":"risk.a"}"#);
+    bench.pass(6_000);
+    assert_eq!(client.summary().last().unwrap(), "message risk.b 1 1");
+    bench.send(&client, r#"{"type":"ack","messageId":"order-17"}"#);
+    bench.pass(6_000);
+    assert_eq!(numbers(&mut client), [0; 0]);
+}
+
+#[test]
 fn other_topics_and_other_clients_are_as_before() {
     let mut bench = Bench::at_least_once();
     let mut client = bench.subscriber(&["risk.a", "b"]);
