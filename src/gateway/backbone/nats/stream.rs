@@ -21,10 +21,8 @@ use crate::api::{Feed, JetStream, NatsBackbone, Secrets};
 const WITHIN: Duration = Duration::from_secs(5);
 /// How often a connection is looked for.
 const CONNECTING: Duration = Duration::from_millis(50);
-/// How often a stream that is as it should be is looked at again.
-const KEPT: Duration = Duration::from_mins(1);
-/// How soon one that is not.
-const AGAIN: Duration = Duration::from_secs(5);
+/// Time between two looks. Nothing can be published while the stream is gone, so that it is soon to be there again.
+const LOOK: Duration = Duration::from_secs(5);
 /// `JSStreamNotFoundErr`.
 const NOT_FOUND: u64 = 10059;
 const SECOND: i64 = 1_000_000_000;
@@ -147,20 +145,16 @@ pub(super) async fn keep(current: &watch::Receiver<Client>, spec: &NatsBackbone)
             sleep(CONNECTING).await;
             continue;
         }
-        let pause = match ensure_stream(&client, spec).await {
+        match ensure_stream(&client, spec).await {
             Ok(StreamState { created, changed, left, .. }) => {
                 if created || !changed.is_empty() {
                     tracing::info!(created, ?changed, "The stream was made or changed as the resource says.");
                 }
                 say_once(&mut told, &left.join("; "));
-                KEPT
             }
-            Err(error) => {
-                say_once(&mut told, &error.to_string());
-                AGAIN
-            }
-        };
-        sleep(pause).await;
+            Err(error) => say_once(&mut told, &error.to_string()),
+        }
+        sleep(LOOK).await;
     }
 }
 

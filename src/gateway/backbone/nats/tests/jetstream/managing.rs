@@ -1,5 +1,7 @@
 //! The stream is made and kept as the resource describes it.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::{Rig, Stream, Told, spec};
@@ -8,7 +10,7 @@ use crate::{
     gateway::backbone::{
         Feed,
         nats::stream::{StreamError, StreamState, ensure_stream},
-        shards::publish,
+        shards::{PATIENCE, publish},
     },
 };
 
@@ -86,6 +88,20 @@ async fn a_stream_that_was_there_keeps_what_the_resource_does_not_describe() {
     let config = stream.config().await;
     assert_eq!((&config["max_msgs"], &config["description"]), (&json!(77), &json!("mine")));
     assert_eq!((&config["subjects"], &config["allow_direct"]), (&json!(["a.>"]), &json!(true)));
+}
+
+#[tokio::test]
+async fn a_stream_that_was_deleted_is_soon_there_again() {
+    let stream = Stream::none().await;
+    stream.ensured(&json!({})).await;
+    let mut rig = Rig::connected(&managed(&stream, &json!({}))).await;
+    rig.want("a.x", 0).await.unwrap();
+    stream.must("STREAM.DELETE.S", &json!({})).await;
+    let end = Instant::now() + PATIENCE;
+    while !stream.api("STREAM.INFO.S", &json!({})).await["error"].is_null() {
+        assert!(Instant::now() < end, "nobody makes it again");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]
