@@ -86,6 +86,7 @@ fn a_history_may_be_a_stream_or_in_memory() {
     for backbone in [
         "{memory: {}}",
         "{nats: {servers: [nats://n], subjects: [a.>], jetStream: {stream: A, manage: true, maxAge: 1h, maxBytes: 10737418240}}}",
+        "{nats: {servers: [nats://n], subjects: [a.>], jetStream: {stream: A, manage: true, maxAge: 30s}}}",
         "{nats: {servers: [nats://n], jetStream: {stream: A_b-1}}}",
     ] {
         let topics = "[{pattern: a, delivery: AtLeastOnce}]";

@@ -46,11 +46,13 @@ impl JetStream {
         self.max_age.as_deref().and_then(seconds).map(Duration::from_secs)
     }
 
-    /// Whether messages are gone before a publish can be known to be the same again. No rule of the API server says so:
-    /// it would have to read the duration of any text, which costs more than a whole definition may.
+    /// Whether messages are gone before a publish can be known to be the same again, though somebody wanted it so: the
+    /// default goes down with the age. No rule of the API server says so: it would have to read the duration of any text,
+    /// which costs more than a whole definition may.
     pub(in crate::api) fn forgets_too_early(&self) -> bool {
-        self.max_age()
-            .is_some_and(|age| age.as_secs() < u64::try_from(self.duplicate_window_seconds).unwrap_or(0))
+        let window = u64::try_from(self.duplicate_window_seconds).unwrap_or(0);
+        self.duplicate_window_seconds != one_hour()
+            && self.max_age().is_some_and(|age| age.as_secs() < window)
     }
 
     /// Bytes the stream may have; `None` = no limit.

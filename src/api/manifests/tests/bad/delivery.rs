@@ -43,7 +43,7 @@ fn streams() {
         ],
     );
     stream(
-        "stream: S, maxAge: 59m",
+        "stream: S, maxAge: 59m, duplicateWindowSeconds: 3541",
         &[
             "9: spec.backbone.nats.jetStream: duplicateWindowSeconds is longer than maxAge, messages would be gone before; lower it, or raise maxAge",
         ],
