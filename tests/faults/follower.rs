@@ -125,8 +125,8 @@ impl Follower {
             return Some(Instant::now());
         }
         let (_, met) = self.own.with(|following| following.take(&frame));
-        for met in met.iter() {
-            self.own.tally.count(*met);
+        if let Some(met) = met {
+            self.own.tally.count(met);
         }
         self.own.tally.count("events");
         let wait = frame.reconnect_after_ms.filter(|_| self.own.number.is_multiple_of(2));

@@ -247,7 +247,8 @@ impl Client {
         match code {
             "SESSION_EXPIRED" => {
                 self.session = None;
-                self.busy.clear();
+                // What it was to go on with; what was asked for since is answered for itself.
+                self.busy.retain(|topic| !self.wanted.contains_key(topic));
             }
             "ACL_DENIED" => {
                 self.held.remove(topic);
