@@ -29,7 +29,7 @@ use crate::{
         access::ANONYMOUS,
         protocol::{
             ErrorCode,
-            body::{MAX_MESSAGE_ID, check},
+            body::{MAX_MESSAGE_ID, check, is_message_id},
             session::{Policy, Refusal, rules},
         },
         shard::PublishAnswer,
@@ -132,10 +132,6 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<Arc<str>>, Refusal> {
         let message = format!("`Idempotency-Key` must be given once and have 1 to {MAX_MESSAGE_ID} bytes");
         Refusal::new(ErrorCode::BadRequest, message, None)
     })
-}
-
-fn is_message_id(text: &str) -> bool {
-    (1..=MAX_MESSAGE_ID).contains(&text.len())
 }
 
 /// The id of a message whose publisher gives none.

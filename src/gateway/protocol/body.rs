@@ -74,7 +74,12 @@ impl<'a> Visitor<'a> for TopLevel<'_, 'a> {
 
 fn message_id(raw: &str) -> Option<Cow<'_, str>> {
     let id = if json::is_integer(raw) { Cow::Borrowed(raw) } else { json::as_text(raw)? };
-    (1..=MAX_MESSAGE_ID).contains(&id.len()).then_some(id)
+    is_message_id(&id).then_some(id)
+}
+
+/// Whether a text has the length of an id.
+pub fn is_message_id(text: &str) -> bool {
+    (1..=MAX_MESSAGE_ID).contains(&text.len())
 }
 
 #[cfg(test)]

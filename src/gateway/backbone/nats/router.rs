@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_nats::{HeaderMap, HeaderName, Message, header::NATS_TIME_STAMP};
+use async_nats::{HeaderMap, HeaderName, HeaderValue, Message, header::NATS_TIME_STAMP};
 use bytes::Bytes;
 
 use crate::{
@@ -63,7 +63,7 @@ impl Router {
         };
         let scan = body::scan(&message.payload);
         Counts::add(&self.counts.not_json, u64::from(!scan.json));
-        let header = || Some(message.headers.as_ref()?.get(MESSAGE_ID)?.as_str());
+        let header = || named(message.headers.as_ref()?, MESSAGE_ID);
         let id = scan.message_id.as_deref().or_else(header);
         let published = message.headers.as_ref().and_then(published);
         // The frame is a copy of the body: the client's read buffer is free again at once.
@@ -146,6 +146,11 @@ impl Router {
             self.deliveries.gap(filter, still, &self.counts);
         }
     }
+}
+
+/// What a header names the message; one that is no id counts as absent, as in a body.
+pub(super) fn named(headers: &HeaderMap, header: HeaderName) -> Option<&str> {
+    headers.get(header).map(HeaderValue::as_str).filter(|id| body::is_message_id(id))
 }
 
 /// When a message was published, as its headers say. A stream writes its own time behind what the publisher wrote.

@@ -11,12 +11,12 @@ use bytes::Bytes;
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use tokio::time::{Instant, sleep};
 
-use super::{Desk, NDJSON, is_message_id, read, unique_id};
+use super::{Desk, NDJSON, read, unique_id};
 use crate::gateway::{
     http::answer::{Problem, Receipt},
     protocol::{
         ErrorCode,
-        body::MAX_MESSAGE_ID,
+        body::{MAX_MESSAGE_ID, is_message_id},
         command::{Entry, parse_entry},
         session::{Refusal, rules},
     },

@@ -229,9 +229,12 @@ impl<'a> Fields<'a> {
         if !(1..=MAX_MESSAGE_ID).contains(&id.len()) {
             return Err(format!("`{name}` must have 1 to {MAX_MESSAGE_ID} bytes"));
         }
+        // It goes into a header of NATS. Said here, so that every backbone takes the same.
         if id.contains(['\r', '\n']) {
-            // It goes into a header of NATS. Said here, so that every backbone takes the same.
             return Err(format!("`{name}` must not hold line ends: leave them out"));
+        }
+        if id.trim() != id {
+            return Err(format!("`{name}` must not begin or end with a space: leave it out"));
         }
         Ok(id)
     }

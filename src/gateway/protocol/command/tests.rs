@@ -306,6 +306,8 @@ fn a_line_of_a_batch_is_an_id_and_a_payload_or_says_what_is_wrong() {
         (r#"{"messageId":1,"payload":1}"#, None, Err("`messageId` must be a string")),
         (r#"{"messageId":"","payload":1}"#, None, Err("`messageId` must have 1 to 256")),
         (r#"{"messageId":"a\nb","payload":1}"#, None, Err("`messageId` must not hold line ends")),
+        (r#"{"messageId":" a","payload":1}"#, None, Err("`messageId` must not begin or end with a space")),
+        (r#"{"messageId":"a b","payload":1}"#, Some("a b"), Ok("1")),
         (r#"{"messageId":"1","payload":1"#, Some("1"), Err("the line is not valid JSON")),
         (r#"{"payload":1,"payload":2}"#, None, Err("`payload` is given twice")),
         ("[1]", None, Err("a line must be one JSON object")),

@@ -9,7 +9,10 @@ use serde::Deserialize;
 
 use crate::{
     api::{Seq, Stamp},
-    gateway::backbone::nats::router::{MESSAGE_ID, Numbered, UNIQUE_ID, published},
+    gateway::{
+        backbone::nats::router::{MESSAGE_ID, Numbered, UNIQUE_ID, named, published},
+        protocol::body::is_message_id,
+    },
 };
 
 /// Number of a message in the stream.
@@ -150,8 +153,7 @@ impl Direct {
 
 /// The publisher's id of a message in our header, and what the stream knows it by.
 pub(crate) fn ids(headers: &HeaderMap) -> (Option<&str>, Option<&str>) {
-    let [id, unique_id] = [MESSAGE_ID, UNIQUE_ID].map(|name| headers.get(name).map(HeaderValue::as_str));
-    (id, unique_id)
+    (named(headers, MESSAGE_ID), named(headers, UNIQUE_ID))
 }
 
 /// A header that the server has written: behind those of the publisher, who may have written one of the same name.
@@ -190,7 +192,8 @@ impl Got {
         let headers = String::from_utf8(STANDARD.decode(hdrs).ok()?).unwrap_or_default();
         let lines: BTreeMap<_, _> = headers.lines().filter_map(|line| line.split_once(':')).collect();
         let [id, unique_id] = [MESSAGE_ID, UNIQUE_ID]
-            .map(|name| lines.get(name.as_ref() as &str).map(|id| id.trim().to_owned()));
+            .map(|name| lines.get(name.as_ref() as &str).map(|id| id.trim().to_owned()))
+            .map(|id| id.filter(|id| is_message_id(id)));
         Some(Stored { subject, seq, id, unique_id, published: Stamp::parse(&time), body })
     }
 }

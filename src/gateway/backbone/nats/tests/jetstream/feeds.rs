@@ -54,11 +54,13 @@ async fn a_message_has_the_id_it_was_published_under_or_else_that_of_its_body_or
     let stream = Stream::plain().await;
     let mut rig = stream.gateway().await;
     rig.want("a.x", 0).await.unwrap();
-    let own = r#"{"messageId":"body"}"#;
+    let (own, too_long) = (r#"{"messageId":"body"}"#, "x".repeat(257));
     let cases = [
         (vec![("Topicgateway-Message-Id", "given"), ("Nats-Msg-Id", "1")], own, Some("given")),
         (vec![("Nats-Msg-Id", "2")], own, Some("body")),
         (vec![("Nats-Msg-Id", "3")], "[]", Some("3")),
+        (vec![("Topicgateway-Message-Id", &*too_long), ("Nats-Msg-Id", "4")], "[]", Some("4")),
+        (vec![("Topicgateway-Message-Id", "")], own, Some("body")),
         (vec![], own, Some("body")),
         (vec![], "[]", None),
     ];
