@@ -68,6 +68,7 @@ impl Translator {
         };
         match (&*told.r#type, told.topic.as_deref()) {
             ("subscribed", Some(topic)) => self.positions.begin(topic, told.reached()),
+            ("error", Some(topic)) => self.positions.end(topic),
             ("gap", Some(topic)) => {
                 if let Some(seq) = told.to_seq {
                     self.positions.set(topic, seq);
@@ -159,6 +160,14 @@ mod tests {
             (
                 r#"{"type":"message","topic":"b","messageId":"m","data":{"seqNo":8}}"#,
                 "event: message\nid: a=1,b=3\n",
+            ),
+            (
+                r#"{"type":"message","topic":"b","seqNo":5,"prevSeqNo":4,"data":1}"#,
+                "event: message\nid: a=1,b=3\n",
+            ),
+            (
+                r#"{"type":"subscribed","topic":"b","seqNo":3,"recoverable":true}"#,
+                "event: subscribed\nid: a=1,b=3\n",
             ),
             (
                 r#"{"type":"gap","topic":"b","fromSeq":4,"toSeq":6,"reason":"expired"}"#,

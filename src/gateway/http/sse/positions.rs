@@ -41,8 +41,10 @@ pub(super) struct Positions(Vec<Position>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Position {
     topic: Arc<str>,
-    /// `None`: not subscribed to yet.
+    /// `None`: the client has named none, and it is not subscribed to yet.
     reached: Option<Reached>,
+    /// Until then only a pattern brings messages of it, and what follows the position is still to come.
+    subscribed: bool,
 }
 
 impl Positions {
@@ -50,7 +52,7 @@ impl Positions {
     pub(super) fn new(topics: &[(Filter, Option<Reached>)]) -> Self {
         let position = |(filter, reached): &(Filter, Option<Reached>)| {
             let (topic, reached) = (filter.shared().clone(), *reached);
-            Position { topic, reached }
+            Position { topic, reached, subscribed: false }
         };
         let mut positions: Vec<_> = topics.iter().map(position).collect();
         positions.sort_by(|a, b| a.topic.cmp(&b.topic));
@@ -60,14 +62,22 @@ impl Positions {
     /// A subscription begins.
     pub(super) fn begin(&mut self, topic: &str, reached: Reached) {
         if let Some(position) = self.find(topic) {
-            position.reached = Some(reached);
+            (position.reached, position.subscribed) = (Some(reached), true);
+        }
+    }
+
+    /// A subscription has ended, or could not begin: the position stays where it is.
+    pub(super) fn end(&mut self, topic: &str) {
+        if let Some(position) = self.find(topic) {
+            position.subscribed = false;
         }
     }
 
     /// The client has everything of a topic up to this number. The topics of a pattern are not kept, for there is no end
     /// of them; nor are numbers of a topic without history.
     pub(super) fn set(&mut self, topic: &str, seq: Seq) {
-        let reached = self.find(topic).and_then(|position| position.reached.as_mut());
+        let position = self.find(topic).filter(|position| position.subscribed);
+        let reached = position.and_then(|position| position.reached.as_mut());
         if let Some(reached) = reached.filter(|reached| reached.seq != NOWHERE) {
             reached.seq = seq;
         }
@@ -179,7 +189,12 @@ mod tests {
         let mut positions = positions(&[("b", None), ("a=1", Some(at(7, None))), ("c.*", None)]);
         assert_eq!(id(&positions), "a=1=7");
         positions.set("b", 3);
-        assert_eq!(id(&positions), "a=1=7", "nothing is sent before the subscription begins");
+        positions.set("a=1", 9);
+        assert_eq!(
+            id(&positions),
+            "a=1=7",
+            "before the subscription begins only a pattern can bring anything"
+        );
         positions.begin("b", at(0, OTHER));
         positions.begin("c.*", at(NOWHERE, None));
         positions.set("c.x", 9);
@@ -190,6 +205,13 @@ mod tests {
         positions.begin("b", at(5, ONE));
         positions.set("b", 4);
         assert_eq!(id(&positions), "c.*=-,0000000000000001,a=1=3,b=4", "numbers may begin anew");
+        positions.end("b");
+        positions.set("b", 8);
+        assert_eq!(
+            id(&positions),
+            "c.*=-,0000000000000001,a=1=3,b=4",
+            "what a pattern brings then is not all"
+        );
     }
 
     #[test]
