@@ -43,7 +43,7 @@ const SETTLE: Duration = Duration::from_millis(1_500);
 /// not read.
 const AGAIN: Duration = Duration::from_secs(12);
 /// A message that comes again may have crossed its acknowledgement so long before.
-const CROSSED: Duration = Duration::from_secs(3);
+const CROSSED: Duration = Duration::from_secs(8);
 
 /// How large a run is.
 #[derive(Debug, Clone, Copy)]
