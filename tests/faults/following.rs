@@ -60,8 +60,6 @@ pub(crate) struct Following {
     asked: BTreeMap<String, u64>,
     /// A gap without numbers came: the next message may follow anything.
     torn: BTreeSet<String>,
-    /// The end of a gap that was told ahead of what comes before it.
-    ahead: BTreeMap<String, u64>,
     acknowledging: Acknowledging,
     ids: u64,
 }
@@ -93,7 +91,6 @@ impl Following {
             held: BTreeSet::new(),
             asked: BTreeMap::new(),
             torn: BTreeSet::new(),
-            ahead: BTreeMap::new(),
             acknowledging: Acknowledging::new(habit),
             ids: 0,
         }
@@ -104,7 +101,6 @@ impl Following {
         self.held.clear();
         self.asked.clear();
         self.torn.clear();
-        self.ahead.clear();
         let Self { filters, last, .. } = self;
         last.retain(|topic, _| filters.contains(topic));
     }
@@ -218,7 +214,7 @@ impl Following {
         }
         let (from, torn) = (*last + 1, self.torn.remove(topic));
         *last = seq;
-        if prev < from || torn || self.ahead.get(topic) >= Some(&prev) {
+        if prev < from || torn {
             return (commands, Some("new"));
         }
         commands.push(self.replay(topic, from, prev));
@@ -256,15 +252,10 @@ impl Following {
             self.torn.insert(topic.to_owned());
             return (Vec::new(), Some(met));
         };
-        match self.last.get_mut(topic) {
-            // So it may be where a topic is delivered at least once: what is before the gap is still to come.
-            Some(last) if from > *last + 1 => drop(self.ahead.insert(topic.to_owned(), to)),
-            Some(last) => {
-                *last = to.max(*last);
-                self.acknowledging.passed(topic, to);
-            }
-            None => {}
+        if let Some(last) = self.last.get_mut(topic) {
+            *last = to.max(*last);
         }
+        self.acknowledging.passed(topic, to);
         let wanted = self.curious && frame.reason == "dropped";
         (if wanted { vec![self.replay(topic, from, to)] } else { Vec::new() }, Some(met))
     }

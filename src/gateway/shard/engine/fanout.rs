@@ -212,8 +212,12 @@ impl<S: Socket, C: Control> Engine<S, C> {
         if subscriber.cursor == socket.log.head() {
             return Flow::Idle;
         }
+        let sent = connection.ledger(index).map_or(0, |ledger| ledger.sent());
         while let Some((end, _)) = socket.log.frame(subscriber.cursor) {
-            if socket.log.messages(subscriber.cursor, end).next().is_none() {
+            // What is before a gap is still to be read then, and that read finds and tells the gap in its place.
+            let spoken_of = socket.log.sequences(subscriber.cursor, end);
+            let early = spoken_of.is_some_and(|(first, _)| first > sent + 1);
+            if !early && socket.log.messages(subscriber.cursor, end).next().is_none() {
                 connection.outbox.extend(socket.log.copy(subscriber.cursor, end));
                 self.owing.push(slot);
             }

@@ -191,3 +191,23 @@ fn a_replay_is_answered_though_what_is_not_acknowledged_is_sent_again_meanwhile(
     let lines = client.summary();
     assert!(lines.iter().any(|line| line.starts_with("replayed risk.a 2 3")), "{lines:?}");
 }
+
+#[test]
+fn a_gap_is_not_told_ahead_of_what_is_still_to_be_read_before_it() {
+    let mut bench = Bench::at_least_once();
+    let mut client = bench.subscriber(&["risk.a"]);
+    bench.hold_reads = true;
+    bench.message("risk.a", &[], "1");
+    bench.message("risk.a", &[], "2");
+    let mut frame = Vec::new();
+    event::gap(&mut frame, "risk.a", Some(3), Some(5), crate::gateway::protocol::GapReason::Expired);
+    let (key, topic, frame) = ("risk.a".into(), "risk.a".into(), frame.into());
+    let arrival = Arrival { key, topic, frame, seq: Some(5), message: false, published: None };
+    bench.engine.event(ShardEvent::Deliver(vec![arrival]));
+    bench.settle();
+    assert_eq!(client.summary(), [""; 0]);
+    *bench.kept.get_mut("risk.a").unwrap() = Tail::at(5);
+    bench.hold_reads = false;
+    bench.settle();
+    assert_eq!(client.summary(), ["gap risk.a 1 5 expired"]);
+}
