@@ -3,6 +3,7 @@
 use super::{
     Control, Engine, Socket, UNTOLD,
     connection::{Connection, Held},
+    reading::{Purpose, Reading},
     table::{SubSocket, Waiting},
 };
 use crate::{
@@ -339,6 +340,38 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         self.end_forbidden_replays(slot);
         self.look_for_overlap(slot);
+    }
+
+    /// Gives up a subscribe that waits for history, unanswered; its id, if it has one.
+    fn take_subscribe(&mut self, slot: usize, index: u32) -> Option<Id> {
+        let readings = self.connections.get_mut(slot)?.readings.as_mut()?;
+        let waits = |reading: &Reading| {
+            matches!(reading.purpose, Purpose::Subscribe { .. })
+                && reading.live.is_some_and(|live| live.index == index)
+        };
+        let at = readings.list.iter().position(waits)?;
+        let Purpose::Subscribe { id, .. } = readings.list.remove(at).purpose else { return None };
+        id
+    }
+
+    /// Gives up what is read for a subscription that ends: a command that waits for it is answered all the same.
+    fn end_readings(&mut self, slot: usize, index: u32) {
+        let readings = self.connections.get_mut(slot).and_then(|connection| connection.readings.as_mut());
+        let Some(readings) = readings else { return };
+        let of_it = |reading: &mut Reading| reading.live.is_some_and(|live| live.index == index);
+        let ended: Vec<_> = readings.list.extract_if(.., of_it).collect();
+        for Reading { topic, purpose, sent, .. } in ended {
+            match purpose {
+                Purpose::Subscribe { id, .. } => {
+                    let seq = self.table.get(index).map_or(0, |socket| socket.seq);
+                    self.subscribed(slot, index, id.as_ref(), seq, None, None);
+                }
+                Purpose::Replay { id, from, .. } => {
+                    self.replayed(slot, id.as_ref(), &topic, (from, sent), false);
+                }
+                Purpose::Continue | Purpose::Deliver => {}
+            }
+        }
     }
 
     fn look_for_overlap(&mut self, slot: usize) {
