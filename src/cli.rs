@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod check;
 mod client;
 mod controller;
@@ -29,12 +30,14 @@ Examples:
   topic-gateway dev                       serve a gateway on this machine
   topic-gateway sub prices.btc            print what is published on a topic
   topic-gateway pub prices.btc '{\"a\": 1}'  publish to it
+  topic-gateway bench --connections 1000  measure deliveries under load
   topic-gateway check -f gateway.yaml     say whether a resource is valid
   topic-gateway crd | kubectl apply -f -  make the resource known to a cluster
 
 Exit codes:
    0  done
   64  bad usage or configuration
+  65  a measurement that does not count (bench)
   69  a service that is not there
   70  a fault of the program itself";
 
@@ -54,6 +57,7 @@ enum Command {
     Controller(controller::Args),
     Sub(sub::Args),
     Pub(publish::Args),
+    Bench(bench::Args),
     Token(token::Args),
     Check(check::Args),
     Crd(crd::Args),
@@ -68,6 +72,7 @@ impl Command {
             Self::Controller(args) => controller::run(args),
             Self::Sub(args) => sub::run(args),
             Self::Pub(args) => publish::run(args),
+            Self::Bench(args) => bench::run(&args),
             Self::Token(args) => token::run(args),
             Self::Check(args) => check::run(&args),
             Self::Crd(args) => crd::run(args),

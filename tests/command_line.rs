@@ -101,7 +101,7 @@ async fn a_client_shows_the_token_it_is_given_in_a_file() {
 
 #[test]
 fn a_gateway_that_is_not_there_is_said_in_one_sentence_with_69() {
-    for arguments in [["sub", "a"].as_slice(), &["pub", "a", "1", "--retries", "0"]] {
+    for arguments in [["sub", "a"].as_slice(), &["pub", "a", "1", "--retries", "0"], &["bench"]] {
         let (code, out, told) = run(command(arguments).args(["--url", "ws://127.0.0.1:1/ws"]));
         assert_eq!((code, out.as_str()), (69, ""), "{told}");
         assert!(told.contains("127.0.0.1:1"), "{told}");
@@ -115,6 +115,7 @@ fn wrong_usage_ends_with_64_and_says_what_is_wrong() {
         (["sub", "a..b"].as_slice(), "a..b"),
         (&["sub"], "TOPIC"),
         (&["pub", "a.*", "1"], "a.*"),
+        (&["bench", "--duration", "soon"], "10s"),
         (&["dev", "--no-such-flag"], "--no-such-flag"),
         (&["dev", "--listen", "nonsense"], "nonsense"),
         (&["dev", "-f", "/no/such/file.yaml"], "/no/such/file.yaml"),

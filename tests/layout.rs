@@ -125,7 +125,21 @@ fn the_pure_core_has_neither_clock_nor_io() {
         "controller/status",
         "controller/validate",
     ];
-    for name in gateway.into_iter().chain(controller) {
+    let bench = [
+        "cli/bench/body",
+        "cli/bench/figures",
+        "cli/bench/frame",
+        "cli/bench/histogram",
+        "cli/bench/link",
+        "cli/bench/message",
+        "cli/bench/plan",
+        "cli/bench/plot",
+        "cli/bench/report",
+        "cli/bench/tally",
+        "cli/bench/upgrade",
+        "cli/bench/verdict",
+    ];
+    for name in gateway.into_iter().chain(controller).chain(bench) {
         for (path, code) in module(name) {
             for word in ["Instant::now", "SystemTime", "std::net", "std::fs", "tokio::", "mio::", "thread::"]
             {

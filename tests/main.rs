@@ -16,6 +16,7 @@ mod authentication;
 mod authorization;
 mod bad_frames;
 mod bad_resources;
+mod bench;
 mod chart;
 mod checking;
 mod closing;

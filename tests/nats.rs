@@ -1,5 +1,6 @@
 //! The gateway on a real `nats-server`, which is published to from outside.
 
+mod bench;
 mod credentials;
 mod interests;
 mod latency;

@@ -1,4 +1,4 @@
-//! What `sub` and `pub` share: how to reach a gateway, and what to make of its answers.
+//! What `sub`, `pub` and `bench` share: how to reach a gateway, and what to make of its answers.
 
 mod address;
 #[cfg(test)]
@@ -15,7 +15,7 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message},
 };
 
-pub(super) use frame::{Event, Frame, listen, tame};
+pub(super) use frame::{Event, Frame, declined, listen, tame};
 
 use super::Failure;
 use crate::api::Seq;
@@ -41,9 +41,6 @@ pub(super) struct Connection {
     /// File that holds the token; counts before --token
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// Print the gateway's frames as they are, one a line
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// A token. Never printed.
@@ -102,7 +99,12 @@ impl Target {
 
     /// Authenticates and subscribes to the topics. The token travels here and nowhere else.
     pub(super) async fn set_up(&self, socket: &mut Socket, topics: &[String]) -> Result<(), Error> {
-        self.begin(socket, json!({"type": "setup", "id": SETUP, "topics": topics})).await
+        socket.send(Message::text(self.set_up_command(topics))).await
+    }
+
+    /// The command that does so. It holds the token.
+    pub(super) fn set_up_command(&self, topics: &[String]) -> String {
+        self.with_token(json!({"type": "setup", "id": SETUP, "topics": topics}))
     }
 
     /// Authenticates and goes on with an earlier connection's session.
@@ -118,14 +120,14 @@ impl Target {
         if let Some(epoch) = epoch {
             resume["epoch"] = epoch.into();
         }
-        self.begin(socket, resume).await
+        socket.send(Message::text(self.with_token(resume))).await
     }
 
-    async fn begin(&self, socket: &mut Socket, mut command: Value) -> Result<(), Error> {
+    fn with_token(&self, mut command: Value) -> String {
         if let Some(Token(token)) = &self.token {
             command["token"] = token.as_str().into();
         }
-        socket.send(Message::text(command.to_string())).await
+        command.to_string()
     }
 }
 
@@ -150,7 +152,7 @@ mod tests {
     use super::*;
 
     fn options(url: &str) -> Connection {
-        Connection { url: url.into(), token: None, token_file: None, json: false }
+        Connection { url: url.into(), token: None, token_file: None }
     }
 
     #[test]

@@ -4,7 +4,8 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
-    /// Exit code: 64 bad usage or configuration, 69 a service that is not there, 70 our own fault.
+    /// Exit code: 64 bad usage or configuration, 65 a measurement that does not count, 69 a service that is not there, 70
+    /// our own fault.
     pub code: u8,
     /// Names the thing and the next action.
     pub message: String,
@@ -14,6 +15,11 @@ impl Failure {
     /// Bad usage, a bad file, a bad value (exit code 64).
     pub fn usage(message: impl Into<String>) -> Self {
         Self { code: 64, message: message.into() }
+    }
+
+    /// A measurement that does not count (exit code 65).
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self { code: 65, message: message.into() }
     }
 
     /// A service that cannot be reached or refused us (exit code 69).

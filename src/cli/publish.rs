@@ -49,6 +49,9 @@ pub(super) struct Args {
     /// How often a message is tried again
     #[arg(long, default_value_t = 3, value_name = "N")]
     pub retries: u32,
+    /// Print the gateway's frames as they are, one a line
+    #[arg(long)]
+    pub json: bool,
     /// Which gateway, and as whom.
     #[command(flatten)]
     pub connection: Connection,
@@ -70,7 +73,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         target,
         topic,
         retries: args.retries,
-        json: args.connection.json,
+        json: args.json,
         out: io::stdout().lock(),
         err: io::stderr(),
         sent: 0,

@@ -49,6 +49,9 @@ pub(super) struct Args {
     /// End after so many messages
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
+    /// Print the gateway's frames as they are, one a line
+    #[arg(long)]
+    pub json: bool,
     /// Which gateway, and as whom.
     #[command(flatten)]
     pub connection: Connection,
@@ -62,7 +65,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     }
     let colour =
         io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let view = View::new(io::stdout().lock(), io::stderr(), args.connection.json, colour);
+    let view = View::new(io::stdout().lock(), io::stderr(), args.json, colour);
     let (left, positions) = (args.count, Positions::default());
     let mut follower = Follower { target, view, wanted: args.topics, positions, left, failures: 0 };
     client::block_on(async {

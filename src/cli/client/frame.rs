@@ -101,7 +101,7 @@ impl Frame {
 }
 
 /// The failure an HTTP answer instead of a WebSocket means.
-pub(super) fn declined(url: &str, response: &Response) -> Failure {
+pub(in crate::cli) fn declined(url: &str, response: &Response) -> Failure {
     #[derive(Deserialize)]
     struct Answer {
         error: Inner,
