@@ -8,18 +8,11 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    acknowledging::SURE,
-    balancer::Balancer,
+    audience::{self, Balancer, Clock, Tally, token},
     checker::{Mark, Recorder},
-    crowd::token,
-    stream::STREAM,
-    support::{Client, Configured, DEADLINE, Issuer, Resource},
-    tally::Tally,
-    wire::Clock,
+    support::{Client, Configured, DEADLINE, Resource},
 };
 
-/// Seconds after which what is not acknowledged comes again.
-pub(crate) const ACK_SECONDS: u64 = 2;
 const KEY: &str = "a-key-of-32-bytes-for-all-of-us.";
 
 /// What a gateway still has when nobody is there: nothing of these.
@@ -41,54 +34,9 @@ const COUNTERS: [&str; 6] = [
     "topicgateway_redelivered_total",
 ];
 
-/// A resource on this NATS whose stream takes in `faults.>`.
+/// A resource on this NATS whose gateways know each other's sessions.
 pub(crate) fn resource(nats: &str, drain_seconds: u64) -> Resource {
-    Issuer::shared()
-        .admitted(Resource::closed())
-        .set("authorization", json!([{"subscribe": ["faults.>"], "publish": ["faults.>"]}]))
-        .session_keys(KEY, None)
-        .set("drain.windowSeconds", json!(drain_seconds))
-        .set("limits.publishPerSecond", json!(0))
-        .set(
-            "topics",
-            json!([
-                {"pattern": "faults.oldest.*", "slowConsumer": "DropOldest"},
-                {"pattern": "faults.newest.*", "slowConsumer": "Conflate"},
-                {"pattern": sure(), "delivery": "AtLeastOnce", "ackTimeoutSeconds": ACK_SECONDS},
-            ]),
-        )
-        .set(
-            "backbone",
-            json!({"nats": {
-                "servers": [nats],
-                "subjects": ["faults.>"],
-                "jetStream": {"stream": STREAM, "manage": true},
-            }}),
-        )
-}
-
-/// The pattern of the topics that are delivered at least once.
-pub(crate) fn sure() -> String {
-    format!("{SURE}*")
-}
-
-/// So many topics: some are delivered at least once, some drop what a slow subscriber does not take, most disconnect it.
-pub(crate) fn topics(count: usize) -> Vec<String> {
-    (0..count).map(topic).collect()
-}
-
-/// So many of those that are not delivered at least once.
-pub(crate) fn topics_sent_once(count: usize) -> Vec<String> {
-    (0..).map(topic).filter(|topic| !topic.starts_with(SURE)).take(count).collect()
-}
-
-fn topic(number: usize) -> String {
-    match number % 5 {
-        2 => format!("{SURE}{number}"),
-        3 => format!("faults.oldest.{number}"),
-        4 => format!("faults.newest.{number}"),
-        _ => format!("faults.plain.{number}"),
-    }
+    audience::resource(nats, drain_seconds).session_keys(KEY, None)
 }
 
 /// The gateways of a run.

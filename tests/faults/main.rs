@@ -2,10 +2,13 @@
 //! random schedule of faults, judged by the checker. Clients come over WebSocket and Server-Sent Events, follow topics
 //! and patterns, and acknowledge what is delivered at least once by different habits.
 //!
-//! A short run with a fixed seed unless `TOPIC_GATEWAY_FAULTS` says `SECONDS SEED`; `tests/run faults` does.
+//! A short run with a fixed seed unless `TOPIC_GATEWAY_FAULTS` says `SECONDS SEED CLIENTS`; `tests/run faults` does.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail by panicking")]
 #![allow(clippy::needless_pass_by_value, reason = "`json!({…})` reads best where it is given away")]
 
+#[path = "../support/audience/audience.rs"]
+#[allow(dead_code, unused_imports, reason = "scenarios in a cluster need a part more")]
+mod audience;
 #[path = "../support/checker/checker.rs"]
 #[allow(dead_code, unused_imports, reason = "scenarios and the simulator need a part each")]
 mod checker;
@@ -13,22 +16,7 @@ mod checker;
 #[allow(dead_code, unused_imports, reason = "scenarios and benches need a part each")]
 mod support;
 
-mod acknowledging;
-mod balancer;
-mod cast;
-mod crowd;
-mod direct;
-mod events;
-mod follower;
-mod following;
 mod gateways;
-mod member;
-mod participant;
 mod plan;
-mod publisher;
 mod run;
 mod storm;
-mod stream;
-mod tally;
-mod wire;
-mod writer;

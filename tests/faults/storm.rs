@@ -3,23 +3,18 @@
 use std::{
     collections::BTreeMap,
     env,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
+    thread::sleep,
     time::{Duration, Instant},
 };
 
-use tokio::{runtime::Builder, time::Instant as TokioInstant};
+use tokio::runtime::Builder;
 
 use crate::{
-    balancer::Balancer,
+    audience::{Balancer, Clock, Crowd, Direct, Laps, Pace, Part, Publisher, Tally, Work, topics_sent_once},
     checker::{Limits, Recorder, check},
-    crowd::{Crowd, Part},
-    direct::Direct,
-    gateways::{Gateways, resource, topics_sent_once},
-    publisher::Publisher,
-    stream::{Pace, Work},
+    gateways::{Gateways, resource},
     support::NatsServer,
-    tally::Tally,
-    wire::Clock,
 };
 
 /// Topics of each client.
@@ -27,45 +22,6 @@ const EACH: usize = 3;
 /// From the beginning of a connection until everything is there that was there then, for 99 of 100.
 const CAUGHT_UP: Duration = Duration::from_secs(2);
 const CALM: Duration = Duration::from_mins(1);
-
-/// How long clients took to have everything after they began to connect.
-#[derive(Debug)]
-pub(crate) struct Laps {
-    work: Arc<Work>,
-    times: Mutex<Vec<Duration>>,
-}
-
-impl Laps {
-    /// A client begins to connect: the time, and what there is by then.
-    pub(crate) fn begin(&self) -> (TokioInstant, BTreeMap<String, u64>) {
-        (TokioInstant::now(), self.work.heads())
-    }
-
-    /// It has that.
-    pub(crate) fn note(&self, time: Duration) {
-        self.times.lock().unwrap_or_else(PoisonError::into_inner).push(time);
-    }
-
-    /// Waits until so many have it.
-    #[track_caller]
-    fn wait_for(&self, clients: u64) {
-        let end = Instant::now() + CALM;
-        loop {
-            let count = self.times.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
-            if count >= clients {
-                return;
-            }
-            assert!(Instant::now() < end, "{count} of {clients} clients have come and caught up");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn take(&self) -> Vec<Duration> {
-        let mut times = std::mem::take(&mut *self.times.lock().unwrap_or_else(PoisonError::into_inner));
-        times.sort_unstable();
-        times
-    }
-}
 
 #[test]
 fn a_whole_gateways_clients_resume_on_another_and_soon_have_everything() {
@@ -84,7 +40,7 @@ fn a_whole_gateways_clients_resume_on_another_and_soon_have_everything() {
     runtime.block_on(gateways.wait_for_history(&topics[0]));
 
     let work = Arc::new(Work::new(topics.clone(), 0));
-    let laps = Arc::new(Laps { work: work.clone(), times: Mutex::default() });
+    let laps = Arc::new(Laps::new(work.clone()));
     let own = |client: u64| {
         let topic = |n: usize| topics[(usize::try_from(client).unwrap() + n * n) % topics.len()].clone();
         Part { filters: (0..EACH).map(topic).collect(), events: false }
@@ -104,7 +60,11 @@ fn a_whole_gateways_clients_resume_on_another_and_soon_have_everything() {
     gateways.terminate(true, true);
     println!("drained within {:.1?}, window {window} s", began.elapsed());
     // One of whose topics nothing is new has everything before it is back.
-    laps.wait_for(clients);
+    let end = Instant::now() + CALM;
+    while laps.count() < clients {
+        assert!(Instant::now() < end, "{} of {clients} clients have come and caught up", laps.count());
+        sleep(Duration::from_millis(5));
+    }
     let times = laps.take();
     let reads = gateways.oldest().metrics().sum("topicgateway_history_reads_total", &[]);
     let share = |hundredths: usize| times[(times.len() * hundredths / 100).min(times.len() - 1)];
@@ -120,11 +80,11 @@ fn a_whole_gateways_clients_resume_on_another_and_soon_have_everything() {
     let late = crowd.wait_until_at(&work.heads(), CALM);
     assert!(late.is_empty(), "{} clients do not have everything", late.len());
     println!("clients: {}", crowd.tally);
-    std::thread::sleep(Duration::from_secs(5));
+    sleep(Duration::from_secs(5));
     let end = clock.now();
     crowd.judge();
     while recorder.open() > 0 {
-        std::thread::sleep(Duration::from_millis(20));
+        sleep(Duration::from_millis(20));
     }
     let report = check(&recorder.finish(end));
     println!("{report}");

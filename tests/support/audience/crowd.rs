@@ -7,26 +7,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::json;
 use tokio::{
     runtime::Handle,
     sync::mpsc::{UnboundedSender, unbounded_channel},
     task::JoinHandle,
 };
 
-use crate::{
+use super::{
     acknowledging::Habit,
     balancer::Balancer,
-    checker::Recorder,
     follower::Follower,
     following::{Following, means},
+    laps::Laps,
     member::Member,
     participant::{Order, Participant},
-    storm::Laps,
-    support::{Issuer, now},
+    resource::token,
     tally::Tally,
     wire::Clock,
 };
+use crate::checker::Recorder;
 
 /// One of so many clients asks for what it was too slow for.
 const CURIOUS: usize = 3;
@@ -52,11 +51,6 @@ struct Handles {
     following: Arc<Mutex<Following>>,
     orders: UnboundedSender<Order>,
     task: JoinHandle<()>,
-}
-
-/// A token for a user, valid for longer than any run.
-pub(crate) fn token(user: &str) -> String {
-    Issuer::shared().token(json!({"sub": user, "exp": now() + 86_400}))
 }
 
 impl Crowd {
@@ -107,6 +101,11 @@ impl Crowd {
     pub(crate) fn on(&self, topic: &str) -> Vec<usize> {
         let holds = |number: &usize| self.members[*number].filters.iter().any(|own| means(own, topic));
         (0..self.members.len()).filter(holds).collect()
+    }
+
+    /// How many clients follow a topic by its name, and so have a position on it.
+    pub(crate) fn naming(&self, topic: &str) -> usize {
+        self.members.iter().filter(|handles| handles.filters.iter().any(|own| own == topic)).count()
     }
 
     /// Tells one client what to do.

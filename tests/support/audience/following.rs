@@ -10,7 +10,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::acknowledging::{Acknowledging, Habit};
+use super::acknowledging::{Acknowledging, Habit};
 
 /// A frame, as far as a client needs it.
 #[derive(Debug, Default, Deserialize)]
@@ -33,6 +33,7 @@ pub(crate) struct Frame<'a> {
     #[serde(borrow)]
     session_id: Cow<'a, str>,
     recoverable: Option<bool>,
+    pub(crate) resumed: bool,
     /// Of an error.
     #[serde(borrow)]
     pub(crate) code: Cow<'a, str>,
@@ -54,6 +55,8 @@ pub(crate) struct Following {
     session: Option<String>,
     /// Position on each topic that was ever held, and on those that came by a pattern on this connection.
     last: BTreeMap<String, u64>,
+    /// The highest number that has come of each topic by its name: a lower one comes again.
+    highest: BTreeMap<String, u64>,
     /// Topics and patterns held on this connection.
     held: BTreeSet<String>,
     /// Those asked for on this connection, by the number of the command.
@@ -88,6 +91,7 @@ impl Following {
             curious,
             session: None,
             last: BTreeMap::new(),
+            highest: BTreeMap::new(),
             held: BTreeSet::new(),
             asked: BTreeMap::new(),
             torn: BTreeSet::new(),
@@ -215,7 +219,10 @@ impl Following {
         let (from, torn) = (*last + 1, self.torn.remove(topic));
         *last = seq;
         if prev < from || torn {
-            return (commands, Some("new"));
+            let highest = self.highest.entry(topic.to_owned()).or_default();
+            let met = if seq > *highest { "new" } else { "again" };
+            *highest = seq.max(*highest);
+            return (commands, Some(met));
         }
         commands.push(self.replay(topic, from, prev));
         (commands, Some("holes"))

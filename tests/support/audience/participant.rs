@@ -7,7 +7,8 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use crate::{balancer::Balancer, checker::ClientLog, following::Following, tally::Tally, wire::Clock};
+use super::{balancer::Balancer, following::Following, tally::Tally, wire::Clock};
+use crate::checker::ClientLog;
 
 /// What a client is told to suffer.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! Who follows what, and how.
 
-use crate::{acknowledging::SURE, crowd::Part};
+use super::{acknowledging::SURE, crowd::Part};
 
 /// One of so many clients follows two topics.
 const WITH_TWO: usize = 10;
@@ -61,7 +61,7 @@ fn beneath(topics: &[String], pattern: &str, number: usize) -> String {
 #[test]
 fn every_topic_has_followers_by_name_and_every_way_of_following_is_there() {
     for (count, clients) in [(5, 40), (20, 500)] {
-        let topics = crate::gateways::topics(count);
+        let topics = super::resource::topics(count);
         let parts: Vec<_> = (0..clients).map(|number| part(&topics, number, clients)).collect();
         let of = |filter: &str, events: bool| {
             parts

@@ -7,13 +7,13 @@ use serde_json::json;
 use tokio::time::{interval, sleep};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::{
+use super::{
     balancer::Balancer,
-    checker::ClientLog,
     following::Frame,
     publisher::{Draft, Publisher},
     wire::{Socket, WITHOUT_CLOSE, WITHOUT_CODE, upgrade},
 };
+use crate::checker::ClientLog;
 
 /// Messages that wait for their confirmation at one time.
 const PENDING: usize = 256;

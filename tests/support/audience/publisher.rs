@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{
-    stream::{Pace, Work},
+use super::{
     tally::Tally,
     wire::Clock,
+    work::{Pace, Work},
 };
 
 /// A publisher, and its messages that are not confirmed.

@@ -8,7 +8,8 @@ use std::{
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config, tungstenite::protocol::WebSocketConfig};
 
-use crate::{balancer::Balancer, checker::Nanos};
+use super::balancer::Balancer;
+use crate::checker::Nanos;
 
 /// An upgraded connection.
 pub(crate) type Socket = WebSocketStream<TcpStream>;

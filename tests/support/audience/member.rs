@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, interval, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::{
-    checker::ClientLog,
+use super::{
     following::{Following, Frame},
+    laps::Laps,
     participant::{Order, Participant},
-    storm::Laps,
     wire::{Socket, WITHOUT_CLOSE, WITHOUT_CODE, upgrade},
 };
+use crate::checker::ClientLog;
 
 /// How often it asks for topics that it should have, and how often it pings.
 const ASKING: Duration = Duration::from_millis(300);
@@ -120,6 +120,7 @@ impl Member {
             return true;
         };
         match frame.kind.as_ref() {
+            "ready" => self.own.tally.count(if frame.resumed { "resumed" } else { "begun" }),
             "draining" => {
                 let wait = Duration::from_millis(frame.reconnect_after_ms.unwrap_or(0));
                 // Some go by themselves at the moment they are told, some wait for the close.

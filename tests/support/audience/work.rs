@@ -1,4 +1,4 @@
-//! What is published: topics, pace, and how large messages are; and what the stream's own API says.
+//! What is published: topics, pace, and how large messages are.
 
 use std::{
     collections::BTreeMap,
@@ -8,13 +8,6 @@ use std::{
     },
     time::{Duration, Instant},
 };
-
-use serde_json::Value;
-
-use crate::support::NatsClient;
-
-/// The stream's name.
-pub(crate) const STREAM: &str = "FAULTS";
 
 /// What all publishers know.
 #[derive(Debug)]
@@ -114,26 +107,4 @@ impl Pace {
         let place = self.first + usize::try_from(self.number).expect("a number that can be counted to");
         (self.number, work.topics[place % work.topics.len()].clone())
     }
-}
-
-/// Asks JetStream's API until it answers without an error: after a start it takes its time.
-#[track_caller]
-pub(crate) fn ask(nats: &mut NatsClient, request: &str, body: &str) -> Value {
-    let mut last = Value::Null;
-    for _ in 0..400 {
-        let answer = nats.request(&format!("$JS.API.{request}"), body);
-        last = serde_json::from_slice(&answer).unwrap_or_default();
-        if last.is_object() && last["error"].is_null() {
-            return last;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("{request}: {last}");
-}
-
-/// The last number that the stream has given.
-#[track_caller]
-pub(crate) fn last_number(nats: &mut NatsClient) -> u64 {
-    let info = ask(nats, &format!("STREAM.INFO.{STREAM}"), "");
-    info["state"]["last_seq"].as_u64().unwrap_or_else(|| panic!("{info}"))
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{
-    checker::ClientLog,
+use super::{
     events::{Event, Events, Refused},
     following::{Following, Frame, is_pattern},
     participant::{Order, Participant},
     wire::WITHOUT_CLOSE,
 };
+use crate::checker::ClientLog;
 
 /// No stream is waited for longer than this without being told to.
 const LONG: Duration = Duration::from_hours(1);

@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{balancer::Balancer, wire::UPGRADING};
+use super::{balancer::Balancer, wire::UPGRADING};
 
 /// One event.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -17,10 +17,8 @@ use tokio::{
     time::{interval, sleep},
 };
 
-use crate::{
-    checker::{Body, Nanos, Outcome, Publish, Recorder},
-    publisher::{Draft, Publisher},
-};
+use super::publisher::{Draft, Publisher};
+use crate::checker::{Body, Nanos, Outcome, Publish, Recorder};
 
 /// How long the stream may take to confirm.
 const CONFIRMING: Duration = Duration::from_secs(3);
