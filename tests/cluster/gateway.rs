@@ -28,6 +28,22 @@ pub(crate) fn nats() -> String {
     rest.to_owned()
 }
 
+/// The same with JetStream, whose streams are kept for as long as the pod.
+pub(crate) fn nats_with_streams() -> String {
+    let more = [
+        ("\"--http_port=8222\"", "\"--http_port=8222\", \"--jetstream\", \"--store_dir=/streams\""),
+        (
+            "        ports:\n",
+            "        volumeMounts:\n        - {name: streams, mountPath: /streams}\n        ports:\n",
+        ),
+        ("      containers:\n", "      volumes:\n      - {name: streams, emptyDir: {}}\n      containers:\n"),
+    ];
+    more.into_iter().fold(nats(), |text, (place, with)| {
+        assert!(text.contains(place), "no {place:?} in {text}");
+        text.replacen(place, with, 1)
+    })
+}
+
 /// A `TopicGateway` on this NATS server, open to everybody, with these fields beside.
 pub(crate) fn open(name: &str, more: Value) -> String {
     let mut spec = json!({
@@ -133,13 +149,25 @@ impl<'a> Gateway<'a> {
         objects.iter().map(title).collect()
     }
 
+    /// The address of its Service.
+    #[track_caller]
+    pub(crate) fn address(&self) -> SocketAddr {
+        address(self.namespace, self.name)
+    }
+
     /// The WebSocket URL of its Service.
     #[track_caller]
     pub(crate) fn url(&self) -> String {
-        let service = self.namespace.get(&format!("service/{}", self.name));
-        let port = &service["spec"]["ports"][0]["port"];
-        format!("ws://{}:{port}/ws", service["spec"]["clusterIP"].as_str().unwrap())
+        format!("ws://{}/ws", self.address())
     }
+}
+
+/// Where a Service is reached: its first port.
+#[track_caller]
+pub(crate) fn address(namespace: &Namespace, service: &str) -> SocketAddr {
+    let spec = namespace.get(&format!("service/{service}"))["spec"].take();
+    let port = &spec["ports"][0]["port"];
+    format!("{}:{port}", spec["clusterIP"].as_str().unwrap()).parse().unwrap()
 }
 
 /// What a pod of a gateway says of itself on its admin port.
@@ -157,7 +185,5 @@ pub(crate) fn wait_until_available(namespace: &Namespace, deployment: &str) {
 /// A publisher on the NATS server behind a Service.
 #[track_caller]
 pub(crate) fn publisher(namespace: &Namespace, service: &str, credentials: Value) -> NatsClient {
-    let object = namespace.get(&format!("service/{service}"));
-    let address = format!("{}:4222", object["spec"]["clusterIP"].as_str().unwrap());
-    NatsClient::connect(address.parse().unwrap(), credentials)
+    NatsClient::connect(address(namespace, service), credentials)
 }

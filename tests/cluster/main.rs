@@ -7,6 +7,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail by panicking")]
 #![allow(clippy::needless_pass_by_value, reason = "`json!({…})` reads best where it is given away")]
 
+#[path = "../support/audience/audience.rs"]
+#[allow(dead_code, unused_imports, reason = "what else breaks is the faults' own")]
+mod audience;
+#[path = "../support/checker/checker.rs"]
+#[allow(dead_code, unused_imports, reason = "scenarios and the simulator need a part each")]
+mod checker;
 #[path = "../support/kubectl.rs"]
 mod kubectl;
 #[allow(dead_code, unused_imports, reason = "these scenarios use a part of what the others are written with")]
@@ -24,6 +30,7 @@ mod autoscaling;
 mod full_example;
 mod image;
 mod machines;
+mod nothing_lost;
 mod references;
 mod rotation;
 mod story;

@@ -1,0 +1,115 @@
+//! Pods are replaced, again and again, while hundreds of clients follow topics and publishers publish. The checker
+//! judges what everybody saw, as it does for the faults on processes of this machine (`tests/faults`).
+//!
+//! A short run, unless `TOPIC_GATEWAY_FAULTS` says `SECONDS SEED CLIENTS RATE`; `tests/run rollouts` does.
+
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+use tokio::runtime::Builder;
+
+use crate::{
+    audience::{Audience, Balancer, Clock, Size, recorder, resource, stored},
+    cluster::{image, next_image, shared, wait_for},
+    gateway::{Gateway, address, nats_with_streams, publisher, report, wait_until_available},
+    namespace::Namespace,
+};
+
+const REPLICAS: usize = 2;
+/// Over which a pod that goes away spreads the closes of its connections.
+const DRAIN_SECONDS: u64 = 4;
+
+/// Of so many clients and at such a pace that other scenarios can run beside it.
+fn size() -> Size {
+    Size::of_environment(Size { rate: 600.0, ..Size::new(35, 1, 200) })
+}
+
+#[test]
+fn nobody_loses_or_gets_a_message_twice_while_the_pods_are_replaced() {
+    let _cluster = shared();
+    let (size, namespace) = (size(), Namespace::new("nothing-lost"));
+    println!("{size:?}");
+    let gateway = on_a_stream(&namespace);
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (handle, nats) = (runtime.handle(), address(&namespace, "nats"));
+    let service = Balancer::start(handle, true);
+    // Which pod a connection leads to, only Kubernetes knows.
+    service.add("", gateway.address());
+    let audience = Audience::gather(handle, &service, nats, Clock::start(), recorder(), size);
+    let followers = |topic: &String| (topic.clone(), audience.crowd.naming(topic) as u64);
+    let followers: Vec<_> = audience.topics.iter().map(followers).collect();
+    let sessions = audience.crowd.tally.of("begun");
+
+    let replaced = replace_pods(&namespace, gateway, size);
+    let verdict = audience.end();
+    let stored = stored(&mut publisher(&namespace, "nats", json!({})));
+    let due: u64 = followers.iter().map(|(topic, followers)| stored[topic] * followers).sum();
+    println!("{replaced} pods were replaced; {due} messages of topics followed by name");
+    verdict.assert_clean();
+    assert_eq!(verdict.report.told, 0, "nothing was only told by a gap");
+    assert_eq!(verdict.clients.of("new"), due, "everybody has all that the stream has, once");
+    assert_eq!(verdict.clients.of("begun"), sessions, "everybody kept the first session");
+    assert!(verdict.clients.of("resumed") >= sessions, "everybody was on a pod that was replaced");
+    wait_for_pods(gateway, "have nobody left", |pod| pod["connections"] == 0 && pod["subscriptions"] == 0);
+}
+
+/// Two pods of a gateway and one of NATS, with a stream that the controller has made and both pods have found.
+fn on_a_stream(namespace: &Namespace) -> Gateway<'_> {
+    namespace.apply(&nats_with_streams());
+    wait_until_available(namespace, "nats");
+    // By a name that the controller can look up as well, from its own namespace.
+    let servers = format!("nats://nats.{}:4222", namespace.name());
+    let resource = resource(&servers, DRAIN_SECONDS).set("replicas", json!(REPLICAS));
+    namespace.apply(&resource.set("drain.preStopSeconds", json!(2)).yaml());
+    let gateway = Gateway::new(namespace, "test");
+    gateway.wait_until_ready(REPLICAS);
+    wait_for_pods(gateway, "have found the stream", |pod| pod["feed"] == "RePublish");
+    gateway
+}
+
+/// Waits until all pods say this of themselves.
+fn wait_for_pods(gateway: Gateway<'_>, what: &str, says: impl Fn(&Value) -> bool) {
+    wait_for(&format!("all pods {what}"), || {
+        let reports: Vec<_> = gateway.pod_objects().iter().map(report).collect();
+        let count = reports.iter().flatten().filter(|report| says(report)).count();
+        if count == REPLICAS { Ok(()) } else { Err(format!("{reports:?}")) }
+    });
+}
+
+/// Rolls another image out and deletes a pod, in turn and at least once each; gives how many pods that has replaced.
+fn replace_pods(namespace: &Namespace, gateway: Gateway<'_>, size: Size) -> usize {
+    let (began, mut random) = (Instant::now(), StdRng::seed_from_u64(size.seed));
+    let mut pause = || sleep(Duration::from_millis(random.random_range(0..2_000)));
+    let mut replaced = 0;
+    for image in [next_image(), image()].iter().cycle() {
+        pause();
+        println!("  {:6.2} s: {image} is rolled out", began.elapsed().as_secs_f64());
+        let before = gateway.pods();
+        gateway.edit(json!({"pod": {"image": image}}));
+        wait_until_replaced(gateway, &before);
+
+        pause();
+        let victim = gateway.pods().swap_remove(0);
+        println!("  {:6.2} s: {victim} is deleted", began.elapsed().as_secs_f64());
+        namespace.kubectl(&["delete", "pod", &victim, "--wait=false"]);
+        wait_until_replaced(gateway, &[victim]);
+        replaced += REPLICAS + 1;
+        if began.elapsed() >= size.length {
+            break;
+        }
+    }
+    replaced
+}
+
+/// Waits until these pods are gone and others serve in their place.
+fn wait_until_replaced(gateway: Gateway<'_>, before: &[String]) {
+    wait_for(&format!("{} are gone", before.join(" and ")), || {
+        let pods = gateway.pods();
+        if before.iter().any(|old| pods.contains(old)) { Err(pods.join(" ")) } else { Ok(()) }
+    });
+    gateway.wait_until_ready(REPLICAS);
+}
