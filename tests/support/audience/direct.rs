@@ -42,6 +42,8 @@ pub(crate) struct Sent {
     body: String,
     /// When it was sent on this connection, by both clocks.
     asked: Option<(Nanos, Instant)>,
+    /// How often it was sent.
+    attempts: u32,
 }
 
 /// What the server says.
@@ -110,7 +112,7 @@ impl Direct {
                 (false, 0) => format!("{name} {number} is not JSON"),
                 (false, _) => format!(r#"{{"w": "{name}", "n": {number}, "pad": "{pad}"}}"#),
             };
-            Sent { topic, body, asked: None }
+            Sent { topic, body, asked: None, attempts: 0 }
         });
     }
 
@@ -120,7 +122,8 @@ impl Direct {
         let (Publisher { name, clock, pending, .. }, with_id) = (&mut self.own, self.with_id);
         for (number, message) in pending.iter_mut().filter(|(_, message)| message.asked.is_none()) {
             message.asked = Some((clock.now(), Instant::now()));
-            let Sent { topic, body, .. } = message;
+            message.attempts += 1;
+            let Sent { topic, body, attempts, .. } = message;
             let head = if with_id {
                 format!("NATS/1.0\r\nNats-Msg-Id: {name}-{number}\r\n\r\n")
             } else {
@@ -130,7 +133,8 @@ impl Direct {
                 0 => ("PUB", body.len().to_string()),
                 length => ("HPUB", format!("{length} {}", length + body.len())),
             };
-            let line = format!("{kind} {topic} _INBOX.{name}.{number} {sizes}\r\n{head}{body}\r\n");
+            let line =
+                format!("{kind} {topic} _INBOX.{name}.{number}-{attempts} {sizes}\r\n{head}{body}\r\n");
             bytes.extend_from_slice(line.as_bytes());
         }
         bytes
@@ -138,7 +142,16 @@ impl Direct {
 
     /// The stream has answered, or nobody was there to do so.
     fn answered(&mut self, subject: &str, body: &[u8]) {
-        let Some(number) = subject.rsplit('.').next().and_then(|number| number.parse().ok()) else { return };
+        let words = subject.rsplit('.').next().and_then(|last| last.split_once('-'));
+        let Some((Ok(number), Ok(attempt))) =
+            words.map(|(number, attempt)| (number.parse::<u64>(), attempt.parse::<u32>()))
+        else {
+            return;
+        };
+        // What was said too late of an attempt before is not known of this one.
+        if self.own.pending.get(&number).is_none_or(|message| message.attempts != attempt) {
+            return;
+        }
         let answer: Value = serde_json::from_slice(body).unwrap_or_default();
         let outcome = match (answer["seq"].as_u64(), answer["duplicate"] == true) {
             (Some(seq), false) => Outcome::Ok(Some(seq)),
