@@ -52,7 +52,9 @@ pub(crate) fn follow(
         return;
     }
     let (tell, outcome) = watch::channel(None);
-    let work = keep(shared.clone(), key.clone(), nats.clone(), secrets.clone(), tell);
+    let servers = nats.servers.iter().map(|server| as_pods_find_it(server, &key.namespace)).collect();
+    let seen = NatsBackbone { servers, ..nats.clone() };
+    let work = keep(shared.clone(), key.clone(), seen, secrets.clone(), tell);
     let task = AbortOnDropHandle::new(tokio::spawn(work));
     *stream = Some(Stream { spec: nats.clone(), secrets: secrets.clone(), outcome, _task: task });
 }
@@ -60,6 +62,16 @@ pub(crate) fn follow(
 /// The backbone whose stream is to be made and kept.
 fn managed(spec: &TopicGatewaySpec) -> Option<&NatsBackbone> {
     spec.backbone.nats.as_ref().filter(|nats| nats.jet_stream.as_ref().is_some_and(|jet| jet.manage))
+}
+
+/// A server by a name that means the same here as in the gateway's namespace: one without a domain is a Service there.
+fn as_pods_find_it(server: &str, namespace: &str) -> String {
+    let Some((scheme, rest)) = server.split_once("://") else { return server.into() };
+    let (host, port) = rest.split_at(rest.find(':').unwrap_or(rest.len()));
+    if host == "localhost" || host.contains(['.', '[']) {
+        return server.into();
+    }
+    format!("{scheme}://{host}.{namespace}{port}")
 }
 
 /// Never ends. Whoever reads the outcome is told of each new one by another pass.
@@ -103,4 +115,24 @@ fn told(key: &Key, before: Option<&Outcome>, outcome: &Outcome) -> bool {
         Ok(_) => {}
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_without_a_domain_is_looked_for_in_the_namespace_of_the_gateway() {
+        for (server, expected) in [
+            ("nats://nats:4222", "nats://nats.prod:4222"),
+            ("tls://nats", "tls://nats.prod"),
+            ("nats://nats.messaging:4222", "nats://nats.messaging:4222"),
+            ("nats://nats.example.com", "nats://nats.example.com"),
+            ("nats://10.0.0.1:4222", "nats://10.0.0.1:4222"),
+            ("nats://[::1]:4222", "nats://[::1]:4222"),
+            ("nats://localhost:4222", "nats://localhost:4222"),
+        ] {
+            assert_eq!(as_pods_find_it(server, "prod"), expected);
+        }
+    }
 }
