@@ -61,8 +61,7 @@ fn nobody_loses_or_gets_a_message_twice_while_the_pods_are_replaced() {
 fn on_a_stream(namespace: &Namespace) -> Gateway<'_> {
     namespace.apply(&nats_with_streams());
     wait_until_available(namespace, "nats");
-    let servers = "nats://nats:4222";
-    let resource = resource(&servers, DRAIN_SECONDS).set("replicas", json!(REPLICAS));
+    let resource = resource("nats://nats:4222", DRAIN_SECONDS).set("replicas", json!(REPLICAS));
     namespace.apply(&resource.set("drain.preStopSeconds", json!(2)).yaml());
     let gateway = Gateway::new(namespace, "test");
     gateway.wait_until_ready(REPLICAS);
