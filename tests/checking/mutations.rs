@@ -270,8 +270,16 @@ fn leave_out_redelivery(history: &mut History, random: &mut Random) -> bool {
         .copied()
         .filter(|one| {
             let of_it = |other: &&Place| one.0 == other.0 && one.1 < other.1 && same(history, *one, **other);
-            let at = |place: &Place| history.tracks[place.0].records[place.1].at;
-            again.iter().find(of_it).is_some_and(|other| at(other) - at(one) < 6_000_000_000)
+            let records = &history.tracks[one.0].records;
+            let at = |place: &Place| records[place.1].at;
+            // What a gap gives up need not come again.
+            let given_up = |other: &Place| {
+                let before = records[..other.1].iter().rev();
+                let mut near = before.take_while(|record| record.at + 8_000_000_000 > at(one));
+                near.any(|record| frame(record)["type"] == "gap")
+            };
+            let other = again.iter().find(of_it);
+            other.is_some_and(|other| at(other) - at(one) < 6_000_000_000 && !given_up(other))
         })
         .collect();
     pick(twice, random).is_some_and(|place| remove(history, place))
