@@ -162,6 +162,12 @@ impl Lag {
         }
     }
 
+    /// Takes what is to be announced as missed of a sub-socket.
+    pub(super) fn take_missed(&mut self, socket: u32) -> Option<Missed> {
+        let at = self.missed.iter().position(|(own, _)| *own == socket)?;
+        Some(self.missed.swap_remove(at).1)
+    }
+
     /// Forgets a sub-socket that is no longer subscribed to.
     pub(super) fn forget(&mut self, socket: u32) {
         self.pending.retain(|own| *own != Turn::Live(socket));

@@ -50,6 +50,12 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let topic = topic.clone();
         if let Some(lag) = &mut connection.lag {
             lag.pending.retain(|turn| *turn != Turn::Live(index));
+            // It is announced now: whoever waits for history may not lag meanwhile.
+            if let Some(missed) = lag.take_missed(index) {
+                let ((first, last), out) = (missed.sequences.unzip(), &mut connection.outbox);
+                event::gap(out, topic.as_str(), first, last, GapReason::Dropped);
+                self.owing.push(slot);
+            }
         }
         if hold(connection, socket, index) {
             self.counts.lagging_changed(1);

@@ -174,8 +174,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
                     continue;
                 }
             };
-            if let Some(at) = lag.missed.iter().position(|(own, _)| *own == index) {
-                let (_, missed) = lag.missed.swap_remove(at);
+            if let Some(missed) = lag.take_missed(index) {
                 if let Some(socket) = self.table.get(index).filter(|_| !planted(Flaw::GapDropped)) {
                     let (first, last) = missed.sequences.unzip();
                     event::gap(

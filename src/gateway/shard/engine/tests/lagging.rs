@@ -223,3 +223,24 @@ fn a_subscription_begins_before_what_a_pattern_of_the_same_client_still_owes_it(
     let mine: Vec<_> = lines.iter().filter(|line| line.starts_with("message a.x")).collect();
     assert_eq!(mine, ["message a.x 1 mine", "message a.x 2 mine", "message a.x 3 mine"]);
 }
+
+#[test]
+fn what_was_dropped_is_told_though_a_replay_is_asked_for_before_it_could_be() {
+    let mut bench = Bench::new(&spec("DropOldest", 2_000));
+    bench.recoverable = true;
+    let mut slow = bench.subscriber(&["a"]);
+    slow.let_through(130);
+    flood(&mut bench, "a", 100);
+    bench.hold_reads = true;
+    bench.send(&slow, r#"{"type":"replay","topic":"a","fromSeq":1,"toSeq":1}"#);
+    slow.let_through(1_000_000);
+    bench.engine.writable(slow.slot);
+    bench.hold_reads = false;
+    bench.settle();
+    let lines = slow.summary();
+    let told = lines.iter().position(|line| line.starts_with("gap a 3 ")).expect("a gap is announced");
+    let replayed = lines.iter().position(|line| line.starts_with("replayed")).unwrap();
+    assert!(told < replayed, "{lines:?}");
+    let end: u64 = lines[told].split(' ').nth(3).unwrap().parse().unwrap();
+    assert!(lines[replayed + 1].starts_with(&format!("message a {} ", end + 1)), "{lines:?}");
+}
