@@ -79,7 +79,7 @@ impl Memory {
         let everything = ">".parse().ok().and_then(|all: Filter| self.interests.pin(&all));
         let Some(everything) = everything.and_then(|id| self.interests.source(id)) else { return };
         self.deliveries.tell_all(|| ShardEvent::Epoch(Some(self.epoch)));
-        self.inherit(&mut post);
+        self.inherit(&mut post).await;
         let (mut changed, mut requests, mut reads, mut keys) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         loop {
@@ -114,12 +114,16 @@ impl Memory {
     }
 
     /// Goes on with what shards want from the backbone before; whatever came on its way here is lost.
-    fn inherit(&mut self, post: &mut Post) {
+    /// Behind that gap shards are told where they go on.
+    async fn inherit(&mut self, post: &mut Post) {
+        for (filter, wanted) in &post.wanted {
+            self.deliveries.gap(filter, wanted.iter().copied(), &self.counts);
+        }
+        self.deliveries.flush().await;
         for (filter, wanted) in post.wanted.drain(..) {
-            for one in &wanted {
-                self.interests.want(&filter, *one);
+            for Wanted { shard, ticket } in wanted {
+                self.change(InterestChange { filter: filter.clone(), shard, ticket, wanted: true });
             }
-            self.deliveries.gap(&filter, wanted.into_iter(), &self.counts);
         }
         post.unanswered.drain(..).for_each(|change| self.change(change));
     }

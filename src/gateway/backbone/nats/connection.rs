@@ -164,30 +164,31 @@ impl Task {
     }
 
     /// What was interrupted is in force again: who can have missed something without getting it is told.
-    pub(super) fn resume(&mut self, interrupted: Vec<(Filter, Vec<Wanted>)>) {
+    pub(super) async fn resume(&mut self, interrupted: Vec<(Filter, Vec<Wanted>)>) {
         let Some(jet) = &mut self.jet else { return self.router.announce(&interrupted) };
         let (kept, lost): (Vec<_>, Vec<_>) =
             interrupted.into_iter().partition(|(filter, _)| jet.keeps(&self.router, filter));
         if !kept.is_empty() {
             jet.check_now(&self.router);
         }
-        self.router.announce(&lost);
-        // Where they go on is another position, or one that was never told.
-        for (filter, wanted) in lost {
+        if !lost.is_empty() {
+            self.begin_anew(lost).await;
+        }
+    }
+
+    /// What came before is lost for these. Behind the gap they are told where they go on: that is another position, or
+    /// one that was never told.
+    async fn begin_anew(&mut self, losers: Vec<(Filter, Vec<Wanted>)>) {
+        self.router.announce(&losers);
+        self.router.deliveries.flush().await;
+        for (filter, wanted) in losers {
             for Wanted { shard, ticket } in wanted {
-                let change = InterestChange { filter: filter.clone(), shard, ticket, wanted: true };
-                if self.router.interests.stands(&filter, Wanted { shard, ticket }) && self.is_stored(&filter)
-                {
+                if self.router.interests.stands(&filter, Wanted { shard, ticket }) {
+                    let change = InterestChange { filter: filter.clone(), shard, ticket, wanted: true };
                     self.in_force(change, true);
                 }
             }
         }
-    }
-
-    /// Whether the stream has something of this.
-    fn is_stored(&self, filter: &Filter) -> bool {
-        let layout = self.jet.as_ref().and_then(Jet::layout);
-        layout.is_some_and(|layout| layout.place(filter) != Place::Outside)
     }
 
     fn changed(&mut self, before: Link) {
@@ -247,7 +248,7 @@ impl Task {
         }
         // Without a stream the gap comes before anything that the new subscriptions bring.
         if self.jet.is_none() {
-            return self.router.announce(&losers);
+            return self.begin_anew(losers).await;
         }
         self.barriers.join(Waiter::Announce(losers));
     }
@@ -318,7 +319,7 @@ impl Task {
     }
 
     /// Tells those who want something from a subscription that lost messages, at most once a tick.
-    pub(super) fn announce_losses(&mut self) {
+    pub(super) async fn announce_losses(&mut self) {
         let many = std::mem::take(&mut self.losses) >= MANY_LOSSES;
         let lossy = std::mem::take(&mut self.lossy);
         let losers = if many {
@@ -327,6 +328,6 @@ impl Task {
             let feeds = lossy.iter().filter_map(|number| self.feeds.numbered(*number));
             feeds.flat_map(|feed| self.router.wanted(Some(feed))).collect()
         };
-        self.resume(losers);
+        self.resume(losers).await;
     }
 }

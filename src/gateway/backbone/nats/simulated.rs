@@ -30,7 +30,7 @@ pub(crate) use self::stream::{Entry, Fresh, Server, Stored, Traits};
 use super::{
     barrier::Barriers,
     feeds::Way,
-    jetstream::{Jet, Line, Place},
+    jetstream::{Jet, Line},
     router::Router,
 };
 use crate::{
@@ -389,18 +389,14 @@ impl Link {
             self.jet.check_now(&self.router);
         }
         self.router.announce(&lost);
+        self.flush();
         for (filter, wanted) in lost {
             for Wanted { shard, ticket } in wanted {
                 let change = InterestChange { filter: filter.clone(), shard, ticket, wanted: true };
-                if self.router.interests.stands(&filter, Wanted { shard, ticket }) && self.is_stored(&filter)
-                {
+                if self.router.interests.stands(&filter, Wanted { shard, ticket }) {
                     self.in_force(change, true);
                 }
             }
         }
-    }
-
-    fn is_stored(&self, filter: &Filter) -> bool {
-        self.jet.layout().is_some_and(|layout| layout.place(filter) != Place::Outside)
     }
 }

@@ -258,7 +258,7 @@ impl Task {
                 self.barriers.join(Waiter::Announce(interrupted));
             }
         }
-        self.announce_losses();
+        self.announce_losses().await;
         if let Some(jet) = self.jet.as_mut().filter(|_| self.link.connected) {
             jet.tick();
         }
@@ -352,7 +352,7 @@ impl Task {
                     // Nobody waits any more: the message is published all the same.
                     let _ = reply.send(Ok(Published::default()));
                 }
-                Waiter::Announce(losers) => self.resume(losers),
+                Waiter::Announce(losers) => self.resume(losers).await,
             }
         }
     }

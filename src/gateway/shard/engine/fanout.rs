@@ -45,6 +45,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         if !arrival.message {
             let position = arrival.seq.unwrap_or(0);
             let anew = position < std::mem::replace(&mut socket.seq, position);
+            socket.unplaced = socket.recoverable && arrival.seq.is_none();
             if anew && arrival.seq.is_some() {
                 self.begin_anew(index, position);
             }
@@ -214,12 +215,13 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         let sent = connection.ledger(index).map_or(0, |ledger| ledger.sent());
         while let Some((end, _)) = socket.log.frame(subscriber.cursor) {
-            // What is before a gap is still to be read then, and that read finds and tells the gap in its place.
-            let spoken_of = socket.log.sequences(subscriber.cursor, end);
-            let early = spoken_of.is_some_and(|(first, _)| first > sent + 1);
-            if !early && socket.log.messages(subscriber.cursor, end).next().is_none() {
-                connection.outbox.extend(socket.log.copy(subscriber.cursor, end));
-                self.owing.push(slot);
+            if socket.log.messages(subscriber.cursor, end).next().is_none() {
+                // What is before a gap is still to be read then, and that read finds and tells the gap in its place.
+                let spoken_of = socket.log.sequences(subscriber.cursor, end);
+                if spoken_of.is_none_or(|(first, _)| first <= sent + 1) {
+                    connection.outbox.extend(socket.log.copy(subscriber.cursor, end));
+                    self.owing.push(slot);
+                }
             }
             subscriber.cursor = end;
         }

@@ -315,7 +315,13 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
     }
 
-    fn tell_gap(&mut self, slot: usize, topic: &Topic, between: Option<(Seq, Seq)>, reason: GapReason) {
+    pub(super) fn tell_gap(
+        &mut self,
+        slot: usize,
+        topic: &Topic,
+        between: Option<(Seq, Seq)>,
+        reason: GapReason,
+    ) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let (first, last) = between.unzip();
         event::gap(&mut connection.outbox, topic.as_str(), first, last, reason);
@@ -355,7 +361,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
             return;
         };
         let Some(reading) = readings.get(ticket) else { return };
-        if !more && let Some(read) = read {
+        // A topic that is not subscribed to may end before that.
+        if !more && let Some(read) = read.filter(|_| reading.live.is_some()) {
             reading.sent = reading.sent.max(read);
         }
         if more || reading.until() != read {
@@ -370,7 +377,9 @@ impl<S: Socket, C: Control> Engine<S, C> {
     fn end_reading(&mut self, slot: usize, topic: &Topic, purpose: Purpose, live: Option<Live>, sent: Seq) {
         match (purpose, live) {
             (Purpose::Replay { id, from, to, complete }, live) => {
-                self.replayed(slot, id.as_ref(), topic, (from, to.unwrap_or(sent)), complete);
+                // How far a topic that is not subscribed to goes, only its messages tell.
+                let end = to.filter(|_| live.is_some()).unwrap_or(sent);
+                self.replayed(slot, id.as_ref(), topic, (from, end), complete);
                 self.after_replay(slot, live);
             }
             (Purpose::Deliver, Some(live)) => {

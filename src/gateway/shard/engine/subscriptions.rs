@@ -51,7 +51,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let Some((connection, socket)) = self.connections.get_mut(slot).zip(self.table.get_mut(index)) else {
             return;
         };
-        if socket.in_force {
+        if socket.is_ready() {
             self.attach(slot, index, id, catch_up);
             self.release_unused(index);
         } else {
@@ -85,7 +85,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         socket.recoverable = recoverable;
         let Some((index, waiting)) = self.answered(filter, ticket) else { return };
         if let Some(socket) = self.table.get_mut(index) {
-            socket.in_force = true;
+            (socket.in_force, socket.unplaced) = (true, false);
         }
         for Waiting { connection, id, catch_up } in waiting {
             if let Some(slot) = self.slot(connection) {
@@ -105,7 +105,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             }
         }
         // The backbone has forgotten the interest itself.
-        if self.table.remove(index).is_some() {
+        if self.table.get(index).is_some_and(SubSocket::is_unused) && self.table.remove(index).is_some() {
             self.registry.leave(filter.shared());
         }
     }
@@ -114,7 +114,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     fn answered(&mut self, filter: &Filter, ticket: u32) -> Option<(u32, Vec<Waiting>)> {
         let index = self.table.find(filter.as_str())?;
         let socket = self.table.get_mut(index)?;
-        if socket.in_force || socket.ticket != ticket {
+        if socket.is_ready() || socket.ticket != ticket {
             return None;
         }
         let waiting = std::mem::take(&mut socket.waiting);
@@ -238,8 +238,10 @@ impl<S: Socket, C: Control> Engine<S, C> {
 
     /// Ends a subscription, or one that still waits, and says so.
     pub(super) fn unsubscribe(&mut self, slot: usize, id: Option<&Id>, filter: &Filter) {
+        let mut passed_over = None;
         if let Some(index) = self.table.find(filter.as_str()) {
             self.answer_waiting(slot, index);
+            passed_over = self.passed_over(slot, index);
             self.end_readings(slot, index);
             self.detach(slot, index);
             self.look_for_overlap(slot);
@@ -248,6 +250,30 @@ impl<S: Socket, C: Control> Engine<S, C> {
             event::unsubscribed(&mut connection.outbox, id, filter.as_str());
             self.owing.push(slot);
         }
+        if let (Some(between), Filter::Topic(topic)) = (passed_over, filter) {
+            self.tell_gap(slot, topic, Some(between), GapReason::Dropped);
+        }
+    }
+
+    /// What a topic that is given up has not sent yet, and a pattern that brings the topic from now on has passed over.
+    fn passed_over(&self, slot: usize, index: u32) -> Option<(Seq, Seq)> {
+        let (connection, socket) = self.connections.get(slot).zip(self.table.get(index))?;
+        let Filter::Topic(topic) = &socket.filter else { return None };
+        let brings = |held: &Held| {
+            let other = self.table.get(held.socket).map(|other| &other.filter);
+            matches!(other, Some(Filter::Pattern(pattern)) if pattern.matches(topic))
+        };
+        let begins = |reading: &Reading| {
+            matches!(reading.purpose, Purpose::Subscribe { .. })
+                && reading.live.is_some_and(|live| live.index == index)
+        };
+        let held = connection.held.iter().any(|held| held.socket == index);
+        let begins = connection.readings.iter().flat_map(|readings| &readings.list).any(begins);
+        if !held || begins || !connection.held.iter().any(brings) {
+            return None;
+        }
+        let (sent, passed) = (self.reached(slot, index), self.unsent_by_patterns(slot, index));
+        (sent < passed).then_some((sent + 1, passed))
     }
 
     /// A subscribe that waits and is taken back is answered too: every command is, exactly once.

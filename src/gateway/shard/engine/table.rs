@@ -44,6 +44,8 @@ pub(super) struct SubSocket {
     pub(super) ticket: u32,
     /// Whether the backbone delivers.
     pub(super) in_force: bool,
+    /// The backbone has told a loss that may change where the topic stands, and will say where it goes on.
+    pub(super) unplaced: bool,
     /// Position of the topic's newest message, as far as the backbone tells; 0 = unknown.
     pub(super) seq: Seq,
     /// The backbone can be asked for what was before.
@@ -143,6 +145,7 @@ impl SubSocket {
             waiting,
             ticket,
             in_force: false,
+            unplaced: false,
             seq: 0,
             recoverable: false,
             turns: 0,
@@ -202,6 +205,11 @@ impl SubSocket {
     /// Whether its messages are sent again until they are acknowledged.
     pub(super) fn is_acknowledged(&self) -> bool {
         self.recoverable && self.ack_seconds.is_some()
+    }
+
+    /// Whether a subscription can begin.
+    pub(super) fn is_ready(&self) -> bool {
+        self.in_force && !self.unplaced
     }
 
     pub(super) fn is_awaited_by(&self, connection: ConnectionId) -> bool {

@@ -87,3 +87,22 @@ fn a_subscription_begins_behind_what_a_pattern_has_sent() {
         assert_eq!(client.summary(), told);
     }
 }
+
+#[test]
+fn what_a_topic_had_not_sent_yet_when_it_was_given_up_to_a_pattern_is_told() {
+    let mut bench = Bench::recoverable();
+    let mut client = bench.subscriber(&BOTH);
+    bench.arrive(BOTH[0], &BOTH[1..], "x");
+    bench.settle();
+    client.frames();
+    // What is live waits for the replay, and the pattern leaves it to the topic.
+    bench.hold_reads = true;
+    bench.send(&client, r#"{"type":"replay","topic":"p.a","fromSeq":1}"#);
+    (0..2).for_each(|_| bench.arrive(BOTH[0], &BOTH[1..], "x"));
+    bench.settle();
+    bench.send(&client, r#"{"type":"unsubscribe","topic":"p.a"}"#);
+    bench.arrive(BOTH[0], &BOTH[1..], "x");
+    bench.settle();
+    let told = ["replayed p.a 1 0 false", "unsubscribed p.a", "gap p.a 2 3 dropped", "message p.a 4 x"];
+    assert_eq!(client.summary(), told);
+}

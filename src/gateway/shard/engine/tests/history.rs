@@ -297,6 +297,10 @@ fn a_replay_of_another_topic_is_sent_beside_what_is_live() {
     bench.send(&client, r#"{"type":"replay","topic":"a","fromSeq":9}"#);
     bench.settle();
     assert_eq!(client.summary(), ["replayed a 9 8 false"]);
+    // What comes later may have a number up to there, too.
+    bench.send(&client, r#"{"type":"replay","topic":"a","fromSeq":2,"toSeq":99}"#);
+    bench.settle();
+    assert_eq!(runs(&client.summary()), ["a 2..=3", "replayed a 2 3 true"]);
 }
 
 #[test]
