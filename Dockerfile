@@ -10,8 +10,8 @@ COPY . .
 # The target is named although it is the host's: otherwise the flags would apply to macros and build scripts too, which
 # cannot be static. A static glibc resolves names by /etc/hosts and DNS without any file of its own.
 RUN host="$(rustc -vV | sed -n 's/^host: //p')" \
-    && RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --bin topic-gateway --target "$host" \
-    && install -D "target/$host/release/topic-gateway" /image/topic-gateway \
+    && RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --profile image --bin topic-gateway --target "$host" \
+    && install -D "target/$host/image/topic-gateway" /image/topic-gateway \
     && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt
 
 FROM scratch

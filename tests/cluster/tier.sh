@@ -164,13 +164,13 @@ readonly static_flags='-C target-feature=+crt-static'
 
 host_target() { rustc -vV | sed -n 's/^host: //p'; }
 
-# static_binary: the release build that the Dockerfile makes, its path in $binary.
+# static_binary: the binary that the Dockerfile makes, its path in $binary.
 static_binary() {
     local host
     host=$(host_target)
-    say "static release build for the image"
-    RUSTFLAGS="$static_flags" cargo build --locked --release --bin topic-gateway --target "$host"
-    binary="${CARGO_TARGET_DIR:-target}/$host/release/topic-gateway"
+    say "static build for the image"
+    RUSTFLAGS="$static_flags" cargo build --locked --profile image --bin topic-gateway --target "$host"
+    binary="${CARGO_TARGET_DIR:-target}/$host/image/topic-gateway"
 }
 
 # authorities: the file of CA certificates that the image gets.
