@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::{
     barrier::CONFIRM,
-    jetstream::{Jet, Layout, Line, Place, Seen},
+    jetstream::{Layout, Line, Seen},
     task::{Task, Waiter},
 };
 use crate::{
