@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::{
+    body::body,
     generator::{Bed, drive},
     measure::{Figure, median, settle},
-    readers::{Look, Readers, body},
+    readers::{Look, Readers},
 };
 
 const TOPIC: &str = "bench.hot";

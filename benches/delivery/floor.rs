@@ -2,12 +2,15 @@
 
 use std::{
     env,
-    io::{Read, Write},
+    io::{BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     process::ExitCode,
 };
 
-use crate::{SERVER_CORE, pinned, support::Process};
+use crate::{
+    placing::{SERVER_CORE, pinned},
+    support::Process,
+};
 
 /// The floor, running on the server's core.
 pub(crate) struct Floor {
@@ -43,6 +46,11 @@ impl Floor {
     pub(crate) fn send(&mut self, frames: u8) {
         self.control.write_all(&[frames]).unwrap();
     }
+
+    /// Has one frame sent to each of so many subscribers, going on behind the one that had the last.
+    pub(crate) fn send_in_turn(&mut self, subscribers: usize) {
+        self.control.write_all(&vec![0; subscribers]).unwrap();
+    }
 }
 
 /// What the other process does.
@@ -59,10 +67,12 @@ pub(crate) fn serve() -> ExitCode {
         socket.set_nodelay(true).unwrap();
     }
     control.write_all(&[1]).unwrap();
-    let mut count = [0];
-    while control.read_exact(&mut count).is_ok() {
-        let bytes = &frames[..length * usize::from(count[0])];
-        for socket in &mut sockets {
+    let (mut orders, mut order, mut turn) = (BufReader::new(control), [0], 0);
+    while orders.read_exact(&mut order).is_ok() {
+        let bytes = &frames[..length * usize::from(order[0]).max(1)];
+        let to = if order[0] == 0 { turn..turn + 1 } else { 0..subscribers };
+        turn = to.end % subscribers;
+        for socket in &mut sockets[to] {
             if socket.write_all(bytes).is_err() {
                 return ExitCode::FAILURE;
             }

@@ -9,8 +9,9 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
-    SERVER_CORE, pinned,
-    readers::{Look, Readers, Shape, body},
+    body::body,
+    placing::{SERVER_CORE, cpu, pinned},
+    readers::{Look, Readers, Shape},
     support::{DEADLINE, Gateway, NatsClient, NatsServer, RawSocket, Resource, wait_until},
 };
 
@@ -119,16 +120,6 @@ fn subscribed(mut socket: RawSocket, topic: &str) -> RawSocket {
     socket.text(&json!({"type": "subscribe", "topic": topic}).to_string());
     assert_eq!(socket.json()["type"], "subscribed");
     socket
-}
-
-/// CPU time of a process, all threads, from the scheduler's own account (nanoseconds, not ticks).
-pub(crate) fn cpu(process: u32) -> Duration {
-    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let nanos = tasks.filter_map(|task| {
-        let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse::<u64>().ok()
-    });
-    Duration::from_nanos(nanos.sum())
 }
 
 /// Calls `send` so many times at this pace, whatever becomes of it (an open loop), while everything that arrives is

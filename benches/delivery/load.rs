@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use crate::{
+    body::body,
     generator::{Bed, stamped},
-    readers::{Look, body},
+    readers::Look,
     support::DEADLINE,
 };
 

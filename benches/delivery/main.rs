@@ -20,27 +20,21 @@
     reason = "figures for people"
 )]
 
+mod body;
 mod feeds;
+#[allow(dead_code, reason = "the comparison needs more of it")]
 mod floor;
 mod generator;
 mod load;
 mod measure;
+mod placing;
 mod readers;
 
 #[path = "../../tests/support/support.rs"]
 #[allow(dead_code, unused_imports, reason = "a bench needs a part of what the scenarios need")]
 mod support;
 
-use std::{
-    env,
-    process::{Command, ExitCode},
-};
-
-/// Core of what is measured, and core of what measures.
-const SERVER_CORE: &str = "0";
-const GENERATOR_CORE: &str = "1";
-/// Set in the process that is on its core.
-const PLACED: &str = "TOPIC_GATEWAY_BENCH_PLACED";
+use std::{env, process::ExitCode};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -48,26 +42,10 @@ fn main() -> ExitCode {
     if has("--floor") {
         return floor::serve();
     }
-    if env::var_os(PLACED).is_none()
-        && let Some(code) = on_its_core(&arguments)
-    {
+    if let Some(code) = placing::on_its_core(&arguments) {
         return code;
     }
     let names: Vec<_> = arguments.iter().map(String::as_str).filter(|name| !name.starts_with("--")).collect();
     let good = if has("--load") { load::run(has("--quick")) } else { measure::run(has("--quick"), &names) };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Runs this program once more on its core; `None` where there is no `taskset`, and it goes on anywhere.
-fn on_its_core(arguments: &[String]) -> Option<ExitCode> {
-    let mut again = pinned(GENERATOR_CORE, env::current_exe().ok()?);
-    let status = again.args(arguments).env(PLACED, "1").status().ok()?;
-    Some(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// A program on one core.
-fn pinned(core: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", core]).arg(program);
-    command
 }

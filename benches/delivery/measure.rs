@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use crate::{
+    body::body,
     feeds,
     floor::Floor,
-    generator::{Bed, cpu, drive, stamped},
-    readers::{Look, Readers, body},
+    generator::{Bed, drive, stamped},
+    placing::cpu,
+    readers::{Look, Readers},
     support::{NatsClient, RawSocket},
 };
 

@@ -9,22 +9,13 @@ use std::{
 
 use mio::{Events, Interest, Poll, Token};
 
-/// Length of a message's body, as in the measurements that the bars come from.
-const BODY: usize = 216;
-/// Digits of a number or time.
-const DIGITS: usize = 16;
+use crate::body::digits;
+
 /// First byte of a message's frame (text, whole).
 const TEXT: u8 = 0x81;
 /// A ping as the gateway sends it, and a masked pong.
 const PING: [u8; 2] = [0x89, 0];
 const PONG: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];
-
-/// A message's body: a number, a time in nanoseconds, and filling.
-pub(crate) fn body(number: u64, time: Duration) -> String {
-    let nanos = time.as_nanos() as u64;
-    let start = format!(r#"{{"n":"{number:016}","t":"{nanos:016}","x":""#);
-    format!(r#"{start}{}"}}"#, "x".repeat(BODY - start.len() - 2))
-}
 
 /// What a frame of a topic looks like: only the digits differ from one to the next.
 #[derive(Debug, Clone)]
@@ -196,11 +187,4 @@ impl Reader {
             self.socket.write_all(&PONG).unwrap();
         }
     }
-}
-
-fn digits(frame: &[u8], at: usize) -> u64 {
-    frame[at..at + DIGITS].iter().fold(0, |number, digit| {
-        assert!(digit.is_ascii_digit(), "not a message frame: {:?}", String::from_utf8_lossy(frame));
-        number * 10 + u64::from(digit - b'0')
-    })
 }

@@ -57,6 +57,18 @@ impl NatsServer {
         format!("nats://{}", self.address)
     }
 
+    /// Where it takes WebSocket connections, if its configuration says so.
+    pub(crate) fn websocket(&self) -> Option<SocketAddr> {
+        let text = fs::read_to_string(ports_file(&self.directory, self.process.id())).ok()?;
+        let ports: Value = serde_json::from_str(&text).ok()?;
+        ports["websocket"][0].as_str()?.strip_prefix("ws://")?.parse().ok()
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Where it listens, after a restart too.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
@@ -178,8 +190,12 @@ fn binary() -> PathBuf {
 }
 
 fn ports(directory: &TempDir, process: u32) -> Option<(SocketAddr, SocketAddr)> {
-    let text = fs::read_to_string(directory.path().join(format!("nats-server_{process}.ports"))).ok()?;
+    let text = fs::read_to_string(ports_file(directory, process)).ok()?;
     let ports: Value = serde_json::from_str(&text).ok()?;
     let address = |kind: &str, scheme: &str| ports[kind][0].as_str()?.strip_prefix(scheme)?.parse().ok();
     Some((address("nats", "nats://")?, address("monitoring", "http://")?))
+}
+
+fn ports_file(directory: &TempDir, process: u32) -> PathBuf {
+    directory.path().join(format!("nats-server_{process}.ports"))
 }
