@@ -42,7 +42,8 @@ impl Audience {
     pub(crate) fn new(shape: Shape) -> Self {
         Self {
             poll: Poll::new().unwrap(),
-            events: Events::with_capacity(4096),
+            // Few at a time, so that what is due meanwhile is not sent late.
+            events: Events::with_capacity(128),
             members: Vec::new(),
             shape,
             buffer: vec![0; 256 * 1024],

@@ -65,6 +65,7 @@ impl Bed {
     /// Reads what has come while something else was done; pings are answered so that nobody is closed.
     pub(crate) fn keep_alive(&mut self) {
         self.audience.read(Duration::ZERO);
+        self.peer.feed.keep_alive();
     }
 
     /// So many subscribers more.
@@ -85,13 +86,12 @@ impl Bed {
         let each = if self.topics.len() > 1 { 1 } else { self.audience.len() };
         let expected = u64::from(pace.times) * pace.messages as u64 * each;
         let wanted = self.audience.received + expected;
-        let (began, mut done, mut latest) = (self.audience.now(), 0, Duration::ZERO);
+        let (began, mut done) = (self.audience.now(), 0);
         let mut alive = (self.audience.received, Instant::now());
         while self.audience.received < wanted {
             let due = began + pace.every * done;
             let now = self.audience.now();
             if done < pace.times && now >= due {
-                latest = latest.max(now.saturating_sub(due));
                 self.send(pace.messages, due);
                 done += 1;
                 alive.1 = Instant::now();
@@ -117,13 +117,11 @@ impl Bed {
     pub(crate) fn flood(&mut self, time: Duration, ahead: u64, batch: usize) -> Row {
         let subscribers = self.audience.len();
         let first = self.audience.received;
-        let mut sent = 0;
-        let mut measured = None;
+        let (mut sent, mut measured): (u64, Option<Start>) = (0, None);
         let began = Instant::now();
-        // A quarter of the time more before that, until all buffers are as full as they get.
-        let (warm, end) = (time / 4, time + time / 4);
-        while began.elapsed() < end {
-            if measured.is_none() && began.elapsed() >= warm {
+        while measured.as_ref().is_none_or(|start| start.at.elapsed() < time) {
+            // A quarter of the time more before that, until all buffers are as full as they get.
+            if measured.is_none() && began.elapsed() >= time / 4 {
                 self.audience.latencies.clear();
                 measured = Some(self.start());
             }
@@ -148,7 +146,8 @@ impl Bed {
         self.wait_for(first + sent * subscribers);
         let (got, all) = (self.audience.received - first, sent * subscribers);
         if got != all {
-            row.invalid.push(format!("{got} of {all} messages arrived"));
+            let ended = self.audience.ended;
+            row.invalid.push(format!("{got} of {all} messages arrived, {ended} connections ended"));
         }
         row
     }
@@ -173,8 +172,7 @@ impl Bed {
         self.peer.feed.send();
     }
 
-    fn start(&mut self) -> Start {
-        self.peer.feed.keep_alive();
+    fn start(&self) -> Start {
         let (server, generator) = (self.peer.cpu(), self.generator());
         Start { at: Instant::now(), server, generator, received: self.audience.received }
     }

@@ -135,8 +135,8 @@ impl Peer {
     /// Starts it for so many subscribers, of one topic or of one each.
     pub(crate) fn start(kind: Kind, home: &Path, topics: &[String], subscribers: usize) -> Self {
         let tokens = Issuer::shared();
-        let fed = !matches!(kind, Kind::Floor | Kind::NatsServer | Kind::Nchan);
-        let nats = fed.then(NatsServer::start);
+        let from_nats = !matches!(kind, Kind::Floor | Kind::NatsServer | Kind::Nchan);
+        let nats = from_nats.then(NatsServer::start);
         let url = nats.as_ref().map(NatsServer::url).unwrap_or_default();
         let script = |program: &str, file: &str| {
             let mut command = pinned(SERVER_CORE, program);

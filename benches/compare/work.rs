@@ -110,8 +110,11 @@ fn line(row: &Row) -> String {
 
 /// One topic, 1 000 subscribers: one message at a time, in bursts, and as many as it takes.
 fn thousand(kinds: &[Kind], home: &Path, size: Size, has: &dyn Fn(&[&str]) -> bool, rows: &mut Rows) {
-    let mut beds: Vec<Bed> =
-        kinds.iter().map(|kind| Bed::with(*kind, home, vec!["bench.hot".into()], SUBSCRIBERS)).collect();
+    let mut beds: Vec<Bed> = Vec::new();
+    for kind in kinds {
+        beds.push(Bed::with(*kind, home, vec!["bench.hot".into()], SUBSCRIBERS));
+        beds.iter_mut().for_each(Bed::keep_alive);
+    }
     let paces = [
         (SINGLES, Pace { times: 50, every: Duration::from_millis(20), messages: 1 }),
         (BURSTS, Pace { times: 20, every: Duration::from_millis(50), messages: BURST }),
