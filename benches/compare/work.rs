@@ -29,6 +29,8 @@ pub(crate) struct Size {
     pub(crate) rounds: u32,
     pub(crate) long_rounds: u32,
     pub(crate) flood: Duration,
+    /// Milliseconds for which the many topics get messages.
+    pub(crate) spread: u32,
     pub(crate) slow: Duration,
 }
 
@@ -36,9 +38,9 @@ impl Size {
     pub(crate) fn of(quick: bool) -> Self {
         let seconds = Duration::from_secs;
         if quick {
-            Self { rounds: 2, long_rounds: 1, flood: seconds(1), slow: seconds(2) }
+            Self { rounds: 2, long_rounds: 1, flood: seconds(1), spread: 2_500, slow: seconds(2) }
         } else {
-            Self { rounds: 7, long_rounds: 2, flood: seconds(3), slow: seconds(16) }
+            Self { rounds: 7, long_rounds: 2, flood: seconds(3), spread: 7_500, slow: seconds(16) }
         }
     }
 }
@@ -66,7 +68,7 @@ pub(crate) fn run(kinds: &[Kind], home: &Path, size: Size, wanted: &[&str]) -> V
                 many_subscribers(*kind, home, round, &mut rows);
             }
             if has(&[SPREAD]) {
-                many_topics(*kind, home, round, &mut rows);
+                many_topics(*kind, home, size.spread, round, &mut rows);
             }
         }
     }
@@ -156,29 +158,33 @@ fn many_subscribers(kind: Kind, home: &Path, round: u32, rows: &mut Rows) {
     let cpu = bed.peer.cpu().saturating_sub(cpu);
     bed.audience.settle();
     bed.peer.ready();
+    let memory = bed.peer.memory().saturating_sub(memory);
+    let pace = |times| Pace { times, every: Duration::from_millis(200), messages: 1 };
+    // Shows whether everybody is subscribed: only then does the rest count.
+    let Row { invalid, .. } = bed.pace(pace(3));
     if kind != Kind::Floor {
-        let more = (MANY - FIRST) as f64;
+        let each = |value: f64| Some(value / (MANY - FIRST) as f64);
+        let (bytes, micros) = (memory as f64, cpu.as_secs_f64() * 1e6);
         let row = Row {
-            bytes_per_connection: Some(bed.peer.memory().saturating_sub(memory) as f64 / more),
-            micros_per_connect: Some(cpu.as_secs_f64() * 1e6 / more),
+            invalid,
+            bytes_per_connection: each(bytes),
+            micros_per_connect: each(micros),
             ..Row::default()
         };
         rows.add(IDLE, kind, round, row);
     }
-    let pace = |times| Pace { times, every: Duration::from_millis(200), messages: 1 };
-    // Shows that everybody is subscribed, too.
-    bed.pace(pace(3));
     let row = bed.pace(pace(15));
     rows.add(FAN, kind, round, row);
 }
 
 /// 10 000 topics with one subscriber each.
-fn many_topics(kind: Kind, home: &Path, round: u32, rows: &mut Rows) {
+fn many_topics(kind: Kind, home: &Path, times: u32, round: u32, rows: &mut Rows) {
     let topics = (0..MANY).map(|number| format!("bench.{number:05}")).collect();
     let mut bed = Bed::with(kind, home, topics, MANY);
     let pace = |times| Pace { times, every: Duration::from_millis(1), messages: 4 };
+    // Every topic has had a message before.
     bed.pace(pace(2_500));
-    let row = bed.pace(pace(7_500));
+    let row = bed.pace(pace(times));
     rows.add(SPREAD, kind, round, row);
 }
 
