@@ -83,10 +83,11 @@ fn main() -> ExitCode {
         Kind::ALL.into_iter().map(|kind| (kind, kind.version(&home).filter(|_| wanted(&kind)))).collect();
     let kinds: Vec<Kind> =
         versions.iter().filter_map(|(kind, version)| version.as_ref().map(|_| *kind)).collect();
+    let machine = machine(&arguments);
     let rows = work::run(&kinds, &home, Size::of(has("--quick")), &works);
     if names.is_empty() {
         let peers = versions.into_iter().map(|(kind, version)| (kind.name().into(), version)).collect();
-        report::write(&Run { machine: machine(&arguments), peers, rows }, &docs);
+        report::write(&Run { machine, peers, rows }, &docs);
         println!("docs/performance.md is written");
     }
     ExitCode::SUCCESS
@@ -98,6 +99,7 @@ fn machine(arguments: &[String]) -> Vec<(String, String)> {
         let output = Command::new(program).args(arguments).output().ok();
         output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
     };
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
     let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
@@ -107,6 +109,13 @@ fn machine(arguments: &[String]) -> Vec<(String, String)> {
         ("processor", model.trim_matches([' ', '\t', ':']).to_owned()),
         ("cores", cores.to_string()),
         ("kernel", output("uname", &["-sr"])),
+        ("load before (1, 5, 15 min)", load.split(' ').take(3).collect::<Vec<_>>().join(" ")),
+        (
+            "gateway",
+            env::var_os("TOPIC_GATEWAY_BIN")
+                .map_or("built here", |_| "given by TOPIC_GATEWAY_BIN")
+                .to_owned(),
+        ),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()

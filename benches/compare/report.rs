@@ -145,6 +145,9 @@ fn bars(run: &Run, column: &Column) -> Vec<Bar> {
 
 fn document(run: &Run) -> String {
     let mut out = String::from(INTRODUCTION);
+    if run.machine.iter().any(|(_, value)| value.contains("--quick")) {
+        out += "\n**This is a first look** (`--quick`): too few rounds to quote a figure of it.\n";
+    }
     out += "\n## Ratios\n\nCPU time of the server per delivery, as a multiple of the floor's in the same round. Less is \
             better.\n\n";
     table(&mut out, &DELIVERIES, |column, peer| {
