@@ -186,6 +186,11 @@ impl<S: Socket, C: Control> Engine<S, C> {
     /// The backbone has answered.
     pub(super) fn history(&mut self, id: ConnectionId, ticket: u32, result: Result<Arc<Page>, HistoryError>) {
         let Some(slot) = self.slot(id) else { return };
+        // Other rules may hold since it was asked for.
+        self.judge_anew(slot);
+        if self.slot(id).is_none() {
+            return;
+        }
         match result {
             Ok(page) => self.begin_page(slot, ticket, page),
             Err(error) => self.unreadable(slot, ticket, &error),

@@ -139,6 +139,23 @@ fn a_subscribe_that_waits_for_history_when_its_right_ends_is_answered_with_that_
 }
 
 #[test]
+fn what_was_read_for_a_replay_is_not_sent_when_its_right_has_ended_meanwhile() {
+    let mut bench = Bench::unhurried();
+    bench.recoverable = true;
+    bench.store("a", &[], "secret");
+    let first = granting(&["a"]);
+    let mut client = bench.known(ann(&first, 3600), &[]);
+    bench.hold_reads = true;
+    bench.send(&client, r#"{"type":"replay","topic":"a","fromSeq":0,"id":1}"#);
+    bench.settle();
+    bench.rule(granting(&["b"]), &first);
+    // Before the turn in which everybody is judged.
+    bench.answer_reads(1);
+    bench.settle();
+    assert_eq!(client.summary(), ["error a ACL_DENIED"]);
+}
+
+#[test]
 fn a_key_that_is_replaced_ends_nobodys_subscriptions() {
     let mut bench = Bench::unhurried();
     let first = granting(&["a"]);
