@@ -11,7 +11,9 @@ mod header;
 
 pub use close::CloseCode;
 pub use decoder::{Decoder, Incoming, MAX_FRAGMENTS};
-pub use encode::{PING, close, echo_close, header_len, pong, put_text_header, text_frame, text_with};
+pub use encode::{
+    PING, close, echo_close, header_len, payload, pong, put_text_header, text_frame, text_with,
+};
 
 /// What a client did that ends the connection: close it with this code and reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

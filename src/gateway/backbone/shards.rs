@@ -12,6 +12,7 @@ use super::{Handle, InterestChange, PublishError, PublishRequest, Published};
 use crate::gateway::{
     history::Epoch,
     shard::{Arrival, Inbox, ShardEvent},
+    websocket,
 };
 
 /// How long a test waits for what must come.
@@ -132,8 +133,7 @@ pub(super) async fn taken(handle: &Handle) {
     }
 }
 
-/// The JSON of a frame: it begins behind the WebSocket header.
+/// The JSON of a frame.
 pub(super) fn json(arrival: &Arrival) -> serde_json::Value {
-    let start = arrival.frame.iter().position(|byte| *byte == b'{').unwrap();
-    serde_json::from_slice(&arrival.frame[start..]).unwrap()
+    serde_json::from_slice(websocket::payload(&arrival.frame).unwrap()).unwrap()
 }

@@ -38,6 +38,17 @@ fn text_header(len: usize) -> ([u8; 10], usize) {
     (header, header_len(len))
 }
 
+/// The payload of a whole frame that was made here.
+pub fn payload(frame: &[u8]) -> Option<&[u8]> {
+    // Lengths of one byte are those up to 125 (RFC 6455 § 5.2). One of them is `{`: the header cannot be searched.
+    let header = match frame.get(1)? {
+        126 => 4,
+        127 => 10,
+        _ => 2,
+    };
+    frame.get(header..)
+}
+
 /// Appends the header of a text frame whose payload has `len` bytes.
 pub fn put_text_header(out: &mut Vec<u8>, len: usize) {
     let (header, used) = text_header(len);

@@ -72,8 +72,7 @@ pub fn message_id(frame: &[u8]) -> Option<String> {
         #[serde(rename = "messageId")]
         message_id: Option<String>,
     }
-    let start = frame.iter().position(|byte| *byte == b'{')?;
-    serde_json::from_slice::<Named>(&frame[start..]).ok()?.message_id
+    serde_json::from_slice::<Named>(websocket::payload(frame)?).ok()?.message_id
 }
 
 /// Topic and number of a `message`, read from the JSON of a frame made by [`message`] without looking at its data, which

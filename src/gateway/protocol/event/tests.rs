@@ -43,6 +43,16 @@ fn topic_and_number_of_a_message_are_read_back_and_of_nothing_else() {
 }
 
 #[test]
+fn the_id_of_a_message_is_read_back_whatever_its_length() {
+    let bodies = [0..400, 31_400..31_500, 65_400..65_600].into_iter().flatten();
+    for body in bodies.map(|length| "0".repeat(length)) {
+        let body = format!("\"{body}\"");
+        let frame = message("a", Some(7), Some(6), Some("m{1"), body.as_bytes(), &scan(body.as_bytes()));
+        assert_eq!(message_id(&frame).as_deref(), Some("m{1"), "{} bytes", frame.len());
+    }
+}
+
+#[test]
 fn every_event_has_its_exact_text() {
     let id: &Id = &r#""a\u0062""#.into();
     let id = Some(id);

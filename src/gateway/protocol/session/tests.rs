@@ -9,6 +9,7 @@ use crate::{
         access::{Basis, Grants},
         history::Start,
         protocol::command::Token,
+        websocket,
     },
 };
 
@@ -68,9 +69,7 @@ fn ask(
 }
 
 fn answer(out: &[u8]) -> Option<serde_json::Value> {
-    let start = out.iter().position(|byte| *byte == b'{')?;
-    assert_eq!(start, if out.len() > 127 { 4 } else { 2 }, "one frame");
-    Some(serde_json::from_slice(&out[start..]).unwrap())
+    Some(serde_json::from_slice(websocket::payload(out)?).expect("one frame"))
 }
 
 /// Must be answered with this error, the id echoed and the topic named.
