@@ -20,15 +20,32 @@ use crate::{
 
 const MARGIN: Duration = Duration::from_secs(3);
 
-/// NATS stays out of what happens to the other node.
-fn nats_on_node_a() -> String {
-    nats().replace("    spec:\n      automount", "    spec:\n      nodeName: node-a\n      automount")
+/// NATS on node-a, where it stays out of what happens to the other node.
+fn nats_on_node_a(tolerations: &Value) -> String {
+    let more =
+        format!("    spec:\n      nodeName: node-a\n      tolerations: {tolerations}\n      automount");
+    nats().replace("    spec:\n      automount", &more)
+}
+
+/// What a cluster gives each pod by default, and this one makes 10 s: a node that is not heard of for less than
+/// five minutes keeps its pods.
+fn patient() -> Value {
+    let of = |condition: &str| {
+        let key = format!("node.kubernetes.io/{condition}");
+        json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})
+    };
+    json!([of("not-ready"), of("unreachable")])
 }
 
 /// A gateway with a pod on each node and 30 clients.
-fn on_both_nodes<'a>(namespace: &'a Namespace, name: &'static str) -> (Gateway<'a>, Crowd) {
-    namespace.apply(&nats_on_node_a());
-    namespace.apply(&open(name, json!({"replicas": 2, "heartbeatSeconds": 5})));
+fn on_both_nodes<'a>(
+    namespace: &'a Namespace,
+    name: &'static str,
+    tolerations: &Value,
+) -> (Gateway<'a>, Crowd) {
+    namespace.apply(&nats_on_node_a(tolerations));
+    let more = json!({"replicas": 2, "heartbeatSeconds": 5, "pod": {"tolerations": tolerations}});
+    namespace.apply(&open(name, more));
     let gateway = Gateway::new(namespace, name);
     gateway.wait_until_ready(2);
     let mut nodes: Vec<_> = gateway.pod_objects().iter().map(node_of).collect();
@@ -67,7 +84,7 @@ impl<F: FnMut()> Drop for Mended<F> {
 fn a_node_is_drained_and_its_clients_are_led_over() {
     let _cluster = alone();
     let namespace = Namespace::new("drained");
-    let (gateway, crowd) = on_both_nodes(&namespace, "moved");
+    let (gateway, crowd) = on_both_nodes(&namespace, "moved", &json!([]));
     let _mended = Mended(|| {
         let _ = try_kubectl(&["uncordon", "node-b"], "");
     });
@@ -88,7 +105,7 @@ fn a_node_is_drained_and_its_clients_are_led_over() {
 fn a_lost_node_takes_only_its_own_clients_and_they_are_let_in_elsewhere() {
     let _cluster = alone();
     let namespace = Namespace::new("lost");
-    let (gateway, crowd) = on_both_nodes(&namespace, "halved");
+    let (gateway, crowd) = on_both_nodes(&namespace, "halved", &json!([]));
     let of_node_a = |pod: &&Value| node_of(pod) == "node-a";
     let pods = gateway.pod_objects();
     let there = pods.iter().find(of_node_a).and_then(report).unwrap();
@@ -133,7 +150,7 @@ fn of_node_a_ready(pod: &Value) -> bool {
 fn an_api_server_that_is_away_is_not_noticed_by_clients_and_the_controller_catches_up() {
     let _cluster = alone();
     let namespace = Namespace::new("outage");
-    let (gateway, crowd) = on_both_nodes(&namespace, "unmoved");
+    let (gateway, crowd) = on_both_nodes(&namespace, "unmoved", &patient());
     let url = gateway.url();
     let mut nats = publisher(&namespace, "nats", json!({}));
     let mended = Mended(|| {
@@ -141,7 +158,8 @@ fn an_api_server_that_is_away_is_not_noticed_by_clients_and_the_controller_catch
         wait_for("the API server is back", || try_kubectl(&["get", "--raw", "/readyz"], "").map(|_| ()));
     });
     node(&["stop", "node-a", "kube-apiserver"]);
-    // Longer than the lease of the controller: it ends and is started anew by the kubelet.
+    // Longer than the lease of the controller: it ends and is started anew by the kubelet. Also longer than the time
+    // after which a node counts as lost: the kubelet that comes back last must not cost its clients their pod.
     for number in 0..60 {
         publish(&mut nats, number);
         crowd.wait_until_received(|_| vec![json!(number)]);

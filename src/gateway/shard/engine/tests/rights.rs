@@ -119,17 +119,24 @@ fn a_subscribe_that_waits_for_the_backbone_is_judged_when_it_comes_in_force() {
     assert_eq!(bench.registry.totals().1, 0);
 }
 
-#[test]
-fn a_subscribe_that_waits_for_history_when_its_right_ends_is_answered_with_that_and_no_position() {
+/// A client whose right to `a` has ended while what it asks for is read from the history.
+fn denied_while_reading(request: &str) -> (Bench, Client) {
     let mut bench = Bench::unhurried();
     bench.recoverable = true;
     bench.store("a", &[], "secret");
     let first = granting(&["a"]);
-    let mut client = bench.known(ann(&first, 3600), &[]);
+    let client = bench.known(ann(&first, 3600), &[]);
     bench.hold_reads = true;
-    bench.send(&client, r#"{"type":"subscribe","topic":"a","fromSeq":0,"id":1}"#);
+    bench.send(&client, request);
     bench.settle();
     bench.rule(granting(&["b"]), &first);
+    (bench, client)
+}
+
+#[test]
+fn a_subscribe_that_waits_for_history_when_its_right_ends_is_answered_with_that_and_no_position() {
+    let (mut bench, mut client) =
+        denied_while_reading(r#"{"type":"subscribe","topic":"a","fromSeq":0,"id":1}"#);
     bench.pass(1_000);
     let [Seen::Json(answer)] = &client.frames()[..] else { panic!("one answer") };
     assert_eq!((&answer["id"], &answer["code"]), (&json!(1), &json!("ACL_DENIED")), "{answer}");
@@ -140,15 +147,7 @@ fn a_subscribe_that_waits_for_history_when_its_right_ends_is_answered_with_that_
 
 #[test]
 fn what_was_read_for_a_replay_is_not_sent_when_its_right_has_ended_meanwhile() {
-    let mut bench = Bench::unhurried();
-    bench.recoverable = true;
-    bench.store("a", &[], "secret");
-    let first = granting(&["a"]);
-    let mut client = bench.known(ann(&first, 3600), &[]);
-    bench.hold_reads = true;
-    bench.send(&client, r#"{"type":"replay","topic":"a","fromSeq":0,"id":1}"#);
-    bench.settle();
-    bench.rule(granting(&["b"]), &first);
+    let (mut bench, mut client) = denied_while_reading(r#"{"type":"replay","topic":"a","fromSeq":0,"id":1}"#);
     // Before the turn in which everybody is judged.
     bench.answer_reads(1);
     bench.settle();
