@@ -116,9 +116,17 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 self.end_round(index);
                 break;
             };
+            if (slot as usize) < self.unjudged {
+                left -= 1;
+                self.count(index, &mut run);
+                self.judge_anew(slot as usize);
+                if !self.reads(index, place, slot) {
+                    continue;
+                }
+            }
             match self.feed(index, place, slot as usize, &mut run) {
                 Flow::Idle => {}
-                Flow::Sent | Flow::Blocked => left -= 1,
+                Flow::Sent | Flow::Blocked => left = left.saturating_sub(1),
                 Flow::Broken => {
                     self.count(index, &mut run);
                     self.lost(slot as usize);
@@ -147,6 +155,12 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let place = job.next % socket.subscribers.len();
         job.next = place + 1;
         Some((u32::try_from(place).unwrap_or(u32::MAX), socket.subscribers[place].connection))
+    }
+
+    /// Whether the subscriber at this place is still this connection's.
+    fn reads(&self, index: u32, place: u32, slot: u32) -> bool {
+        let subscriber = self.table.get(index).and_then(|socket| socket.subscribers.get(place as usize));
+        subscriber.is_some_and(|subscriber| subscriber.connection == slot)
     }
 
     /// All have been looked at: once more if something came meanwhile, else the log is let go.

@@ -187,7 +187,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     pub(super) fn history(&mut self, id: ConnectionId, ticket: u32, result: Result<Arc<Page>, HistoryError>) {
         let Some(slot) = self.slot(id) else { return };
         // Other rules may hold since it was asked for.
-        self.judge_anew(slot);
+        self.judge_first(slot);
         if self.slot(id).is_none() {
             return;
         }

@@ -125,6 +125,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
 
     /// The socket takes bytes again.
     pub fn writable(&mut self, slot: usize) {
+        self.judge_first(slot);
         if self.connections.get(slot).is_none_or(|connection| connection.lag.is_none()) {
             return;
         }

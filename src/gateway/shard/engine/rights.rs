@@ -1,8 +1,8 @@
 //! Rights over time: a configuration that changes reaches those who are connected, and a token that is about to end is
 //! told of.
 //!
-//! Everybody is judged anew when the rules have changed: some in each turn, so that messages go on meanwhile, and whoever
-//! sends a command before that, so that nothing is done under rules that hold no more.
+//! Everybody is judged anew when the rules have changed: some in each turn, so that messages go on meanwhile, and before
+//! that whoever sends a command or is to be sent something, so that nothing is done under rules that hold no more.
 
 use std::sync::Arc;
 
@@ -39,6 +39,13 @@ impl<S: Socket, C: Control> Engine<S, C> {
     pub(super) fn judge_some(&mut self) {
         let rest = self.unjudged.saturating_sub(JUDGED_PER_TURN);
         for slot in rest..std::mem::replace(&mut self.unjudged, rest) {
+            self.judge_anew(slot);
+        }
+    }
+
+    /// Judges a connection whose turn has not come yet, for it is to be sent something now.
+    pub(super) fn judge_first(&mut self, slot: usize) {
+        if slot < self.unjudged {
             self.judge_anew(slot);
         }
     }
@@ -86,7 +93,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         };
         let forbidden = |reading: &mut Reading| {
             let filter = Filter::Topic(reading.topic.clone());
-            reading.live.is_none() && !may_subscribe(session, &filter)
+            matches!(reading.purpose, Purpose::Replay { .. }) && !may_subscribe(session, &filter)
         };
         let ended: Vec<_> = readings.list.extract_if(.., forbidden).collect();
         for Reading { topic, purpose, .. } in ended {

@@ -89,7 +89,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
         for Waiting { connection, id, catch_up } in waiting {
             if let Some(slot) = self.slot(connection) {
-                self.judge_anew(slot);
+                self.judge_first(slot);
                 self.attach(slot, index, id, catch_up);
             }
         }
@@ -355,6 +355,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             .map(|socket| socket.filter.clone())
             .filter(|filter| !may_subscribe(&connection.session, filter) && !planted(Flaw::RightOutlived))
             .collect();
+        self.end_forbidden_replays(slot);
         for filter in lost {
             let mut asked = None;
             if let Some(index) = self.table.find(filter.as_str()) {
@@ -364,7 +365,6 @@ impl<S: Socket, C: Control> Engine<S, C> {
             }
             self.error(slot, asked.as_ref(), ErrorCode::AclDenied, RIGHT_ENDED, Some(filter.as_str()));
         }
-        self.end_forbidden_replays(slot);
         self.look_for_overlap(slot);
     }
 

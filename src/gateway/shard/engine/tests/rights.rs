@@ -155,6 +155,53 @@ fn what_was_read_for_a_replay_is_not_sent_when_its_right_has_ended_meanwhile() {
 }
 
 #[test]
+fn a_replay_of_a_subscribed_topic_whose_right_ends_is_answered_with_that() {
+    let mut bench = Bench::unhurried();
+    bench.recoverable = true;
+    bench.store("a", &[], "secret");
+    let first = granting(&["a"]);
+    let mut client = bench.known(ann(&first, 3600), &["a"]);
+    bench.hold_reads = true;
+    bench.send(&client, r#"{"type":"replay","topic":"a","fromSeq":0,"id":7}"#);
+    bench.settle();
+    bench.rule(granting(&["b"]), &first);
+    bench.settle();
+    let ended = client.frames().into_iter().map(|frame| match frame {
+        Seen::Json(json) => (json["id"].as_u64(), json["code"].as_str().unwrap_or_default().to_owned()),
+        Seen::Control(..) => panic!("JSON"),
+    });
+    let denied = "ACL_DENIED".to_owned();
+    assert_eq!(ended.collect::<Vec<_>>(), [(Some(7), denied.clone()), (None, denied)]);
+}
+
+#[test]
+fn a_client_that_lags_is_judged_before_it_is_sent_what_waits_for_it() {
+    let mut bench = Bench::unhurried();
+    let first = granting(&["a"]);
+    let mut client = bench.known(ann(&first, 3600), &["a"]);
+    client.let_through(0);
+    bench.arrive("a", &[], "secret");
+    bench.settle();
+    bench.rule(granting(&["b"]), &first);
+    client.let_through(1_000);
+    bench.engine.writable(client.slot);
+    bench.settle();
+    assert_eq!(client.summary(), ["error a ACL_DENIED"]);
+}
+
+#[test]
+fn whoever_is_still_to_be_judged_is_so_before_a_message_goes_out() {
+    let mut bench = Bench::unhurried();
+    let first = granting(&["a"]);
+    let mut clients: Vec<_> =
+        (0..600).map(|n| bench.known(user(&first, &format!("user-{n}"), 3600), &["a"])).collect();
+    bench.rule(granting(&["b"]), &first);
+    bench.arrive("a", &[], "secret");
+    bench.settle();
+    assert!(clients.iter_mut().all(|client| client.summary() == ["error a ACL_DENIED"]));
+}
+
+#[test]
 fn a_key_that_is_replaced_ends_nobodys_subscriptions() {
     let mut bench = Bench::unhurried();
     let first = granting(&["a"]);
