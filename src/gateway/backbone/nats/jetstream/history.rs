@@ -123,8 +123,8 @@ impl Jet {
             self.histories.reading += 1;
             counts.history_reads.fetch_add(1, Ordering::Relaxed);
             let (reader, subject) = (self.reader.clone(), self.subject(topic.as_str()));
+            let place = page::Place { topic: topic.clone(), subject, highest: self.watch.highest };
             self.work.spawn(async move {
-                let place = page::Place { topic: topic.clone(), subject };
                 let found = reader.page(&place, ask.start, ask.until).await;
                 Done::Found(topic, ask, found)
             });

@@ -41,6 +41,9 @@ pub(crate) struct Found {
 pub(crate) struct Place {
     pub(crate) topic: Topic,
     pub(crate) subject: String,
+    /// The stream is known to have given this number: one that has not is another, whose messages are not what follows
+    /// live, until that is known and everything begins anew.
+    pub(crate) highest: Seq,
 }
 
 impl Reader {
@@ -68,7 +71,7 @@ impl Reader {
         let anchored = cut > 0 && span.messages[cut - 1].seq == position;
         let mut lost = None;
         if !anchored {
-            let newest = span.messages.last().map_or(0, |newest| newest.seq);
+            let newest = span.messages.last().map_or(0, |newest| newest.seq).max(place.highest);
             let evidence = self.nothing_gone_behind(position, newest).await?;
             if position > evidence.last && !planted(Flaw::ResumeBeyondHead) {
                 return self.another_life(place).await;
@@ -97,6 +100,9 @@ impl Reader {
 
     async fn newest_ones(&self, place: &Place, count: u64, until: Option<Seq>) -> Result<Found, ReadError> {
         let state = self.info().await?.state;
+        if state.last_seq < place.highest {
+            return Err(ReadError::Refused("the stream was made anew".into()));
+        }
         let last = until.unwrap_or(state.last_seq).min(state.last_seq);
         let direct = self.reads_directly(&place.subject);
         let from = if direct {
