@@ -157,9 +157,9 @@ impl Jet {
             let (mut head, mut position) = (0, 0);
             if let Filter::Topic(topic) = &change.filter {
                 head = newest.get(self.subject(topic.as_str()).as_str()).copied().unwrap_or(0);
-                let followed = self.topics.get(topic.as_str()).filter(|topic| !topic.opening);
+                let followed = self.topics.get_mut(topic.as_str()).filter(|topic| !topic.opening);
                 position = match followed {
-                    Some(topic) => topic.order.begins_after(),
+                    Some(topic) => topic.order.promise(),
                     None if head == 0 => heads.through,
                     None => head,
                 };

@@ -30,6 +30,8 @@ pub(crate) struct Sequencer<M> {
     last: Seq,
     /// `last` is the number of a message of this topic, or 0 where there is none.
     exact: bool,
+    /// Somebody was told this position although it is no message's number.
+    promised: bool,
     /// Everything up to this number is older than the topic's first subscriber, who came when the stream had no
     /// message of the topic, or none any more.
     begin: Seq,
@@ -123,6 +125,7 @@ impl<M> Sequencer<M> {
         Self {
             last,
             exact,
+            promised: false,
             begin: 0,
             settled: 0,
             held: VecDeque::new(),
@@ -151,6 +154,13 @@ impl<M> Sequencer<M> {
     /// earlier ones, which are gone, is less.
     pub(crate) fn begins_after(&self) -> Seq {
         if self.last == 0 { self.settled } else { self.last }
+    }
+
+    /// The same, for a subscriber that is told it and counts on everything behind it: a message that names none before
+    /// itself is then no proof that there was none.
+    pub(crate) fn promise(&mut self) -> Seq {
+        self.promised = true;
+        self.begins_after()
     }
 
     /// Whether the position is the number of the topic's newest message that was delivered.
@@ -299,9 +309,10 @@ impl<M> Sequencer<M> {
     }
 
     /// The last delivered message is not in the stream any more, says one that came behind it: others that came in
-    /// between may be gone with it.
+    /// between may be gone with it. Of a position that is no message's, only one that names none before it can say so.
     fn is_broken(&self, seq: Seq, prev: Seq) -> bool {
-        self.exact && (prev < self.last || prev == 0) && seq > self.accounted() + 1
+        let gone = if self.exact { prev < self.last || prev == 0 } else { self.promised && prev == 0 };
+        gone && seq > self.accounted() + 1
     }
 
     fn is_old(&self, seq: Seq) -> bool {

@@ -167,6 +167,24 @@ fn a_topic_that_was_purged_is_looked_at_and_goes_on() {
 }
 
 #[test]
+fn a_message_that_names_none_before_it_is_looked_at_where_a_position_was_promised_that_is_no_messages() {
+    for (whole, expected) in [(true, vec![]), (false, vec![(29, 48)])] {
+        let (mut order, mut out) = (Sequencer::at(28, false), Vec::new());
+        assert_eq!(order.promise(), 28);
+        assert_eq!(arrive(&mut order, 30, 12), (Some(30), None), "its number is that of the topic's newest");
+        order = Sequencer::at(28, false);
+        order.promise();
+        let (none, read) = arrive(&mut order, 49, 0);
+        let read = read.unwrap();
+        assert_eq!((none, read.after), (None, 28));
+        assert_eq!(order.filled(read, part(&[49], whole, Seq::MAX), &mut out), None);
+        assert_eq!((messages(&out), lost(&out)), (vec![49], expected));
+    }
+    let mut order: Sequencer<Seq> = Sequencer::at(28, false);
+    assert_eq!(order.judge(49, 0), Verdict::Deliver { prev: 0 }, "nobody was promised anything");
+}
+
+#[test]
 fn another_stream_begins_anew_and_answers_of_the_old_one_are_of_no_use() {
     let (mut order, mut out) = (Sequencer::at(50, true), Vec::new());
     let old = arrive(&mut order, 60, 55).1.unwrap();
