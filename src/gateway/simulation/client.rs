@@ -41,6 +41,9 @@ pub(super) struct Client {
     pub(super) session: Option<String>,
     /// What it wants, and the last number it has of each; none of patterns.
     pub(super) wanted: BTreeMap<String, Option<u64>>,
+    /// What these numbers belong to, per topic and as told last.
+    pub(super) epochs: BTreeMap<String, String>,
+    pub(super) epoch: Option<String>,
     /// What it is subscribed to on this connection.
     pub(super) held: BTreeSet<String>,
     /// Topics for which a command is under way.
@@ -71,6 +74,8 @@ impl Client {
             connection: None,
             session: None,
             wanted: BTreeMap::new(),
+            epochs: BTreeMap::new(),
+            epoch: None,
             held: BTreeSet::new(),
             busy: BTreeSet::new(),
             unconfirmed: BTreeMap::new(),
@@ -197,6 +202,10 @@ impl Client {
         let anew = frame["recovered"] == false;
         if !topic.contains(['*', '>']) && (!again || anew) {
             *own = frame["seqNo"].as_u64();
+            if let Some(epoch) = frame["epoch"].as_str() {
+                self.epochs.insert(topic.to_owned(), epoch.to_owned());
+                self.epoch = Some(epoch.to_owned());
+            }
             if anew {
                 self.seen.retain(|(other, _)| other != topic);
             }

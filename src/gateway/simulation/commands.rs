@@ -32,13 +32,19 @@ pub(super) fn greet(client: &mut Client, at: u64, known: bool, dice: &mut Dice) 
     let token = format!(r#""token":"{}""#, client.token);
     match client.session.clone().filter(|_| dice.percent(85)) {
         Some(session) => {
-            let position =
-                |(topic, last): (&String, &Option<u64>)| format!(r#""{topic}":{}"#, last.unwrap_or(0));
-            let positions: Vec<_> = client.wanted.iter().map(position).collect();
+            // It speaks of one epoch: topics of another are subscribed to one by one.
+            let current = |topic: &&String| {
+                let epoch = client.epochs.get(*topic);
+                epoch.is_none() || epoch == client.epoch.as_ref()
+            };
+            let topics: Vec<_> = client.wanted.keys().filter(current).cloned().collect();
+            let position = |topic: &String| format!(r#""{topic}":{}"#, client.wanted[topic].unwrap_or(0));
+            let positions: Vec<_> = topics.iter().map(position).collect();
             let token = if known { String::new() } else { format!(",{token}") };
-            let rest =
-                format!(r#""sessionId":"{session}","lastSeqPerTopic":{{{}}}{token}"#, positions.join(","));
-            client.busy.extend(client.wanted.keys().cloned());
+            let epoch = client.epoch.as_ref().map_or(String::new(), |epoch| format!(r#","epoch":"{epoch}""#));
+            let positions = positions.join(",");
+            let rest = format!(r#""sessionId":"{session}","lastSeqPerTopic":{{{positions}}}{epoch}{token}"#);
+            client.busy.extend(topics);
             client.command(at, "resume", &rest);
         }
         None => {
@@ -61,7 +67,11 @@ fn subscribe(client: &mut Client, at: u64, dice: &mut Dice) {
     let last = client.wanted.get(&topic).copied().flatten();
     let from = match (last, dice.below(10)) {
         _ if topic.contains(['*', '>']) => String::new(),
-        (Some(last), 0..7) => format!(r#","fromSeq":{}"#, last + 1),
+        (Some(last), 0..7) => {
+            let epoch = client.epochs.get(&topic);
+            let epoch = epoch.map_or(String::new(), |epoch| format!(r#","epoch":"{epoch}""#));
+            format!(r#","fromSeq":{}{epoch}"#, last + 1)
+        }
         (None, 0..2) => format!(r#","fromSeq":{}"#, dice.below(3)),
         (_, 7) => format!(r#","last":{}"#, dice.below(6)),
         _ => String::new(),
