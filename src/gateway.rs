@@ -2,7 +2,9 @@
 
 pub mod access;
 pub mod backbone;
+pub mod certificate;
 pub mod config;
+mod der;
 pub mod drain;
 pub mod examine;
 pub mod history;

@@ -4,6 +4,7 @@
 use super::{
     access::{Access, AccessError},
     backbone::nats::{self, BackboneError},
+    certificate::CertificateError,
     http::Origins,
 };
 use crate::api::{Secrets, TopicGatewaySpec};
@@ -48,7 +49,14 @@ fn part(error: &BackboneError) -> Part {
     match error {
         BackboneError::NoServers | BackboneError::Address(..) | BackboneError::Client(_) => Part::Spec,
         BackboneError::Tls(_) => Part::Certificate,
-        BackboneError::Value { problem, .. } if problem.contains("certificate") => Part::Certificate,
+        BackboneError::Certificate(error) => certificate(error),
         BackboneError::Value { .. } | BackboneError::Secret(_) => Part::Key,
+    }
+}
+
+fn certificate(error: &CertificateError) -> Part {
+    match error {
+        CertificateError::Secret(_) => Part::Key,
+        CertificateError::Value { .. } | CertificateError::Pair { .. } => Part::Certificate,
     }
 }

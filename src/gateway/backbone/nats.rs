@@ -33,7 +33,10 @@ use super::{
     deliveries::Deliveries,
     exchange::{Post, Surroundings},
 };
-use crate::api::{Filter, JetStream, NatsBackbone, SecretError, Secrets};
+use crate::{
+    api::{Filter, JetStream, NatsBackbone, SecretError, Secrets},
+    gateway::certificate::CertificateError,
+};
 
 /// Events of the NATS client that wait for the task; the client itself holds 128 more and drops what follows.
 const EVENTS: usize = 128;
@@ -60,6 +63,9 @@ pub enum BackboneError {
         /// What is wrong with the value, without showing it.
         problem: String,
     },
+    /// A certificate that is of no use.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The TLS settings do not go together.
     #[error("TLS towards NATS cannot be set up: {0}")]
     Tls(String),

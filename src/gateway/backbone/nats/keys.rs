@@ -12,13 +12,15 @@ use rustls::{
         ResolvesClientCert, Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::CryptoProvider,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, UnixTime},
     sign::CertifiedKey,
 };
 
 use super::BackboneError;
-use crate::api::{NatsBackbone, NatsTls, SecretKeyRef, SecretRef, Secrets};
+use crate::{
+    api::{NatsBackbone, NatsTls, SecretKeyRef, SecretRef, Secrets},
+    gateway::certificate,
+};
 
 /// What the next connection proves itself with. Clones are one and the same.
 #[derive(Clone)]
@@ -82,7 +84,7 @@ impl Keys {
     /// TLS by these keys. Sessions are not resumed: that would pass over what has changed since.
     pub(super) fn tls(&self) -> Result<ClientConfig, BackboneError> {
         let own = Arc::new(self.clone());
-        let mut config = ClientConfig::builder_with_provider(provider())
+        let mut config = ClientConfig::builder_with_provider(certificate::provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| BackboneError::Tls(error.to_string()))?
             // Its name notwithstanding: what verifies is rustls' own verifier, with the CAs of the moment.
@@ -146,10 +148,6 @@ impl fmt::Debug for Keys {
     }
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
 fn login(spec: &NatsBackbone, secrets: &Secrets) -> Result<Login, BackboneError> {
     if let Some(reference) = &spec.credentials_secret_ref {
         let file = text(secrets, reference)?;
@@ -189,42 +187,21 @@ fn verifier(spec: &NatsTls, secrets: &Secrets) -> Result<Arc<WebPkiServerVerifie
     match &spec.ca_secret_ref {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(reference) => {
-            for certificate in certificates(secrets, reference)? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| value(reference, &format!("is no CA certificate: {error}")))?;
+            for certificate in certificate::chain(secrets, reference)? {
+                roots.add(certificate).map_err(|error| {
+                    certificate::unfit(reference, format!("is no CA certificate: {error}"))
+                })?;
             }
         }
     }
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), certificate::provider())
         .build()
         .map_err(|error| BackboneError::Tls(error.to_string()))
 }
 
 fn certificate(spec: &NatsTls, secrets: &Secrets) -> Result<Option<Arc<CertifiedKey>>, BackboneError> {
-    let Some(reference) = &spec.client_certificate_secret_ref else { return Ok(None) };
-    let chain = certificates(secrets, &key(reference, "tls.crt"))?;
-    let private = key(reference, "tls.key");
-    let private = PrivateKeyDer::from_pem_slice(secrets.key(&private)?)
-        .map_err(|_| value(&private, "holds no private key in PEM"))?;
-    let certified = CertifiedKey::from_der(chain, private, &provider()).map_err(|error| {
-        BackboneError::Tls(format!(
-            "certificate and key in Secret {:?} do not go together: {error}",
-            reference.name
-        ))
-    })?;
-    Ok(Some(Arc::new(certified)))
-}
-
-fn certificates(
-    secrets: &Secrets,
-    reference: &SecretKeyRef,
-) -> Result<Vec<CertificateDer<'static>>, BackboneError> {
-    let pem = CertificateDer::pem_slice_iter(secrets.key(reference)?).collect::<Result<Vec<_>, _>>();
-    match pem {
-        Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err(value(reference, "holds no certificates in PEM")),
-    }
+    let reference = spec.client_certificate_secret_ref.as_ref();
+    Ok(reference.map(|reference| certificate::pair(secrets, reference)).transpose()?)
 }
 
 /// The text of a value; a line end behind it is left by many tools and never meant.

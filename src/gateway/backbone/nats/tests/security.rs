@@ -1,4 +1,4 @@
-use std::{path::Path, process::Command};
+use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use nkeys::KeyPair;
@@ -8,7 +8,10 @@ use tempfile::TempDir;
 use super::{BackboneError, Rig, Server, count, spec};
 use crate::{
     api::{Backbone, NatsBackbone, NatsTls, Secrets},
-    gateway::backbone::{PublishError, shards::publish},
+    gateway::{
+        backbone::{PublishError, shards::publish},
+        certificate::fixture,
+    },
 };
 
 /// Connects with what `fields` refers to in the Secret `s`, and must be let in; without it, it is not.
@@ -207,16 +210,8 @@ async fn another_ca_and_client_certificate_are_used_for_the_next_connection() {
 
 /// A CA, and certificates of a server and a client, as files.
 fn certificates(dir: &Path) {
-    let openssl = |command: &str| {
-        let output = Command::new("openssl").args(command.split(' ')).current_dir(dir).output().unwrap();
-        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    let new = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30";
-    openssl(&format!("req -x509 {new} -subj /CN=ca -keyout ca.key -out ca.crt"));
+    fixture::authority(dir);
     for name in ["server", "client"] {
-        openssl(&format!(
-            "req -x509 {new} -subj /CN={name} -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE \
-             -CA ca.crt -CAkey ca.key -keyout {name}.key -out {name}.crt"
-        ));
+        fixture::server(dir, name, 30);
     }
 }

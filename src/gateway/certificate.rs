@@ -1,0 +1,123 @@
+//! Certificates and private keys in PEM (RFC 7468), as the Secrets of type `kubernetes.io/tls` hold them.
+
+mod expiry;
+#[cfg(test)]
+pub(crate) mod fixture;
+
+use std::sync::Arc;
+
+use rustls::{
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    sign::CertifiedKey,
+};
+
+pub use expiry::ends_at;
+
+use crate::api::{SecretError, SecretKeyRef, SecretRef, Secrets};
+
+/// Key of the certificate, and of those between it and the CA, in a Secret of type `kubernetes.io/tls`.
+const CERTIFICATE: &str = "tls.crt";
+/// Key of the private key there.
+const PRIVATE_KEY: &str = "tls.key";
+
+/// Why there is no certificate, or no use of it. Never shows a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// A reference that leads nowhere.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// A value that is not what it should be.
+    #[error("Secret {secret:?}, key {key:?}: {problem}")]
+    Value {
+        /// Name of the Secret.
+        secret: String,
+        /// Key within the Secret.
+        key: String,
+        /// What is wrong with the value.
+        problem: String,
+    },
+    /// Each may be good, but not with the other.
+    #[error(
+        "certificate and key in Secret {secret:?} do not go together: {problem}; put in both of one pair"
+    )]
+    Pair {
+        /// Name of the Secret.
+        secret: String,
+        /// What does not fit.
+        problem: String,
+    },
+}
+
+/// The cryptography of every TLS connection.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Certificate and private key from a Secret of type `kubernetes.io/tls`.
+pub(crate) fn pair(secrets: &Secrets, reference: &SecretRef) -> Result<Arc<CertifiedKey>, CertificateError> {
+    let key = |key: &str| SecretKeyRef { name: reference.name.clone(), key: key.into() };
+    let chain = chain(secrets, &key(CERTIFICATE))?;
+    let at = key(PRIVATE_KEY);
+    let private = PrivateKeyDer::from_pem_slice(secrets.key(&at)?)
+        .map_err(|_| unfit(&at, "holds no private key in PEM".into()))?;
+    let certified = CertifiedKey::from_der(chain, private, &provider()).map_err(|error| {
+        CertificateError::Pair { secret: reference.name.clone(), problem: error.to_string() }
+    })?;
+    Ok(Arc::new(certified))
+}
+
+/// The certificates that a value holds, at least one.
+pub(crate) fn chain(
+    secrets: &Secrets,
+    reference: &SecretKeyRef,
+) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let found = CertificateDer::pem_slice_iter(secrets.key(reference)?).collect::<Result<Vec<_>, _>>();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(unfit(reference, "holds no certificates in PEM".into())),
+    }
+}
+
+/// A value that is not what it should be, for this reason.
+pub(crate) fn unfit(reference: &SecretKeyRef, problem: String) -> CertificateError {
+    CertificateError::Value { secret: reference.name.clone(), key: reference.key.clone(), problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reference() -> SecretRef {
+        SecretRef { name: "t".into() }
+    }
+
+    fn refused(secrets: &Secrets) -> String {
+        pair(secrets, &reference()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_pair_is_taken_and_its_end_is_known() {
+        let made = fixture::Authority::new().pair(7);
+        let pair = pair(&fixture::secret("t", &made), &reference()).unwrap();
+        let end = ends_at(pair.end_entity_cert().unwrap()).unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        assert!((7 * 86_400 - 60..=7 * 86_400).contains(&(end - now)), "{end} {now}");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_told_with_secret_and_key_and_never_shown() {
+        let authority = fixture::Authority::new();
+        let (one, other) = (authority.pair(7), authority.pair(7));
+        for (pair, expected) in [
+            ((one.0.clone(), "no key".into()), "Secret \"t\", key \"tls.key\": holds no private key in PEM"),
+            (("none".into(), one.1.clone()), "Secret \"t\", key \"tls.crt\": holds no certificates in PEM"),
+            ((one.1.clone(), one.1.clone()), "Secret \"t\", key \"tls.crt\": holds no certificates in PEM"),
+            ((one.0.clone(), other.1), "certificate and key in Secret \"t\" do not go together"),
+        ] {
+            let told = refused(&fixture::secret("t", &pair));
+            assert!(told.starts_with(expected), "{told}");
+        }
+        assert!(refused(&Secrets::default()).contains("there is no Secret"));
+    }
+}
