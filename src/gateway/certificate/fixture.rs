@@ -2,6 +2,10 @@
 
 use std::{fs, path::Path, process::Command};
 
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use tempfile::TempDir;
 
 use crate::api::Secrets;
@@ -24,6 +28,13 @@ impl Authority {
         server(self.0.path(), "server", days);
         let read = |name: &str| fs::read_to_string(self.0.path().join(name)).unwrap();
         (read("server.crt"), read("server.key"))
+    }
+
+    /// What a client trusts.
+    pub(crate) fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(self.0.path().join("ca.crt")).unwrap()).unwrap();
+        roots
     }
 }
 

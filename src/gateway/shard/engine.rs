@@ -73,10 +73,16 @@ pub trait Socket {
     /// Writes as much as goes without waiting. `Ok(0)`: nothing goes now, `writable` will be called.
     fn send(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
+    /// Sends what [`Socket::send`] took and the system did not yet, as encryption holds some back. `false`: some still
+    /// waits, `writable` will be called.
+    fn flush(&mut self) -> io::Result<bool> {
+        Ok(true)
+    }
+
     /// Makes room for last words to a peer that does not read (a larger send buffer).
     fn make_room(&mut self);
 
-    /// Says that nothing more will be written (a FIN).
+    /// Says that nothing more will be written (a FIN), after what [`Socket::flush`] is still to send. May be said again.
     fn finish(&mut self);
 }
 

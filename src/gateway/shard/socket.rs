@@ -1,4 +1,7 @@
-//! The sockets of a shard: a client's own, or the shard's end of a pair whose other end is a client's HTTP answer.
+//! The sockets of a shard: a client's own, with or without TLS, or the shard's end of a pair whose other end is a
+//! client's HTTP answer.
+
+mod tls;
 
 use std::{
     io::{self, IoSlice, Read, Write},
@@ -11,9 +14,12 @@ use mio::{
     event::Source,
     net::{TcpStream, UnixStream},
 };
+use rustls::ServerConnection;
 use socket2::SockRef;
 
 use super::engine::Socket;
+use tls::Tls;
+pub use tls::UNSENT;
 
 /// Send buffer of a connection's socket, in bytes. Small: what is not sent yet is in the topic's log, once for all.
 const SEND_BUFFER: usize = 64 * 1024;
@@ -25,15 +31,21 @@ const LAST_WORDS_BUFFER: usize = 1024 * 1024;
 pub enum ClientSocket {
     /// The client itself.
     Tcp(TcpStream),
+    /// The client itself, behind TLS.
+    Tls(Box<Tls>),
     /// An answer of the HTTP side that passes on what it reads.
     Pair(UnixStream),
 }
 
-/// The same for either kind.
-macro_rules! either {
+/// The same for what the system knows of any kind.
+macro_rules! any {
     ($socket:expr, $inner:ident => $do:expr) => {
         match $socket {
             ClientSocket::Tcp($inner) => $do,
+            ClientSocket::Tls(tls) => {
+                let $inner = tls.tcp_mut();
+                $do
+            }
             ClientSocket::Pair($inner) => $do,
         }
     };
@@ -44,6 +56,17 @@ impl ClientSocket {
     pub fn tcp(socket: std::net::TcpStream) -> io::Result<Self> {
         SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER)?;
         Ok(Self::Tcp(TcpStream::from_std(socket)))
+    }
+
+    /// A client's socket, which must not block, and the TLS session that was begun on it.
+    pub fn tls(socket: std::net::TcpStream, session: ServerConnection) -> io::Result<Self> {
+        SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER)?;
+        Ok(Self::Tls(Box::new(Tls::new(session, TcpStream::from_std(socket)))))
+    }
+
+    /// Whether there may be something to read that the poller does not tell of.
+    pub(super) fn has_more(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.has_more())
     }
 
     /// A pair: the shard's end and the other one, neither of which blocks.
@@ -58,17 +81,28 @@ impl ClientSocket {
 
 impl Socket for ClientSocket {
     fn send(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        either!(self, socket => send(socket, slices))
+        match self {
+            Self::Tcp(socket) => send(socket, slices),
+            Self::Tls(tls) => tls.send(slices),
+            Self::Pair(socket) => send(socket, slices),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<bool> {
+        if let Self::Tls(tls) = self { tls.flush() } else { Ok(true) }
     }
 
     fn make_room(&mut self) {
         // Best effort: without it the last words have to wait until the client reads.
-        let _ = either!(&*self, socket => SockRef::from(socket).set_send_buffer_size(LAST_WORDS_BUFFER));
+        let _ = any!(self, socket => SockRef::from(&*socket).set_send_buffer_size(LAST_WORDS_BUFFER));
     }
 
     fn finish(&mut self) {
+        if let Self::Tls(tls) = self {
+            return tls.finish();
+        }
         // An error means that the other side is gone already.
-        let _ = either!(self, socket => socket.shutdown(Shutdown::Write));
+        let _ = any!(self, socket => socket.shutdown(Shutdown::Write));
     }
 }
 
@@ -88,20 +122,24 @@ fn send(socket: &mut impl Write, slices: &[IoSlice<'_>]) -> io::Result<usize> {
 
 impl Read for ClientSocket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        either!(self, socket => socket.read(buffer))
+        match self {
+            Self::Tcp(socket) => socket.read(buffer),
+            Self::Tls(tls) => tls.read(buffer),
+            Self::Pair(socket) => socket.read(buffer),
+        }
     }
 }
 
 impl Source for ClientSocket {
     fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        either!(self, socket => socket.register(registry, token, interests))
+        any!(self, socket => socket.register(registry, token, interests))
     }
 
     fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        either!(self, socket => socket.reregister(registry, token, interests))
+        any!(self, socket => socket.reregister(registry, token, interests))
     }
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        either!(self, socket => socket.deregister(registry))
+        any!(self, socket => socket.deregister(registry))
     }
 }

@@ -209,10 +209,15 @@ impl Thread {
     }
 
     fn connect(&mut self, Hello { mut socket, greeting }: Hello) {
-        let token = Token(self.engine.next_slot());
+        let slot = self.engine.next_slot();
         let interest = Interest::READABLE | Interest::WRITABLE;
-        match self.poll.registry().register(&mut socket, token, interest) {
-            Ok(()) => self.engine.connect(socket, greeting),
+        match self.poll.registry().register(&mut socket, Token(slot), interest) {
+            Ok(()) => {
+                if socket.has_more() {
+                    self.unread.push(slot);
+                }
+                self.engine.connect(socket, greeting);
+            }
             Err(error) => tracing::warn!(%error, "A connection could not be watched and is dropped."),
         }
     }
@@ -221,12 +226,14 @@ impl Thread {
     fn read(&mut self, slot: usize, to_the_end: bool) {
         let mut share = READ_SHARE;
         while let Some(socket) = self.engine.readable_socket(slot) {
-            match socket.read(&mut self.scratch) {
+            let read = socket.read(&mut self.scratch);
+            let more = socket.has_more();
+            match read {
                 Ok(0) => return self.engine.ended(slot),
                 Ok(count) => {
                     self.engine.received(slot, &mut self.scratch[..count]);
                     // Less than asked for: there is no more, and the poller will say when there is.
-                    if count < READ_BUFFER && !to_the_end {
+                    if count < READ_BUFFER && !to_the_end && !more {
                         return;
                     }
                     share = share.saturating_sub(count);
@@ -235,7 +242,12 @@ impl Thread {
                         return;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if more {
+                        self.unread.push(slot);
+                    }
+                    return;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return self.engine.ended(slot),
             }

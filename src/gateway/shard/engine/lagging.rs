@@ -126,8 +126,14 @@ impl<S: Socket, C: Control> Engine<S, C> {
     /// The socket takes bytes again.
     pub fn writable(&mut self, slot: usize) {
         self.judge_first(slot);
-        if self.connections.get(slot).is_none_or(|connection| connection.lag.is_none()) {
-            return;
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        match connection.socket.flush() {
+            Err(_) => return self.lost(slot),
+            Ok(false) => return,
+            Ok(true) => {}
+        }
+        if connection.lag.is_none() {
+            return self.finish_closing(slot);
         }
         match self.resume(slot) {
             Flow::Broken => self.lost(slot),
