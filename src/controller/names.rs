@@ -30,6 +30,8 @@ pub(crate) const CONTROLLER: &str = "controller";
 /// Annotation of a pod: the configuration it should have by now. Changing it makes the kubelet refresh the pod's
 /// volumes at once instead of after a minute or more.
 pub(crate) const CONFIG_GENERATION: &str = "topicgateway.io/config-generation";
+/// Annotation of a pod: there where it speaks TLS with clients, so that pods are replaced when that is turned on or off.
+pub(crate) const TLS: &str = "topicgateway.io/tls";
 /// Annotation of a pod: the `ReplicaSet` controller takes the pod with the lowest first (KEP-2255).
 pub(crate) const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 

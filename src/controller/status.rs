@@ -68,7 +68,7 @@ pub(crate) fn address(gateway: &TopicGateway, ours: impl Fn(Kind) -> bool) -> Op
         return Some(url(!plain, host));
     }
     let (name, namespace) = (metadata.name.as_ref()?, metadata.namespace.as_ref()?);
-    Some(url(false, &format!("{name}.{namespace}.svc:{}", spec.listeners.port)))
+    Some(url(spec.listeners.tls.is_some(), &format!("{name}.{namespace}.svc:{}", spec.listeners.port)))
 }
 
 fn url(tls: bool, host: &str) -> String {

@@ -12,7 +12,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-pub use expiry::ends_at;
+use expiry::ends_at;
 
 use crate::api::{SecretError, SecretKeyRef, SecretRef, Secrets};
 
@@ -20,6 +20,35 @@ use crate::api::{SecretError, SecretKeyRef, SecretRef, Secrets};
 const CERTIFICATE: &str = "tls.crt";
 /// Key of the private key there.
 const PRIVATE_KEY: &str = "tls.key";
+
+/// What a server shows its clients, and proves to be its own.
+#[derive(Debug)]
+pub struct Certificate {
+    /// The certificate, those between it and the CA, and the private key.
+    pub key: Arc<CertifiedKey>,
+    /// Seconds from 1970 to its end; `None` where it tells none that can be read.
+    pub ends_at: Option<u64>,
+}
+
+impl Certificate {
+    /// The pair in a Secret of type `kubernetes.io/tls`. It may have expired: see [`Certificate::has_expired`].
+    pub fn read(secrets: &Secrets, reference: &SecretRef) -> Result<Self, CertificateError> {
+        let key = pair(secrets, reference)?;
+        let ends_at = key.end_entity_cert().ok().and_then(|certificate| ends_at(certificate));
+        Ok(Self { key, ends_at })
+    }
+
+    /// Whether it may take the place of another, at this time in seconds since 1970: one that has expired may not
+    /// replace one that has not.
+    pub fn succeeds(&self, other: &Self, now: u64) -> Result<(), CertificateError> {
+        if self.has_expired(now) && !other.has_expired(now) { Err(CertificateError::Expired) } else { Ok(()) }
+    }
+
+    /// Whether clients no longer take it, at this time in seconds since 1970.
+    pub fn has_expired(&self, now: u64) -> bool {
+        self.ends_at.is_some_and(|end| end < now)
+    }
+}
 
 /// Why there is no certificate, or no use of it. Never shows a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +66,9 @@ pub enum CertificateError {
         /// What is wrong with the value.
         problem: String,
     },
+    /// Nobody would take it.
+    #[error("the new certificate has expired: renew it, the one before is still in use")]
+    Expired,
     /// Each may be good, but not with the other.
     #[error(
         "certificate and key in Secret {secret:?} do not go together: {problem}; put in both of one pair"
@@ -99,10 +131,11 @@ mod tests {
     #[test]
     fn a_pair_is_taken_and_its_end_is_known() {
         let made = fixture::Authority::new().pair(7);
-        let pair = pair(&fixture::secret("t", &made), &reference()).unwrap();
-        let end = ends_at(pair.end_entity_cert().unwrap()).unwrap();
+        let pair = Certificate::read(&fixture::secret("t", &made), &reference()).unwrap();
+        let end = pair.ends_at.unwrap();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
         assert!((7 * 86_400 - 60..=7 * 86_400).contains(&(end - now)), "{end} {now}");
+        assert!(!pair.has_expired(end) && pair.has_expired(end + 1));
     }
 
     #[test]

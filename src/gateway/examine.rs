@@ -6,6 +6,7 @@ use super::{
     backbone::nats::{self, BackboneError},
     certificate::CertificateError,
     http::Origins,
+    parts::{self, PartsError},
 };
 use crate::api::{Secrets, TopicGatewaySpec};
 
@@ -38,6 +39,8 @@ pub fn examine(spec: &TopicGatewaySpec, secrets: &Secrets) -> Result<(), Unfit> 
     })?;
     Origins::parse(&spec.listeners.allowed_origins)
         .map_err(|error| Unfit { part: Part::Spec, message: error.to_string() })?;
+    parts::certificate(spec, secrets)
+        .map_err(|error| Unfit { part: certificate(&error), message: PartsError::from(error).to_string() })?;
     match &spec.backbone.nats {
         Some(nats) => nats::examine(nats, secrets)
             .map_err(|error| Unfit { part: part(&error), message: error.to_string() }),
@@ -57,6 +60,32 @@ fn part(error: &BackboneError) -> Part {
 fn certificate(error: &CertificateError) -> Part {
     match error {
         CertificateError::Secret(_) => Part::Key,
-        CertificateError::Value { .. } | CertificateError::Pair { .. } => Part::Certificate,
+        CertificateError::Value { .. } | CertificateError::Pair { .. } | CertificateError::Expired => {
+            Part::Certificate
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::gateway::certificate::fixture::{Authority, secret};
+
+    #[test]
+    fn the_certificate_for_clients_is_judged_as_a_pod_does() {
+        let spec = json!({"backbone": {"memory": {}}, "listeners": {"tls": {"secretRef": {"name": "t"}}}});
+        let spec: TopicGatewaySpec = serde_json::from_value(spec).unwrap();
+        let authority = Authority::new();
+        let (good, other) = (authority.pair(7), authority.pair(7));
+        assert_eq!(examine(&spec, &secret("t", &good)), Ok(()));
+        let unfit = examine(&spec, &secret("t", &(good.0, other.1))).unwrap_err();
+        assert_eq!(unfit.part, Part::Certificate);
+        assert!(
+            unfit.message.starts_with("spec.listeners.tls: certificate and key in Secret \"t\""),
+            "{unfit}"
+        );
+        assert_eq!(examine(&spec, &Secrets::default()).unwrap_err().part, Part::Key);
     }
 }

@@ -15,6 +15,7 @@ mod place;
 mod placement;
 mod publish;
 mod sse;
+mod tls;
 mod token;
 mod upgrade;
 
@@ -40,6 +41,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use accept::serve;
 pub use origin::{OriginError, Origins};
 pub use placement::Placement;
+pub use tls::{Failure, Tls};
 
 use publish::Rates;
 
@@ -75,6 +77,8 @@ pub struct Front {
     pub placement: Placement,
     /// Whether `/demo/publish` is there.
     pub demo: bool,
+    /// There where clients speak TLS.
+    pub tls: Option<Arc<Tls>>,
     /// Counts connections that could not be accepted (no open files left, say).
     pub accept_errors: Arc<AtomicU64>,
 }
@@ -166,6 +170,7 @@ impl fmt::Debug for Front {
             .field("origins", &self.origins)
             .field("placement", &self.placement)
             .field("demo", &self.demo)
+            .field("tls", &self.tls)
             .field("accept_errors", &self.accept_errors)
             .finish_non_exhaustive()
     }

@@ -7,13 +7,15 @@ use arc_swap::ArcSwap;
 use super::{
     access::{Access, AccessError},
     backbone::{Change, Exchange, Gone, nats::BackboneError},
+    certificate::{Certificate, CertificateError},
     config::Configuration,
     history::Keeping,
     http::{Front, OriginError, Origins},
     metrics::Metrics,
+    services,
     shard::{Inbox, Settings, ShardEvent},
 };
-use crate::api::{Limits, MetricsSpec};
+use crate::api::{Limits, MetricsSpec, Secrets, TopicGatewaySpec};
 
 /// Why nothing can be made of a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,9 @@ pub enum PartsError {
     /// The backbone is not configured well.
     #[error(transparent)]
     Backbone(#[from] BackboneError),
+    /// The certificate for clients cannot be used.
+    #[error("spec.listeners.tls: {0}")]
+    Certificate(#[from] CertificateError),
     /// An origin is not one.
     #[error(transparent)]
     Origins(#[from] OriginError),
@@ -34,6 +39,7 @@ pub enum PartsError {
 pub(super) struct Parts {
     pub(super) access: Access,
     pub(super) origins: Origins,
+    pub(super) certificate: Option<Certificate>,
     pub(super) limits: Limits,
     pub(super) settings: Settings,
     pub(super) metrics: MetricsSpec,
@@ -58,6 +64,7 @@ impl Parts {
         Ok(Self {
             access: Access::new(spec, secrets)?,
             origins: Origins::parse(&spec.listeners.allowed_origins)?,
+            certificate: certificate(spec, secrets)?,
             limits: spec.limits.clone(),
             settings: Settings::new(spec, session_keys),
             metrics: spec.metrics.clone(),
@@ -70,6 +77,9 @@ impl Places {
     /// Makes everything that another configuration asks for, without effect on what runs.
     pub(super) async fn prepare(&self, configuration: &Configuration) -> Result<(Parts, Change), PartsError> {
         let parts = Parts::new(configuration)?;
+        if let (Some(tls), Some(new)) = (&self.front.tls, &parts.certificate) {
+            new.succeeds(&tls.certificate(), services::now())?;
+        }
         let change = self.backbone.prepare(&configuration.spec.backbone, &configuration.secrets).await?;
         Ok((parts, change))
     }
@@ -86,6 +96,10 @@ impl Places {
             self.inboxes.iter().for_each(|inbox| inbox.push(ShardEvent::Access(access.clone())));
         }
         self.front.origins.store(Arc::new(parts.origins));
+        // A pod that began without TLS goes on without, and one that began with it goes on with what it has.
+        if let (Some(tls), Some(new)) = (&self.front.tls, parts.certificate) {
+            tls.replace(Arc::new(new));
+        }
         self.front.admission.limit(parts.limits);
         self.metrics.fold(&parts.metrics);
         self.backbone.keep(parts.keeping);
@@ -95,6 +109,15 @@ impl Places {
         }
         Ok(())
     }
+}
+
+/// What clients are shown, where they speak TLS.
+pub(super) fn certificate(
+    spec: &TopicGatewaySpec,
+    secrets: &Secrets,
+) -> Result<Option<Certificate>, CertificateError> {
+    let tls = spec.listeners.tls.as_ref();
+    tls.map(|tls| Certificate::read(secrets, &tls.secret_ref)).transpose()
 }
 
 /// Over how long a gateway with this configuration closes its connections when it goes away.

@@ -22,8 +22,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     access::Access,
     backbone::{self, Exchange, Handle, Status, Surroundings},
+    certificate::Certificate,
     config::{Configuration, Reader},
-    http::{self, Front, Origins, Placement, Stats, admin},
+    http::{self, Failure, Front, Origins, Placement, Stats, Tls, admin},
     limits::Admission,
     metrics::{Metrics, names},
     parts::{Parts, PartsError, Places},
@@ -92,7 +93,8 @@ impl Pod {
     /// Starts everything. The gateway serves from here on, though it may not be ready yet.
     pub async fn start(configuration: Configuration, options: Options) -> Result<Self, StartError> {
         let Options { public, admin, demo, files, source } = options;
-        let Parts { access, origins, limits, settings, metrics, keeping } = Parts::new(&configuration)?;
+        let Parts { access, origins, certificate, limits, settings, metrics, keeping } =
+            Parts::new(&configuration)?;
         let access = Arc::new(ArcSwap::from_pointee(access));
         let (tasks, control, accept) =
             (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
@@ -131,7 +133,8 @@ impl Pod {
         let shards = start_shards(shards, settings, &channels, &metrics)?;
 
         let admission = Admission::new(&limits, files.connections);
-        let front = front(admission, origins, access.clone(), publisher, &metrics, &inboxes, demo);
+        let mut front = front(admission, origins, access.clone(), publisher, &metrics, &inboxes, demo);
+        front.tls = certificate.map(|certificate| tls(certificate, &metrics)).transpose()?;
         let front = Arc::new(front);
         let report = report(loaded.clone(), front.clone(), backbone.status.clone(), accept.clone());
         let serving = open(public, files.http, front.clone(), backbone.status, tasks.clone(), accept.clone());
@@ -293,8 +296,25 @@ fn front(
         }),
         placement: Placement::new(inboxes.to_vec(), move |shard| placed.shard(shard).connections()),
         demo,
+        tls: None,
         accept_errors,
     }
+}
+
+/// TLS with clients, and what the metrics tell of it.
+fn tls(certificate: Certificate, metrics: &Metrics) -> Result<Arc<Tls>, StartError> {
+    if certificate.has_expired(services::now()) {
+        tracing::warn!("The certificate for clients has expired: renew the Secret of listeners.tls.");
+    }
+    let tls = Arc::new(Tls::new(certificate).map_err(io::Error::other)?);
+    let shown = tls.clone();
+    let ends_at = move || shown.certificate().ends_at.unwrap_or(0);
+    metrics.source(&names::TLS_CERTIFICATE_NOT_AFTER, &[], ends_at);
+    for why in Failure::ALL {
+        let counted = tls.clone();
+        metrics.source(&names::TLS_HANDSHAKE_FAILURES, &[why.as_str()], move || counted.failures(why));
+    }
+    Ok(tls)
 }
 
 /// What the controller is told.

@@ -10,9 +10,10 @@
 //! | session keys | for every session that begins or is resumed from now on |
 //! | `allowedOrigins` | for connections that begin from now on |
 //! | metrics, drain | at the next scrape, at the drain |
+//! | the certificate for clients | for connections that begin from now on |
 //! | credentials and certificates towards NATS | at the next connection to NATS |
 //! | anything else of the backbone | once the new one is connected: see [`super::backbone`] |
-//! | port | never: pods have to be replaced |
+//! | port, whether clients speak TLS | never: pods have to be replaced |
 
 use std::{
     future::pending,
@@ -197,6 +198,9 @@ impl Reload {
                 port = new.spec.listeners.port,
                 "Another port needs new pods: this one keeps its own."
             );
+        }
+        if new.spec.listeners.tls.is_some() != self.in_force.spec.listeners.tls.is_some() {
+            tracing::info!("TLS is turned on or off by new pods: this one goes on as it began.");
         }
         loaded.accept(&new);
         self.in_force = new;

@@ -121,7 +121,7 @@ impl Gateway {
 fn printed(text: &str, name: &str) -> Option<SocketAddr> {
     let whole = &text[..=text.rfind('\n')?];
     let line = whole.lines().find(|line| line.trim_start().to_lowercase().starts_with(name))?;
-    let (_, rest) = line.split_once("http://")?;
+    let (_, rest) = line.split_once("://")?;
     let end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':')).unwrap_or(rest.len());
     rest[..end].parse().ok()
 }

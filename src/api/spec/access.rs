@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    backbone::SecretKeyRef,
+    backbone::{SecretKeyRef, SecretRef},
     rule::{ORIGIN, rule},
 };
 use crate::api::topic::Pattern;
@@ -22,6 +22,10 @@ pub struct Listeners {
         "9090 is the port for metrics and health; choose another",
     )]))]
     pub port: i32,
+    /// TLS with clients (`wss://`, `https://`). Without it they speak in the clear, which is for what stands behind a
+    /// proxy that ends TLS. Pods are replaced when it is turned on or off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ListenerTls>,
     /// Origins a browser may come from. An entry is a whole origin in lower case (`https://app.example.com`),
     /// one with any subdomain (`https://*.example.com`), one with any port (`http://localhost:*`), or `*` for all.
     #[serde(default)]
@@ -35,8 +39,18 @@ pub struct Listeners {
 
 impl Default for Listeners {
     fn default() -> Self {
-        Self { port: default_port(), allowed_origins: Vec::new() }
+        Self { port: default_port(), tls: None, allowed_origins: Vec::new() }
     }
+}
+
+/// TLS with clients.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerTls {
+    /// A Secret of type `kubernetes.io/tls` (`tls.crt`, `tls.key`), as cert-manager writes them: the certificate clients
+    /// are shown. A changed one is taken over while connections stay open; one that cannot be used leaves the one before
+    /// in use.
+    pub secret_ref: SecretRef,
 }
 
 /// How clients prove who they are.

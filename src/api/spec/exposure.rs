@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The Service clients connect through.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServiceSpec {
     /// How it is exposed.
@@ -21,16 +21,11 @@ pub struct ServiceSpec {
     /// Annotations, as load balancers want them.
     #[schemars(schema_with = "annotations")]
     pub annotations: BTreeMap<String, String>,
-    /// What the port says it speaks. `kubernetes.io/ws` is Kubernetes' word; some meshes want `http`.
+    /// What the port says it speaks. Left out, it is Kubernetes' word: `kubernetes.io/ws`, or `kubernetes.io/wss` with
+    /// `listeners.tls`; some meshes want `http`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = QUALIFIED_NAME))]
-    pub app_protocol: String,
-}
-
-impl Default for ServiceSpec {
-    fn default() -> Self {
-        let app_protocol = "kubernetes.io/ws".into();
-        Self { kind: ServiceType::default(), annotations: BTreeMap::new(), app_protocol }
-    }
+    pub app_protocol: Option<String>,
 }
 
 /// How a Service is exposed.

@@ -31,6 +31,8 @@ impl TopicGatewaySpec {
                 whole(&mut found, &field("tls.clientCertificateSecretRef"), own, ["tls.crt", "tls.key"]);
             }
         }
+        let tls = self.listeners.tls.as_ref().map(|tls| &tls.secret_ref);
+        whole(&mut found, "spec.listeners.tls.secretRef", tls, ["tls.crt", "tls.key"]);
         for (n, issuer) in self.authentication.jwt.iter().enumerate() {
             let field = |name: &str| format!("spec.authentication.jwt[{n}].{name}");
             one(&mut found, field("jwksSecretRef"), issuer.jwks_secret_ref.as_ref());

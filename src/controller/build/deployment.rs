@@ -44,16 +44,21 @@ pub(super) fn build(parent: &Parent<'_>) -> Result<Child, Problem> {
 }
 
 /// Nothing in it comes from what gateways load while they run, and the version of the controller is not in it: neither
-/// replaces pods. What the drain needs does, for the kubelet reads it from the pod.
+/// replaces pods. What the drain needs does, for the kubelet reads it from the pod, and whether clients speak TLS, which
+/// a pod decides once; the certificate itself does not.
 fn template(parent: &Parent<'_>) -> PodTemplateSpec {
     let mut own = names::labels(parent.name);
     own.remove(names::VERSION);
     let mut labels = parent.spec.pod.labels.clone();
     labels.extend(own);
+    let mut annotations = parent.spec.pod.annotations.clone();
+    if parent.spec.listeners.tls.is_some() {
+        annotations.insert(names::TLS.into(), "true".into());
+    }
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels),
-            annotations: given(&parent.spec.pod.annotations),
+            annotations: given(&annotations),
             ..ObjectMeta::default()
         }),
         spec: Some(pod::spec(parent)),

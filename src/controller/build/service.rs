@@ -45,7 +45,9 @@ pub(super) fn headless(parent: &Parent<'_>) -> Result<Child, Problem> {
 }
 
 fn public(parent: &Parent<'_>) -> ServicePort {
-    port(names::PUBLIC_PORT, parent.spec.listeners.port, &parent.spec.service.app_protocol)
+    let listeners = &parent.spec.listeners;
+    let usual = if listeners.tls.is_some() { "kubernetes.io/wss" } else { "kubernetes.io/ws" };
+    port(names::PUBLIC_PORT, listeners.port, parent.spec.service.app_protocol.as_deref().unwrap_or(usual))
 }
 
 fn port(name: &str, number: i32, app_protocol: &str) -> ServicePort {

@@ -111,6 +111,7 @@ fn the_address_is_where_clients_come_in() {
     let cases = [
         (json!({}), "ws://market.prices.svc:8080/ws"),
         (json!({"listeners": {"port": 9000}}), "ws://market.prices.svc:9000/ws"),
+        (json!({"listeners": {"tls": {"secretRef": {"name": "t"}}}}), "wss://market.prices.svc:8080/ws"),
         (json!({"ingress": {"host": "a.example.com"}}), "ws://a.example.com/ws"),
         (json!({"ingress": {"host": "a.example.com", "tlsSecretName": "t"}}), "wss://a.example.com/ws"),
         (json!({"ingress": {"host": "*.example.com"}}), "ws://market.prices.svc:8080/ws"),

@@ -7,7 +7,7 @@ use crate::{
 
 /// Seconds from 1970 to the end of a certificate's validity (`notAfter`, RFC 5280 § 4.1.2.5); `None` where it says none
 /// that can be read.
-pub fn ends_at(certificate: &[u8]) -> Option<u64> {
+pub(super) fn ends_at(certificate: &[u8]) -> Option<u64> {
     let time = not_after(certificate).ok()?;
     Some(Stamp::parse(&time)?.micros() / 1_000_000)
 }

@@ -19,6 +19,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     select,
     time::sleep,
@@ -30,6 +31,7 @@ use super::{
     place::{Place, Places},
     publish::Rates,
     router,
+    tls::Tls,
 };
 
 /// Bytes of a request's head, and so of its path, its query and each header.
@@ -110,7 +112,8 @@ pub(super) async fn serve_within(
             Ok((place, (socket, address))) => {
                 trouble.over();
                 let (weak, peer) = (place.downgrade(), Peer(address.ip().to_canonical()));
-                let talk = converse(socket, peer, router.clone(), place, cancel.clone(), bounds);
+                let tls = state.tls.clone();
+                let talk = converse(socket, peer, tls, router.clone(), place, cancel.clone(), bounds);
                 places.taken(weak, tasks.spawn(talk).abort_handle());
             }
             Err(error) => {
@@ -144,6 +147,7 @@ impl Trouble {
 async fn converse(
     socket: TcpStream,
     peer: Peer,
+    tls: Option<Arc<Tls>>,
     router: Router,
     place: Place,
     cancel: CancellationToken,
@@ -153,6 +157,23 @@ async fn converse(
         tracing::debug!(%error, "connection lost before its first byte");
         return;
     }
+    let Some(tls) = tls else { return talk(socket, peer, router, place, cancel, bounds).await };
+    // As long as for a request's head: a client that says nothing is worth no more than that.
+    let shaken = cancel.run_until_cancelled(tls.accept(socket, bounds.head)).await.flatten();
+    if let Some(stream) = shaken {
+        talk(stream, peer, router, place, cancel, bounds).await;
+    }
+}
+
+/// HTTP on a connection whose bytes are for us.
+async fn talk(
+    bytes: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
+    router: Router,
+    place: Place,
+    cancel: CancellationToken,
+    bounds: Bounds,
+) {
     let (service, own) = (TowerToHyperService::new(router), place.clone());
     let service = service_fn(move |mut request| {
         request.extensions_mut().insert(own.clone());
@@ -164,7 +185,7 @@ async fn converse(
         .header_read_timeout(bounds.head)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS)
-        .serve_connection(TokioIo::new(socket), service)
+        .serve_connection(TokioIo::new(bytes), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     select! {

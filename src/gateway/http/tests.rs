@@ -52,6 +52,7 @@ fn identify(token: Option<&str>) -> Result<Option<Arc<Identity>>, String> {
 
 fn front(limits: &Limits, inbox: Arc<Inbox>) -> Front {
     Front {
+        tls: None,
         admission: Admission::new(limits, 1000),
         origins: ArcSwap::from_pointee(Origins::parse(&["https://app.test"]).unwrap()),
         identify: Box::new(identify),

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::server::TlsStream;
 
 use super::{App, Front, accept::limit_silence, answer, token};
 use crate::gateway::{
@@ -143,11 +144,21 @@ async fn hand_over(front: Arc<Front>, socket: OnUpgrade, visitor: Visitor) {
 /// Takes the socket out of tokio; it stays non-blocking. Also what the client sent behind its request, which is
 /// never more than the largest head.
 fn release(upgraded: Upgraded) -> io::Result<(ClientSocket, Bytes)> {
+    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => return Ok((ClientSocket::tcp(detach(parts.io.into_inner())?)?, parts.read_buf)),
+        Err(upgraded) => upgraded,
+    };
     let parts = upgraded
-        .downcast::<TokioIo<TcpStream>>()
-        .map_err(|_| io::Error::other("the connection is not a plain TCP socket"))?;
-    let socket = parts.io.into_inner().into_std()?;
+        .downcast::<TokioIo<TlsStream<TcpStream>>>()
+        .map_err(|_| io::Error::other("the connection is neither plain TCP nor TLS over it"))?;
+    // What the client sent, and hyper did not read, is in the session or still in the socket.
+    let (socket, session) = parts.io.into_inner().into_inner();
+    Ok((ClientSocket::tls(detach(socket)?, session)?, parts.read_buf))
+}
+
+fn detach(socket: TcpStream) -> io::Result<std::net::TcpStream> {
+    let socket = socket.into_std()?;
     // Pings and the policy for slow consumers are in its place.
     limit_silence(&socket, None)?;
-    Ok((ClientSocket::tcp(socket)?, parts.read_buf))
+    Ok(socket)
 }

@@ -54,6 +54,18 @@ pub static CONNECTIONS: Definition =
 /// Connections that did not come to be.
 pub static ACCEPT_ERRORS: Definition =
     counter("topicgateway_accept_errors_total", &[], "Connections of clients that could not be accepted.");
+/// Clients that TLS could not be spoken with.
+pub static TLS_HANDSHAKE_FAILURES: Definition = counter(
+    "topicgateway_tls_handshake_failures_total",
+    &["reason"],
+    "Connections of clients that ended within the TLS handshake, by reason.",
+);
+/// How long the certificate holds.
+pub static TLS_CERTIFICATE_NOT_AFTER: Definition = gauge(
+    "topicgateway_tls_certificate_not_after_timestamp_seconds",
+    &[],
+    "End of the validity of the certificate shown to clients, in seconds since 1970; 0 where it tells none.",
+);
 /// Messages from the backbone.
 pub static MESSAGES_RECEIVED: Definition =
     counter("topicgateway_messages_received_total", &[], "Messages received from the backbone.");
@@ -188,6 +200,8 @@ pub static ALL: &[&Definition] = &[
     &TOPIC_SERIES,
     &CONNECTIONS,
     &ACCEPT_ERRORS,
+    &TLS_HANDSHAKE_FAILURES,
+    &TLS_CERTIFICATE_NOT_AFTER,
     &MESSAGES_RECEIVED,
     &MESSAGES_RECEIVED_BYTES,
     &MESSAGES_NOT_JSON,

@@ -10,8 +10,10 @@ use crate::gateway::protocol::{ErrorCode, GapReason};
 fn assembled() -> Arc<Metrics> {
     let metrics = Metrics::new(2, Registry::new(), &MetricsSpec::default());
     metrics.source(&names::PUBLISH, &["ok"], || 1);
+    metrics.source(&names::TLS_HANDSHAKE_FAILURES, &["closed"], || 1);
     for metric in [
         &names::ACCEPT_ERRORS,
+        &names::TLS_CERTIFICATE_NOT_AFTER,
         &names::MESSAGES_RECEIVED,
         &names::MESSAGES_RECEIVED_BYTES,
         &names::MESSAGES_NOT_JSON,

@@ -13,6 +13,7 @@ fn reloadable() -> Vec<(&'static str, Value)> {
         ("/backbone/nats/credentialsSecretRef", json!({"name": "nats-ca", "key": "ca.crt"})),
         ("/backbone/nats/tls", json!({})),
         ("/listeners/allowedOrigins", json!([])),
+        ("/listeners/tls", json!({"secretRef": {"name": "nats-client"}})),
         ("/authentication", json!({"anonymous": "Allow"})),
         ("/authorization", json!([])),
         ("/topics", json!([])),
@@ -38,6 +39,7 @@ fn around() -> Vec<(&'static str, Value)> {
 fn pods() -> Vec<(&'static str, Value)> {
     vec![
         ("/listeners/port", json!(9000)),
+        ("/listeners/tls", Value::Null),
         ("/drain/windowSeconds", json!(5)),
         ("/drain/preStopSeconds", json!(0)),
         ("/pod/image", json!("another:1")),
@@ -112,10 +114,12 @@ fn the_number_of_pods_is_no_reason_to_replace_them() {
 
 #[test]
 fn a_rotated_secret_changes_its_copy_and_nothing_else() {
-    let mut rotated = EVERYTHING.clone();
-    rotated.secrets.insert("nats-user", "user.creds", b"rotated".to_vec());
-    for (before, after) in EVERYTHING.children().into_iter().zip(rotated.children()) {
-        assert_eq!(before == after, before.name != "market-secrets", "{}", before.name);
+    for (name, key) in [("nats-user", "user.creds"), ("market-tls", "tls.crt")] {
+        let mut rotated = EVERYTHING.clone();
+        rotated.secrets.insert(name, key, b"rotated".to_vec());
+        for (before, after) in EVERYTHING.children().into_iter().zip(rotated.children()) {
+            assert_eq!(before == after, before.name != "market-secrets", "{name}: {}", before.name);
+        }
     }
 }
 
