@@ -209,7 +209,7 @@ impl Args {
     }
 
     fn measure(&self, plan: &Plan, target: &Target) -> Result<Figures, Failure> {
-        let (dialer, shared) = (Dialer::new(&target.url)?, Shared::default());
+        let (dialer, shared) = (Dialer::new(&target.url, &target.tls)?, Shared::default());
         let run = Run::new(rand::random());
         let job = Job { plan, run, target, dialer: &dialer, shared: &shared };
         let outlet: Option<Box<dyn Outlet + '_>> = match Nats::open(plan, &self.nats)? {

@@ -4,18 +4,22 @@ mod address;
 #[cfg(test)]
 pub(super) mod fake;
 mod frame;
+mod trust;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use futures_util::SinkExt;
+use rustls::ClientConfig;
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
     tungstenite::{Error, Message},
 };
 
 pub(super) use frame::{Event, Frame, declined, listen, tame};
+#[cfg(test)]
+pub(super) use trust::trusting;
 
 use super::Failure;
 use crate::api::Seq;
@@ -41,6 +45,9 @@ pub(super) struct Connection {
     /// File that holds the token; counts before --token
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// File with the CA certificates, in PEM, that the gateway's may be from [default: those that browsers trust]
+    #[arg(long, env = "TOPIC_GATEWAY_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A token. Never printed.
@@ -66,18 +73,21 @@ impl fmt::Debug for Token {
 pub(super) struct Target {
     /// `ws://` or `wss://`; holds no secret.
     pub(super) url: String,
+    /// For `wss://`.
+    pub(super) tls: Arc<ClientConfig>,
     token: Option<Token>,
 }
 
 impl Connection {
-    /// Checks the options and reads the token's file.
+    /// Checks the options and reads the files they name.
     pub(super) fn target(&self) -> Result<Target, Failure> {
         let url = address::websocket(&self.url)?;
-        let Some(path) = &self.token_file else { return Ok(Target { url, token: self.token.clone() }) };
+        let tls = trust::trusting(self.ca_file.as_deref())?;
+        let Some(path) = &self.token_file else { return Ok(Target { url, tls, token: self.token.clone() }) };
         let text = std::fs::read_to_string(path).map_err(|error| {
             Failure::usage(format!("cannot read the token from {}: {error}", path.display()))
         })?;
-        Ok(Target { url, token: Some(Token(text.trim().into())) })
+        Ok(Target { url, tls, token: Some(Token(text.trim().into())) })
     }
 }
 
@@ -85,9 +95,16 @@ impl Target {
     /// Opens a connection.
     pub(super) async fn connect(&self) -> Result<Socket, Failure> {
         let url = &self.url;
-        let why = match timeout(PATIENCE, connect_async(url.as_str())).await {
+        let connector = Connector::Rustls(self.tls.clone());
+        let connecting = connect_async_tls_with_config(url.as_str(), None, false, Some(connector));
+        let why = match timeout(PATIENCE, connecting).await {
             Ok(Ok((socket, _))) => return Ok(socket),
             Ok(Err(Error::Http(response))) => return Err(frame::declined(url, &response)),
+            Ok(Err(Error::Io(error))) if distrusts(&error) => {
+                return Err(Failure::unavailable(format!(
+                    "the certificate of the gateway at {url} is not trusted: {error}; name the file of its CA with --ca-file, or the gateway as its certificate does"
+                )));
+            }
             Ok(Err(Error::Io(error))) => error.to_string(),
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
@@ -131,6 +148,12 @@ impl Target {
     }
 }
 
+/// Whether the gateway is there and has shown a certificate that is of no use.
+fn distrusts(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
+}
+
 /// Runs a command on a small runtime of its own. Does not wait for a read from the terminal that is under way.
 pub(super) fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -152,7 +175,7 @@ mod tests {
     use super::*;
 
     fn options(url: &str) -> Connection {
-        Connection { url: url.into(), token: None, token_file: None }
+        Connection { url: url.into(), token: None, token_file: None, ca_file: None }
     }
 
     #[test]

@@ -137,9 +137,10 @@ mod tests {
 
     /// Publishes a plan; when it began, what was sent, and the result.
     fn published(plan: &Plan, takes: Duration) -> (Instant, Notes, Sent) {
-        let connection = Connection { url: "ws://127.0.0.1:1".into(), token: None, token_file: None };
+        let connection =
+            Connection { url: "ws://127.0.0.1:1".into(), token: None, token_file: None, ca_file: None };
         let (target, shared) = (connection.target().unwrap(), Shared::default());
-        let dialer = Dialer::new(&target.url).unwrap();
+        let dialer = Dialer::new(&target.url, &target.tls).unwrap();
         let begin = Instant::now() + Duration::from_millis(20);
         shared.begin(begin);
         let mut notes = Notes { queue: Vec::new(), sent: Vec::new(), takes };

@@ -9,9 +9,7 @@ use std::{
 
 use http::Uri;
 use mio::{Interest, Registry, Token, net::TcpStream};
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring, pki_types::ServerName,
-};
+use rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
 use super::{
@@ -54,12 +52,8 @@ enum Stream {
 }
 
 impl Dialer {
-    /// For an address as `client::Target` has it. The name is looked up once; TLS trusts whom `sub` and `pub` trust.
-    pub(super) fn new(url: &str) -> Result<Self, Failure> {
-        Self::trusting(url, webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect())
-    }
-
-    fn trusting(url: &str, roots: RootCertStore) -> Result<Self, Failure> {
+    /// For an address as `client::Target` has it, whose name is looked up once.
+    pub(super) fn new(url: &str, tls: &Arc<ClientConfig>) -> Result<Self, Failure> {
         let bad =
             |why: &str| Failure::usage(format!("the gateway's address {url} {why}: give another with --url"));
         let uri: Uri = url.parse().map_err(|_| bad("is not a URL"))?;
@@ -78,7 +72,7 @@ impl Dialer {
             return Err(bad("leads nowhere"));
         }
         let tls = if secure {
-            Some((tls(roots)?, ServerName::try_from(host).map_err(|_| bad("names no host"))?))
+            Some((tls.clone(), ServerName::try_from(host).map_err(|_| bad("names no host"))?))
         } else {
             None
         };
@@ -128,13 +122,6 @@ impl Dialer {
 
 /// `EMFILE` on every system this runs on.
 const TOO_MANY_FILES: i32 = 24;
-
-fn tls(roots: RootCertStore) -> Result<Arc<ClientConfig>, Failure> {
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Failure::internal(format!("TLS cannot be set up: {error}")))?;
-    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
-}
 
 impl Wire {
     /// Its socket is ready for something: writes what is to be written, asks for what it is to hold once it is upgraded,

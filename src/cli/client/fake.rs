@@ -25,7 +25,7 @@ impl Gateway {
     pub(in crate::cli) fn target(&self, token: Option<&str>) -> Target {
         let url = format!("http://{}", self.0.local_addr().unwrap());
         let token = token.map(|token| token.parse::<Token>().unwrap());
-        Connection { url, token, token_file: None }.target().unwrap()
+        Connection { url, token, token_file: None, ca_file: None }.target().unwrap()
     }
 
     /// The next connection, upgraded.

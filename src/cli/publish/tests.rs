@@ -160,7 +160,8 @@ async fn each_line_is_a_message_in_order_and_blank_lines_are_none() {
 
 #[test]
 fn one_id_for_many_lines_is_bad_usage() {
-    let connection = Connection { url: "ws://127.0.0.1:1".into(), token: None, token_file: None };
+    let connection =
+        Connection { url: "ws://127.0.0.1:1".into(), token: None, token_file: None, ca_file: None };
     let args = Args {
         topic: "t".into(),
         payload: Some("-".into()),

@@ -239,7 +239,8 @@ async fn a_close_that_forbids_ends_it() {
 
 #[test]
 fn a_topic_that_is_none_is_bad_usage_before_anything_is_connected() {
-    let connection = Connection { url: "ws://127.0.0.1:1".into(), token: None, token_file: None };
+    let connection =
+        Connection { url: "ws://127.0.0.1:1".into(), token: None, token_file: None, ca_file: None };
     let failure =
         run(Args { topics: vec!["a..b".into()], count: None, json: false, connection }).unwrap_err();
     assert!(failure.code == 64 && failure.message.contains("a..b"), "{failure}");

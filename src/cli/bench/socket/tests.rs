@@ -1,4 +1,4 @@
-use std::{fs, net::TcpListener, path::Path, process::Command, thread, time::Duration};
+use std::{fs, net::TcpListener, thread, time::Duration};
 
 use mio::{Events, Poll};
 use rustls::{
@@ -9,7 +9,10 @@ use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::*;
-use crate::gateway::websocket::text_frame;
+use crate::{
+    cli::client::trusting,
+    gateway::{certificate::fixture, websocket::text_frame},
+};
 
 const READY: &str = r#"{"type":"ready","id":0}"#;
 const TEXTS: usize = 300;
@@ -71,7 +74,9 @@ fn read_all(dialer: &Dialer) {
 #[test]
 fn everything_is_read_from_a_socket() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let dialer = Dialer::new(&format!("ws://{}/ws", listener.local_addr().unwrap())).unwrap();
+    let dialer =
+        Dialer::new(&format!("ws://{}/ws", listener.local_addr().unwrap()), &trusting(None).unwrap())
+            .unwrap();
     let server = thread::spawn(move || gateway(listener.accept().unwrap().0));
     read_all(&dialer);
     server.join().unwrap();
@@ -80,23 +85,21 @@ fn everything_is_read_from_a_socket() {
 #[test]
 fn everything_is_read_through_tls() {
     let home = TempDir::new().unwrap();
-    certificates(home.path());
+    fixture::authority(home.path());
+    fixture::server(home.path(), "server", 30);
     let certificate =
         CertificateDer::from_pem_slice(&fs::read(home.path().join("server.crt")).unwrap()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(&fs::read(home.path().join("server.key")).unwrap()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .unwrap();
-    let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(&fs::read(home.path().join("ca.crt")).unwrap()).unwrap())
-        .unwrap();
+    let tls = trusting(Some(&home.path().join("ca.crt"))).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("wss://{}/ws", listener.local_addr().unwrap());
-    let dialer = Dialer::trusting(&url, roots).unwrap();
+    let dialer = Dialer::new(&url, &tls).unwrap();
     let server = thread::spawn(move || {
         let session = ServerConnection::new(Arc::new(config)).unwrap();
         gateway(StreamOwned::new(session, listener.accept().unwrap().0));
@@ -105,22 +108,8 @@ fn everything_is_read_through_tls() {
     server.join().unwrap();
 }
 
-/// A CA, and a certificate of a server, as files.
-fn certificates(folder: &Path) {
-    let openssl = |command: &str| {
-        let output = Command::new("openssl").args(command.split(' ')).current_dir(folder).output().unwrap();
-        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    let new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30";
-    openssl(&format!("{new} -subj /CN=ca -keyout ca.key -out ca.crt"));
-    openssl(&format!(
-        "{new} -subj /CN=server -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE -CA \
-         ca.crt -CAkey ca.key -keyout server.key -out server.crt"
-    ));
-}
-
 #[test]
 fn a_host_that_is_not_there_is_told_with_the_option_to_change() {
-    let failure = Dialer::new("ws://no-such-host.invalid/ws").unwrap_err();
+    let failure = Dialer::new("ws://no-such-host.invalid/ws", &trusting(None).unwrap()).unwrap_err();
     assert!(failure.code == 69 && failure.message.contains("--url"), "{failure}");
 }
