@@ -39,4 +39,5 @@ mod reloading;
 mod slow_consumers;
 mod sse;
 mod subscribing;
+mod tls;
 mod url_topics;

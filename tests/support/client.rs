@@ -1,13 +1,16 @@
 //! A client of the protocol on tungstenite, which shares no code with the gateway.
 
+use std::sync::Arc;
+
 use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
+use rustls::ClientConfig;
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
+    Connector, MaybeTlsStream, WebSocketStream, connect_async, connect_async_tls_with_config,
     tungstenite::{
         Error, Message,
         client::IntoClientRequest,
@@ -44,6 +47,14 @@ impl Client {
     /// Connects with more headers.
     pub(crate) async fn connect_with(url: &str, headers: &[(&str, &str)]) -> Self {
         Self::try_connect(url, headers).await.unwrap_or_else(|refused| panic!("{url}: {refused:?}"))
+    }
+
+    /// Connects to a `wss://` URL with this TLS.
+    pub(crate) async fn connect_with_tls(url: &str, tls: Arc<ClientConfig>) -> Result<Self, Error> {
+        let connector = Some(Connector::Rustls(tls));
+        let connecting = connect_async_tls_with_config(url, None, false, connector);
+        let (socket, _) = timeout(DEADLINE, connecting).await.expect("an answer to the upgrade")?;
+        Ok(Self { socket, probes: 0 })
     }
 
     /// Connects, or gives the HTTP answer that came in place of the upgrade.

@@ -10,9 +10,9 @@ use socket2::{Domain, Socket, Type};
 use super::{Answer, DEADLINE};
 
 /// A socket after the upgrade.
-pub(crate) struct RawSocket {
+pub(crate) struct RawSocket<S = TcpStream> {
     /// The socket itself.
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: S,
 }
 
 /// How a connection ended.
@@ -77,8 +77,16 @@ impl RawSocket {
     }
 
     #[track_caller]
-    fn upgrade(mut socket: TcpStream, address: SocketAddr, early: &[u8]) -> Self {
+    fn upgrade(socket: TcpStream, address: SocketAddr, early: &[u8]) -> Self {
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self::upgrade_in(socket, address, early)
+    }
+}
+
+impl<S: Read + Write> RawSocket<S> {
+    /// Upgrades on `/ws` within this stream, with these bytes right behind the request, in the same write.
+    #[track_caller]
+    pub(crate) fn upgrade_in(mut socket: S, address: SocketAddr, early: &[u8]) -> Self {
         let mut request = format!(
             "GET /ws HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -167,7 +175,7 @@ impl RawSocket {
 }
 
 /// The answer's head, byte by byte so that nothing behind it is taken.
-fn head(socket: &mut TcpStream) -> String {
+fn head(socket: &mut impl Read) -> String {
     let mut text = Vec::new();
     let mut byte = [0];
     while !text.ends_with(b"\r\n\r\n") && socket.read(&mut byte).is_ok_and(|count| count == 1) {

@@ -12,6 +12,7 @@ mod nats_server;
 mod process;
 mod raw;
 mod resource;
+mod tls;
 mod token;
 
 use std::{
@@ -30,6 +31,7 @@ pub(crate) use nats_server::NatsServer;
 pub(crate) use process::Process;
 pub(crate) use raw::{RawSocket, frame};
 pub(crate) use resource::Resource;
+pub(crate) use tls::{Authority, TlsStream};
 pub(crate) use token::{Issuer, now};
 
 /// How long anything that should happen may take: far beyond what it takes, since machines may be busy.
