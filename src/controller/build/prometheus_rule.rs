@@ -61,6 +61,7 @@ fn alerts(parent: &Parent<'_>) -> Vec<Alert> {
         gaps(&pods, &gateway),
         slow_consumers(&pods, &gateway),
     ];
+    alerts.extend(parent.spec.listeners.tls.as_ref().map(|_| certificate(&pods, &gateway)));
     alerts.extend(absent(parent, &pods, &gateway));
     alerts.extend(parent.spec.slo.iter().flat_map(|slo| slo::alerts(slo, &pods, &gateway)));
     alerts
@@ -135,6 +136,24 @@ fn slow_consumers(pods: &str, gateway: &str) -> Alert {
         description: "They fall out of their topics' windows and are closed, or lose messages, as spec.topics says.",
         runbook: "Raise spec.limits.windowBytes or windowSeconds, or let topics with many messages be conflated \
                   (spec.topics[].slowConsumer). Compare topicgateway_lagging_subscribers with the pods' CPU and network.",
+    }
+}
+
+/// Where a certificate tells no end that can be read, there is nothing to watch.
+fn certificate(pods: &str, gateway: &str) -> Alert {
+    let end =
+        format!("min by (pod) (topicgateway_tls_certificate_not_after_timestamp_seconds{{{pods}}} > 0)");
+    Alert {
+        name: "TopicGatewayCertificateExpires",
+        expression: format!("{end} - time() < 7 * 86400"),
+        lasts: "10m",
+        severity: "warning",
+        summary: format!(
+            "The certificate that {{{{ $labels.pod }}}} of TopicGateway {gateway} shows ends in {{{{ $value | humanizeDuration }}}}."
+        ),
+        description: "From then on no client connects; those that are connected stay.",
+        runbook: "Renew the pair in the Secret of spec.listeners.tls (kubectl describe certificate, where cert-manager \
+                  does it). If it is renewed, a pod that does not take it tells why in the condition Ready.",
     }
 }
 

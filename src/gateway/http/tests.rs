@@ -2,6 +2,7 @@
 
 mod publishing;
 mod streams;
+mod tls;
 
 use std::{net::SocketAddr, sync::Mutex, time::Duration};
 

@@ -4,8 +4,7 @@
 //! changed while connections are open.
 
 use std::{
-    fmt,
-    io::{self, ErrorKind},
+    fmt, io,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -36,8 +35,11 @@ const TICKETS: usize = 1;
 pub struct Tls {
     acceptor: TlsAcceptor,
     current: Arc<Current>,
-    failures: [AtomicU64; Failure::ALL.len()],
+    failures: Counts,
 }
+
+/// Of each reason.
+type Counts = [AtomicU64; Failure::ALL.len()];
 
 /// The certificate in force.
 #[derive(Debug)]
@@ -131,14 +133,33 @@ impl Tls {
     /// Shakes hands; `None`: that failed and is counted.
     pub(super) async fn accept(&self, socket: TcpStream, within: Duration) -> Option<TlsStream<TcpStream>> {
         let shaken = self.acceptor.accept_with(socket, |session| session.set_buffer_limit(Some(UNSENT)));
-        let (why, error) = match timeout(within, shaken).await {
-            Ok(Ok(stream)) => return Some(stream),
-            Ok(Err(error)) => (Failure::of(&error), error),
-            Err(_) => (Failure::Timeout, ErrorKind::TimedOut.into()),
-        };
-        tracing::debug!(reason = why.as_str(), %error, "no TLS connection with a client");
-        self.failures[why as usize].fetch_add(1, Relaxed);
+        let mut underway = Underway { counts: &self.failures, failure: Some(Failure::Timeout) };
+        match timeout(within, shaken).await {
+            Ok(Ok(stream)) => {
+                underway.failure = None;
+                return Some(stream);
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "no TLS connection with a client");
+                underway.failure = Some(Failure::of(&error));
+            }
+            Err(_) => tracing::debug!("no TLS connection with a client: it took too long"),
+        }
         None
+    }
+}
+
+/// Counts a handshake that fails; so does one that is given up, because others need its place, for it took too long.
+struct Underway<'a> {
+    counts: &'a Counts,
+    failure: Option<Failure>,
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        if let Some(why) = self.failure {
+            self.counts[why as usize].fetch_add(1, Relaxed);
+        }
     }
 }
 

@@ -45,7 +45,7 @@ fn only_metrics_and_labels_that_exist_are_asked_for() {
     let series = Regex::new(r"(topicgateway_\w+)(?:\{([^}]*)\})?").unwrap();
     let label = Regex::new(r"(\w+)=~?").unwrap();
     let mut found = 0;
-    for rule in rules(&json!({"slo": {}})) {
+    for rule in rules(&json!({"slo": {}, "listeners": {"tls": {"secretRef": {"name": "t"}}}})) {
         for [_, name, labels] in all_captures(&series, &rule.to_string().replace("\\\"", "'")) {
             let metric = ALL.iter().find(|metric| {
                 name.strip_prefix(metric.name).is_some_and(|suffix| {
@@ -122,6 +122,13 @@ fn pods_are_missed_only_where_some_are_wanted() {
     assert_eq!(missing(json!({"replicas": 4})).as_deref(), Some("4"));
     let scaled = json!({"replicas": 4, "autoscaling": {"minReplicas": 2, "maxReplicas": 9}});
     assert_eq!(missing(scaled).as_deref(), Some("2"));
+}
+
+#[test]
+fn the_end_of_a_certificate_is_watched_where_there_is_one() {
+    let watched = |spec| names_of(&rules(&spec)).contains(&"TopicGatewayCertificateExpires");
+    assert!(!watched(json!({})));
+    assert!(watched(json!({"listeners": {"tls": {"secretRef": {"name": "t"}}}})));
 }
 
 #[test]
