@@ -261,6 +261,22 @@ async fn streams_of_events_and_publishing_over_http_go_through_tls() {
     until(r#"{"over":"https"}"#);
 }
 
+#[tokio::test]
+async fn the_example_is_served_once_its_secret_is_there() {
+    let authority = Authority::new();
+    let example = include_str!("../examples/tls-cert-manager.yaml");
+    let metadata = json!({"name": "secure-tls"});
+    let secret = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": metadata,
+        "stringData": authority.pair(30),
+    });
+    let gateway = Gateway::start_yaml(&format!("{example}---\n{secret}\n"));
+    connect(&gateway, &authority).await.subscribe("prices.btc").await;
+}
+
 #[test]
 fn the_commands_trust_the_authority_of_a_file_and_no_other() {
     let (authority, stranger) = (Authority::new(), Authority::new());

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Controller, Namespace, condition_of, gateway};
+use crate::support::Authority;
 
 /// A gateway whose tokens are checked with a shared secret.
 fn with_secret() -> Value {
@@ -124,6 +125,45 @@ fn a_certificate_that_does_not_parse_is_told() {
     namespace.apply(&gateway(json!({"backbone": {"nats": nats}})));
     let message = namespace.wait_condition("ResolvedRefs", "False", "InvalidCertificate");
     assert!(message.contains("\"ca\"") && message.contains("certificates in PEM"), "{message}");
+}
+
+#[test]
+fn the_certificate_for_clients_is_awaited_judged_and_renewed_without_new_pods() {
+    let namespace = Namespace::new("listener-certificate");
+    let controller = Controller::start(&namespace);
+    namespace.apply(&gateway(json!({"listeners": {"tls": {"secretRef": {"name": "m-tls"}}}})));
+    let message = namespace.wait_condition("ResolvedRefs", "False", "SecretNotFound");
+    assert!(message.contains("m-tls") && message.contains("spec.listeners.tls.secretRef"), "{message}");
+    namespace.kubectl(&["create", "secret", "generic", "m-tls", "--from-literal=tls.crt=nonsense"]);
+    let message = namespace.wait_condition("ResolvedRefs", "False", "KeyMissing");
+    assert!(message.contains("has no key tls.key"), "{message}");
+
+    let (one, other) = (Authority::new().pair(30), Authority::new().pair(60));
+    let put = |pair: &Value| {
+        namespace.kubectl(&["patch", "secret/m-tls", "--patch", &json!({"stringData": pair}).to_string()]);
+    };
+    put(&json!({"tls.crt": one["tls.crt"], "tls.key": other["tls.key"]}));
+    let message = namespace.wait_condition("ResolvedRefs", "False", "InvalidCertificate");
+    assert!(message.contains("spec.listeners.tls") && message.contains("do not go together"), "{message}");
+    assert!(namespace.find("deployment/m").is_none(), "nothing could run");
+
+    put(&one);
+    namespace.wait_condition("ResolvedRefs", "True", "ResolvedRefs");
+    namespace.wait("tgw/m", |it| {
+        it["status"]["address"].as_str().is_some_and(|address| address.starts_with("wss://m."))
+    });
+    controller.wait_settled();
+    let template = || namespace.find("deployment/m").unwrap()["spec"]["template"].clone();
+    let copy = || namespace.find("secret/m-secrets").unwrap()["data"].clone();
+    let (pods, before) = (template(), copy());
+    put(&other);
+    namespace.wait("secret/m-secrets", |it| it["data"]["m-tls_tls.crt"] != before["m-tls_tls.crt"]);
+    let renewed = copy();
+    // One that cannot be used reaches no pod, and neither takes the one before away.
+    put(&json!({"tls.key": one["tls.key"]}));
+    namespace.wait_condition("ResolvedRefs", "False", "InvalidCertificate");
+    controller.wait_settled();
+    assert_eq!((template(), copy()), (pods, renewed));
 }
 
 #[test]
