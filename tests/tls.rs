@@ -141,6 +141,22 @@ async fn a_reader_that_stops_lags_and_has_every_message_once_it_reads_on() {
     assert_eq!(slow.json()["data"]["n"], "last");
 }
 
+#[test]
+fn the_end_of_a_connection_is_told_within_tls_after_its_last_words() {
+    let authority = Authority::new();
+    let gateway = Gateway::start(&authority.on(Resource::open().set("drain.windowSeconds", json!(0))));
+    let open = || RawSocket::upgrade_in(authority.open(gateway.address), gateway.address, b"");
+    let mut own = open();
+    own.socket.write_all(&frame(0x88, &1000_u16.to_be_bytes())).unwrap();
+    assert_eq!(own.read(), Some((0x88, 1000_u16.to_be_bytes().into())));
+    let mut drained = open();
+    gateway.process.signal("TERM");
+    while drained.read().expect("a close").0 != 0x88 {}
+    for mut socket in [own, drained] {
+        assert_eq!(socket.socket.read(&mut [0]).unwrap(), 0, "an end in good order");
+    }
+}
+
 #[tokio::test]
 async fn a_renewed_certificate_is_shown_to_whoever_comes_next_and_ends_no_connection() {
     let (old, new) = (Authority::new(), Authority::new());

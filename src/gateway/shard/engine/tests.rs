@@ -45,6 +45,9 @@ const KEPT: Window = Window { messages: 10_000, bytes: usize::MAX };
 struct Wire {
     /// Bytes it still takes.
     room: usize,
+    /// Bytes it takes beyond them, and holds back until there is room, as encryption does.
+    holds: usize,
+    held: Vec<u8>,
     sends: usize,
     received: Vec<u8>,
     finished: bool,
@@ -61,11 +64,18 @@ impl Socket for FakeSocket {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         wire.sends += 1;
+        if !wire.flush() {
+            return Ok(0);
+        }
         let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
-        let taken = bytes.len().min(wire.room);
-        wire.received.extend(&bytes[..taken]);
-        wire.room -= taken;
+        let taken = bytes.len().min(wire.room + wire.holds);
+        wire.held.extend(&bytes[..taken]);
+        wire.flush();
         Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<bool> {
+        Ok(self.0.borrow_mut().flush())
     }
 
     fn make_room(&mut self) {
@@ -73,7 +83,18 @@ impl Socket for FakeSocket {
     }
 
     fn finish(&mut self) {
-        self.0.borrow_mut().finished = true;
+        let mut wire = self.0.borrow_mut();
+        wire.finished = wire.flush();
+    }
+}
+
+impl Wire {
+    /// `true` if nothing is held back any more.
+    fn flush(&mut self) -> bool {
+        let taken = self.held.len().min(self.room);
+        self.received.extend(self.held.drain(..taken));
+        self.room -= taken;
+        self.held.is_empty()
     }
 }
 

@@ -244,3 +244,38 @@ fn what_was_dropped_is_told_though_a_replay_is_asked_for_before_it_could_be() {
     let end: u64 = lines[told].split(' ').nth(3).unwrap().parse().unwrap();
     assert!(lines[replayed + 1].starts_with(&format!("message a {} ", end + 1)), "{lines:?}");
 }
+
+#[test]
+fn what_a_socket_holds_back_goes_once_it_is_writable_though_nothing_lags() {
+    let mut bench = Bench::new(&spec("Disconnect", 100_000));
+    let mut client = bench.subscriber(&["a"]);
+    client.wire.borrow_mut().holds = 10_000;
+    client.let_through(0);
+    flood(&mut bench, "a", 1);
+    assert!(!behind(&bench, &client) && client.frames().is_empty());
+    client.let_through(10);
+    bench.engine.writable(client.slot);
+    assert!(client.frames().is_empty(), "a part of it");
+    flood(&mut bench, "a", 1);
+    assert!(behind(&bench, &client), "nothing more is taken before that has gone");
+    client.let_through(10_000);
+    bench.engine.writable(client.slot);
+    assert_eq!(client.frames().len(), 2);
+    assert!(!behind(&bench, &client));
+}
+
+#[test]
+fn a_connection_ends_after_what_its_socket_holds_back() {
+    let mut bench = Bench::new(&spec("Disconnect", 100_000));
+    let mut client = bench.subscriber(&["a"]);
+    client.wire.borrow_mut().holds = 10_000;
+    client.let_through(0);
+    bench.engine.closed_by_client(client.slot, Some(1000));
+    bench.settle();
+    client.wire.borrow_mut().room = 0;
+    assert!(!client.wire.borrow().finished);
+    client.let_through(10_000);
+    bench.engine.writable(client.slot);
+    assert_eq!(client.summary(), ["close 1000"]);
+    assert!(client.wire.borrow().finished);
+}

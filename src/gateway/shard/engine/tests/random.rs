@@ -65,6 +65,10 @@ fn run(policy: &str, steps: Vec<Step>) -> Result<(), TestCaseError> {
             "topics":[{{"pattern":">","slowConsumer":"{policy}"}}]}}"#
     ));
     let mut clients: Vec<_> = (0..4).map(|n| (bench.subscriber(&[TOPICS[n]]), Knows::default())).collect();
+    // Half of them are behind TLS.
+    for (client, _) in clients.iter().step_by(2) {
+        client.wire.borrow_mut().holds = 97;
+    }
     for step in steps {
         match step {
             Step::Message(topic, size) => {
@@ -239,6 +243,7 @@ fn run_past(steps: Vec<Past>) -> Result<(), TestCaseError> {
     );
     (bench.recoverable, bench.hold_reads) = (true, true);
     let mut clients: Vec<_> = (0..3).map(|_| (bench.client(), Reader::default())).collect();
+    clients[0].0.wire.borrow_mut().holds = 97;
     let mut head = 0;
     for step in steps {
         match step {
