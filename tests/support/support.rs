@@ -31,7 +31,7 @@ pub(crate) use nats_server::NatsServer;
 pub(crate) use process::Process;
 pub(crate) use raw::{RawSocket, frame};
 pub(crate) use resource::Resource;
-pub(crate) use tls::{Authority, TlsStream};
+pub(crate) use tls::Authority;
 pub(crate) use token::{Issuer, now};
 
 /// How long anything that should happen may take: far beyond what it takes, since machines may be busy.
