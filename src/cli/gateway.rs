@@ -18,8 +18,8 @@ use crate::gateway::config::Reader;
 The file holds the name, namespace and generation of a TopicGateway, its spec, and the folders its Secrets and its
 session key are mounted in: each value as <secretsDirectory>/<secret name>_<key>, and <sessionKeyDirectory>/key and
 previous. All are looked at every second: what changes is taken over without closing a connection whose client would
-still be let in, but for the port. What is wrong is not taken over, and told in the log and by
-/status on the admin port.
+still be let in, but for the port and whether clients speak TLS. What is wrong is not taken over, and told in the log
+and by /status on the admin port.
 
 Examples:
   topic-gateway gateway --config /etc/topic-gateway/config.yaml

@@ -16,14 +16,14 @@ export async function startGateway(...options) {
   const child = spawn(process.env.TOPIC_GATEWAY, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const exit = once(child, 'exit');
   for await (const line of createInterface({ input: child.stdout })) {
-    const found = /^\s*gateway\s.*http:\/\/([\d.]+:\d+)/.exec(line);
+    const found = /^\s*gateway\s.*http(s?):\/\/([\d.]+:\d+)/.exec(line);
     if (found) {
       child.stdout.resume();
       const stop = async (signal = 'SIGTERM') => {
         child.kill(signal);
         return (await exit)[0];
       };
-      return { url: `ws://${found[1]}`, stop };
+      return { url: `ws${found[1]}://${found[2]}`, stop };
     }
   }
   throw new Error('the gateway ended before it printed its address');
