@@ -139,6 +139,23 @@ mod tests {
     }
 
     #[test]
+    fn one_that_has_expired_takes_the_place_of_none_that_has_not() {
+        let made = fixture::Authority::new().pair(7);
+        let key = pair(&fixture::secret("t", &made), &reference()).unwrap();
+        let until = |ends_at| Certificate { key: key.clone(), ends_at };
+        let (past, future, unknown) = (until(Some(9)), until(Some(11)), until(None));
+        for (new, old, taken) in [
+            (&past, &future, false),
+            (&past, &unknown, false),
+            (&past, &past, true),
+            (&future, &past, true),
+            (&unknown, &future, true),
+        ] {
+            assert_eq!(new.succeeds(old, 10).is_ok(), taken, "{:?} {:?}", new.ends_at, old.ends_at);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_used_is_told_with_secret_and_key_and_never_shown() {
         let authority = fixture::Authority::new();
         let (one, other) = (authority.pair(7), authority.pair(7));

@@ -276,6 +276,10 @@ fn references_that_lead_nowhere() {
             "11: data.username: is not base64; encode it, or put it under stringData",
         ],
     );
+    spec(
+        "  backbone: {memory: {}}\n  listeners: {tls: {secretRef: {name: t}}}\n",
+        &[&format!("6: spec.listeners.tls.secretRef: {}", there("t"))],
+    );
 }
 
 #[test]
