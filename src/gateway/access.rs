@@ -25,12 +25,14 @@ mod key;
 mod object;
 mod pem;
 mod policy;
+mod sharing;
 #[cfg(test)]
 mod tests;
 
 use issuer::{Issuer, Verified};
 use jws::Jws;
 use policy::Policy;
+use sharing::Given;
 
 pub use credential::Credential;
 pub use error::{AccessError, AuthError, KeyError};
@@ -49,8 +51,9 @@ pub struct Access {
     issuers: Vec<Issuer>,
     policy: Policy,
     anonymous: Option<Arc<Identity>>,
+    given: Given,
     /// Which of those that took each other's place it is.
-    version: u64,
+    version: u32,
 }
 
 impl Access {
@@ -68,10 +71,10 @@ impl Access {
         }
         let policy = Policy::new(spec);
         let anonymous = (spec.authentication.anonymous == Anonymous::Allow).then(|| {
-            let grants = policy.grants(ANONYMOUS, &object::Object::default());
+            let grants = Arc::new(policy.grants(ANONYMOUS, &object::Object::default()));
             Arc::new(Identity { user: ANONYMOUS.into(), grants, expires_at: None, basis: Basis::default() })
         });
-        Ok(Self { issuers, policy, anonymous, version: 0 })
+        Ok(Self { issuers, policy, anonymous, given: Given::default(), version: 0 })
     }
 
     /// The same, to take the place of another one: whom that one has let in is to be judged anew.
@@ -130,7 +133,7 @@ impl Access {
 
     fn identity(&self, verified: Verified) -> Arc<Identity> {
         let Verified { user, claims, expires_at, credential } = verified;
-        let grants = self.policy.grants(&user, &claims);
+        let grants = self.given.share(self.policy.grants(&user, &claims));
         let basis = Basis { credential: Some(credential), version: self.version };
         Arc::new(Identity { user: user.into(), grants, expires_at: Some(expires_at), basis })
     }
@@ -142,7 +145,7 @@ pub struct Identity {
     /// The user's name, as the token's user claim gives it; `anonymous` without a token.
     pub user: Arc<str>,
     /// What the user may do: rules and token taken together, already cut to what the gateway offers at all.
-    pub grants: Grants,
+    pub grants: Arc<Grants>,
     /// When the token ends, in seconds since 1970; `None` for anonymous clients.
     pub expires_at: Option<u64>,
     /// What it was let in for.
@@ -152,8 +155,8 @@ pub struct Identity {
 /// What a client was let in for, and by which [`Access`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Basis {
-    credential: Option<Arc<Credential>>,
-    version: u64,
+    credential: Option<Credential>,
+    version: u32,
 }
 
 /// Topics a client may subscribe to and publish to.

@@ -1,21 +1,21 @@
 //! What is remembered of a token that was accepted, so that it can be judged anew under another configuration. Not the
 //! token itself: whoever reads this cannot show it to anybody.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use super::{AuthError, object::Object};
 use crate::api::JwtAlgorithm;
 
 /// Of one token: at most three quarters of [`super::MAX_TOKEN_BYTES`].
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     /// In JSON: a fraction of what they are once read, and read only when the configuration changes.
-    claims: Box<[u8]>,
+    claims: Arc<[u8]>,
     pub(super) algorithm: JwtAlgorithm,
 }
 
 impl Credential {
-    pub(super) fn new(claims: Box<[u8]>, algorithm: JwtAlgorithm) -> Self {
+    pub(super) fn new(claims: Arc<[u8]>, algorithm: JwtAlgorithm) -> Self {
         Self { claims, algorithm }
     }
 

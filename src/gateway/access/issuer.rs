@@ -1,6 +1,6 @@
 //! One entry of `authentication.jwt`: whose tokens are accepted and when.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -43,7 +43,7 @@ pub(super) struct Verified {
     pub(super) user: String,
     pub(super) claims: Object,
     pub(super) expires_at: u64,
-    pub(super) credential: Arc<Credential>,
+    pub(super) credential: Credential,
 }
 
 impl Issuer {
@@ -90,14 +90,14 @@ impl Issuer {
             return Err(AuthError::Signature);
         }
         let credential = Credential::new(token.claims_text, token.algorithm);
-        self.accept(token.claims, Arc::new(credential), now)
+        self.accept(token.claims, credential, now)
     }
 
     /// Accepts a token that was accepted before, maybe under another configuration, or says why not. Its signature held
     /// then, and still does if the key has been replaced since: a key is rotated without ending what it has let in.
     pub(super) fn verify_again(
         &self,
-        credential: &Arc<Credential>,
+        credential: &Credential,
         claims: Object,
         now: u64,
     ) -> Result<Verified, AuthError> {
@@ -108,7 +108,7 @@ impl Issuer {
     }
 
     /// Judges the claims of a token whose signature holds.
-    fn accept(&self, claims: Object, credential: Arc<Credential>, now: u64) -> Result<Verified, AuthError> {
+    fn accept(&self, claims: Object, credential: Credential, now: u64) -> Result<Verified, AuthError> {
         let expires_at = time(&claims, "exp")?.ok_or(AuthError::NoExpiry)?;
         if now >= expires_at {
             return Err(AuthError::Expired);

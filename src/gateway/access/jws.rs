@@ -1,5 +1,7 @@
 //! Compact JWS (RFC 7515 §3.1): taken apart, and put together for trial tokens.
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -16,7 +18,7 @@ pub(super) struct Jws<'a> {
     /// The claims.
     pub(super) claims: Object,
     /// The claims as they stand in the token, in JSON.
-    pub(super) claims_text: Box<[u8]>,
+    pub(super) claims_text: Arc<[u8]>,
     /// What was signed: header and claims as they stand in the token.
     pub(super) signed: &'a [u8],
     /// The signature's bytes.
@@ -32,7 +34,7 @@ impl<'a> Jws<'a> {
         let (signed, signature) = token.rsplit_once('.').ok_or(AuthError::Malformed)?;
         let (header, claims) = signed.split_once('.').ok_or(AuthError::Malformed)?;
         // Should there be more dots, they are among the claims and no base64url.
-        let claims_text: Box<[u8]> = decoded(claims)?.into();
+        let claims_text: Arc<[u8]> = decoded(claims)?.into();
         let (header, claims) = (object(&decoded(header)?)?, object(&claims_text)?);
         if header.get("crit").is_some() {
             return Err(AuthError::Critical);

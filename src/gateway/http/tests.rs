@@ -39,7 +39,7 @@ struct Server {
 fn person(user: &str) -> Arc<Identity> {
     let all: Vec<crate::api::Pattern> = vec!["open.>".parse().unwrap()];
     let grants = Grants { subscribe: Vec::new(), publish: all.clone(), scope: all.into() };
-    Arc::new(Identity { user: user.into(), grants, expires_at: None, basis: Basis::default() })
+    Arc::new(Identity { user: user.into(), grants: grants.into(), expires_at: None, basis: Basis::default() })
 }
 
 /// Anonymous clients are admitted; of tokens only `good` is taken.

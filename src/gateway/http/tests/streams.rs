@@ -22,7 +22,7 @@ async fn server(bounds: accept::Bounds) -> Server {
             let all: Vec<crate::api::Pattern> = vec![">".parse().unwrap()];
             let grants = Grants { subscribe: all.clone(), publish: Vec::new(), scope: all.into() };
             let (user, basis) = ("ann".into(), Basis::default());
-            Ok(Some(Arc::new(Identity { user, grants, expires_at: None, basis })))
+            Ok(Some(Arc::new(Identity { user, grants: grants.into(), expires_at: None, basis })))
         });
     })
     .await

@@ -158,7 +158,7 @@ impl Session {
 
     /// The grants, once somebody is known.
     fn known(&self, topic: Option<&str>) -> Result<&Grants, Refusal> {
-        let grants = self.identity.as_deref().map(|Identity { grants, .. }| grants);
+        let grants = self.identity.as_deref().map(|Identity { grants, .. }| &**grants);
         grants.ok_or_else(|| {
             let message = "not authenticated: send `setup` with a `token` first";
             Refusal::new(ErrorCode::AuthRequired, message, topic)

@@ -49,7 +49,12 @@ fn patterns(list: &[&str]) -> Vec<Pattern> {
 fn ann() -> Arc<Identity> {
     let scope = patterns(&["prices.>", "chat.>"]).into();
     let grants = Grants { subscribe: patterns(&["prices.>"]), publish: patterns(&["chat.*"]), scope };
-    Arc::new(Identity { user: "ann".into(), grants, expires_at: None, basis: Basis::default() })
+    Arc::new(Identity {
+        user: "ann".into(),
+        grants: grants.into(),
+        expires_at: None,
+        basis: Basis::default(),
+    })
 }
 
 fn known() -> Session {
@@ -242,8 +247,9 @@ fn each_refusal_has_its_code_and_the_first_reason_wins() {
 #[test]
 fn a_topic_outside_the_scope_is_denied_whatever_the_grants_say() {
     let mut identity = Arc::unwrap_or_clone(ann());
-    identity.grants.subscribe = patterns(&[">"]);
-    identity.grants.publish = patterns(&[">"]);
+    let all = patterns(&[">"]);
+    let scope = identity.grants.scope.clone();
+    identity.grants = Grants { subscribe: all.clone(), publish: all, scope }.into();
     let mut session = Session::new(Some(identity.into()), &policy());
     refused(
         &mut session,

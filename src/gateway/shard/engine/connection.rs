@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use smallvec::SmallVec;
+
 use super::{ledger::Ledger, reading::Readings};
 use crate::{
     api::Stamp,
@@ -37,8 +39,8 @@ pub(super) struct Connection<S> {
     pub(super) outbox: Vec<u8>,
     /// There while the socket does not take what there is for it.
     pub(super) lag: Option<Box<Lag>>,
-    /// Subscriptions in the order they began. Bounded by `limits.topicsPerConnection`.
-    pub(super) held: Vec<Held>,
+    /// Subscriptions in the order they began: a few are kept in place. Bounded by `limits.topicsPerConnection`.
+    pub(super) held: SmallVec<[Held; 2]>,
     /// Subscribes that wait for the backbone.
     pub(super) waiting: u16,
     /// Publishes that wait for the backbone; at most [`IN_FLIGHT`].

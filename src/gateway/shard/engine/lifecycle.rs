@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use smallvec::SmallVec;
+
 use super::{
     Control, Engine, Socket,
     connection::{Connection, Phase, Setup},
@@ -52,7 +54,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             seat,
             outbox: Vec::new(),
             lag: None,
-            held: Vec::new(),
+            held: SmallVec::new(),
             waiting: 0,
             in_flight: 0,
             overlap: false,

@@ -244,7 +244,7 @@ fn identity(user: &str, patterns: &[&str]) -> Arc<Identity> {
     let patterns: Vec<Pattern> = patterns.iter().map(|text| text.parse().unwrap()).collect();
     let grants =
         Grants { subscribe: patterns.clone(), publish: patterns, scope: vec![">".parse().unwrap()].into() };
-    Arc::new(Identity { user: user.into(), grants, expires_at: None, basis: Basis::default() })
+    Arc::new(Identity { user: user.into(), grants: grants.into(), expires_at: None, basis: Basis::default() })
 }
 
 impl Bench {
