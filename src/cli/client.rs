@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
-    tungstenite::{Error, Message},
+    tungstenite::{Error, Message, error::ProtocolError},
 };
 
 pub(super) use frame::{Event, Frame, declined, listen, tame};
@@ -97,21 +97,11 @@ impl Target {
         let url = &self.url;
         let connector = Connector::Rustls(self.tls.clone());
         let connecting = connect_async_tls_with_config(url.as_str(), None, false, Some(connector));
-        let why = match timeout(PATIENCE, connecting).await {
-            Ok(Ok((socket, _))) => return Ok(socket),
-            Ok(Err(Error::Http(response))) => return Err(frame::declined(url, &response)),
-            Ok(Err(Error::Io(error))) if distrusts(&error) => {
-                return Err(Failure::unavailable(format!(
-                    "the certificate of the gateway at {url} is not trusted: {error}; name the file of its CA with --ca-file, or the gateway as its certificate does"
-                )));
-            }
-            Ok(Err(Error::Io(error))) => error.to_string(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
-        };
-        Err(Failure::unavailable(format!(
-            "cannot reach a gateway at {url}: {why}; start one with `topic-gateway dev`, or name another with --url"
-        )))
+        match timeout(PATIENCE, connecting).await {
+            Ok(Ok((socket, _))) => Ok(socket),
+            Ok(Err(error)) => Err(unreachable(url, error)),
+            Err(_) => Err(absent(url, &format!("no answer within {} s", PATIENCE.as_secs()))),
+        }
     }
 
     /// Authenticates and subscribes to the topics. The token travels here and nowhere else.
@@ -148,10 +138,41 @@ impl Target {
     }
 }
 
-/// Whether the gateway is there and has shown a certificate that is of no use.
-fn distrusts(error: &std::io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
+/// Why there is no connection, and what to do about it.
+fn unreachable(url: &str, error: Error) -> Failure {
+    let tls = match &error {
+        Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
+        _ => None,
+    };
+    let advice = match (&error, tls) {
+        (Error::Http(response), _) => return frame::declined(url, response),
+        (_, Some(rustls::Error::InvalidCertificate(why))) => return distrusted(url, why),
+        // An alert of TLS, which is no HTTP.
+        (Error::Protocol(ProtocolError::HttparseError(_)), _) if url.starts_with("ws://") => {
+            "what answers there does not speak HTTP: if it speaks TLS, try https:// or wss://"
+        }
+        (_, Some(rustls::Error::InvalidMessage(_))) => {
+            "what answers there does not speak TLS: try http:// or ws://"
+        }
+        _ => return absent(url, &error.to_string()),
+    };
+    Failure::unavailable(format!("cannot reach a gateway at {url}: {advice}"))
+}
+
+fn distrusted(url: &str, why: &rustls::CertificateError) -> Failure {
+    let why = why.to_string();
+    let advice = if why.contains("CaUsedAsEndEntity") {
+        "it is that of a CA: make one that is none (basicConstraints=critical,CA:FALSE)"
+    } else {
+        "name the file of its CA with --ca-file, or the gateway as its certificate does"
+    };
+    Failure::unavailable(format!("the certificate of the gateway at {url} is not trusted: {why}; {advice}"))
+}
+
+fn absent(url: &str, why: &str) -> Failure {
+    Failure::unavailable(format!(
+        "cannot reach a gateway at {url}: {why}; start one with `topic-gateway dev`, or name another with --url"
+    ))
 }
 
 /// Runs a command on a small runtime of its own. Does not wait for a read from the terminal that is under way.
@@ -231,5 +252,36 @@ mod tests {
         let (connected, first_byte) = tokio::join!(target.connect(), first_byte);
         assert_eq!(first_byte, 22, "a TLS handshake record");
         assert_eq!(connected.unwrap_err().code, 69);
+    }
+
+    #[tokio::test]
+    async fn who_takes_tls_for_plain_or_plain_for_tls_is_told_which_to_try() {
+        // An alert of TLS, and an answer of HTTP.
+        let answers: [(&str, &[u8], &str); 2] = [
+            ("http", &[21, 3, 3, 0, 2, 2, 10], "https://"),
+            ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "http://"),
+        ];
+        for (scheme, answer, expected) in answers {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let target = options(&format!("{scheme}://{}", listener.local_addr().unwrap())).target().unwrap();
+            let peer = async {
+                let (mut peer, _) = listener.accept().await.unwrap();
+                tokio::io::AsyncReadExt::read_u8(&mut peer).await.unwrap();
+                tokio::io::AsyncWriteExt::write_all(&mut peer, answer).await.unwrap();
+                peer
+            };
+            let (connected, _peer) = tokio::join!(target.connect(), peer);
+            let failure = connected.unwrap_err();
+            assert!(failure.code == 69 && failure.message.contains(expected), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_of_no_use_is_said_to_be_so_with_what_to_do() {
+        let other = rustls::CertificateError::UnknownIssuer;
+        assert!(distrusted("wss://gw/ws", &other).message.contains("--ca-file"));
+        let why = std::io::Error::other("CaUsedAsEndEntity");
+        let authority = rustls::CertificateError::Other(rustls::OtherError(Arc::new(why)));
+        assert!(distrusted("wss://gw/ws", &authority).message.contains("CA:FALSE"));
     }
 }

@@ -58,7 +58,9 @@ async fn until_the_end(configuration: Configuration, serving: Serving, files: Sh
         .map_err(|error| Failure::internal(format!("signals cannot be received: {error}; start it again")))?;
     let (public, listen) = bind(serving.listen, "--listen").await?;
     let (admin, admin_address) = bind(serving.admin, "--admin").await?;
-    let tls = if configuration.spec.listeners.tls.is_some() { "s" } else { "" };
+    // On a machine of its own the certificate is hardly one that everybody trusts.
+    let (tls, trust) =
+        if configuration.spec.listeners.tls.is_some() { ("s", " --ca-file CA.crt") } else { ("", "") };
     let options = Options { public, admin, demo: serving.demo, files, source: serving.source };
     let pod = Pod::start(configuration, options).await.map_err(|error| match error {
         StartError::System(_) => Failure::internal(error.to_string()),
@@ -67,7 +69,8 @@ async fn until_the_end(configuration: Configuration, serving: Serving, files: Sh
     print(&format!("gateway  http{tls}://{listen}\nadmin    http://{admin_address}\n"))?;
     // As this process was called, so that the lines can be pasted.
     let program = std::env::args().next().unwrap_or_else(|| "topic-gateway".into());
-    print(&serving.hint.replace("{url}", &format!("ws{tls}://{listen}/ws")).replace("{program}", &program))?;
+    let url = format!("ws{tls}://{listen}/ws{trust}");
+    print(&serving.hint.replace("{url}", &url).replace("{program}", &program))?;
 
     let signal = signals.next().await;
     let window = pod.drain_window();
