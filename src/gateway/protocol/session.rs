@@ -13,14 +13,12 @@ use super::{
     CloseCode, ErrorCode,
     command::{self, Envelope, Id, Rejection},
     event,
-    rate::Bucket,
+    rate::{Bucket, Rate},
 };
 use crate::{api::MAX_TOPIC_BYTES, gateway::access::Identity};
 
-/// Errors a connection may cause at once before it is closed with 4429.
-const ERROR_BURST: u32 = 256;
-/// Errors per second it may go on causing.
-const ERRORS_PER_SECOND: u32 = 16;
+/// Errors a connection may cause: 256 at once, then 16 per second; one more closes it with 4429.
+const ERRORS: Rate = Rate::new(16, 256);
 
 /// One connection's identity and rates.
 #[derive(Debug)]
@@ -36,19 +34,9 @@ type Decided = Result<Decision, Refusal>;
 impl Session {
     /// A connection's session. `identity` is that of a token in the URL or a header, or the anonymous one where
     /// the policy admits it.
-    pub fn new(identity: Option<Arc<Identity>>, policy: &Policy) -> Self {
-        Self {
-            identity,
-            publishes: Bucket::new(policy.publish_per_second, policy.publish_per_second),
-            subscribes: Bucket::new(policy.subscribe_per_second, policy.subscribe_per_second),
-            errors: Bucket::new(ERRORS_PER_SECOND, ERROR_BURST),
-        }
-    }
-
-    /// Other limits hold from now on.
-    pub fn limit(&mut self, policy: &Policy) {
-        self.publishes.set(policy.publish_per_second, policy.publish_per_second);
-        self.subscribes.set(policy.subscribe_per_second, policy.subscribe_per_second);
+    pub fn new(identity: Option<Arc<Identity>>) -> Self {
+        let full = Bucket::default();
+        Self { identity, publishes: full, subscribes: full, errors: full }
     }
 
     /// Who it is, once known.
@@ -104,7 +92,7 @@ impl Session {
 
     /// Counts an error that the shard tells the client itself (a refused token); `Some`: one too many, close.
     pub fn errored(&mut self, now_ms: u64) -> Option<Decision> {
-        (!self.errors.take(now_ms)).then_some(Decision::Close {
+        (!self.errors.take(ERRORS, now_ms)).then_some(Decision::Close {
             code: CloseCode::TooFast,
             reason: "too many refused commands: wait before reconnecting",
         })

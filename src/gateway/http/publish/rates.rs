@@ -12,7 +12,7 @@ use crate::gateway::protocol::{
     session::{Refusal, rules::within_rate},
 };
 
-/// Users that are kept account of; two mebibytes. One that has not published lately needs no account.
+/// Users that are kept account of; little more than a mebibyte. One that has not published lately needs no account.
 const MOST: usize = 65_536;
 /// Milliseconds between two searches for accounts that need not be kept.
 const SEARCH_MS: u64 = 100;
@@ -44,18 +44,18 @@ impl Rates {
             return Ok(());
         }
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(bucket) = accounts.account(payer, now_ms, per_second) else {
+        let Some(bucket) = accounts.account(payer, now_ms) else {
             return Err(Refusal::too_fast(
                 "too many clients publish at the moment: try again later",
                 Some(topic),
             ));
         };
-        within_rate(bucket, now_ms, topic)
+        within_rate(bucket, per_second, now_ms, topic)
     }
 }
 
 impl Accounts {
-    fn account(&mut self, payer: u64, now_ms: u64, per_second: u32) -> Option<&mut Bucket> {
+    fn account(&mut self, payer: u64, now_ms: u64) -> Option<&mut Bucket> {
         if self.buckets.len() >= MOST && !self.buckets.contains_key(&payer) {
             if now_ms < self.searched_ms.saturating_add(SEARCH_MS) {
                 return None;
@@ -66,9 +66,7 @@ impl Accounts {
                 return None;
             }
         }
-        let bucket = self.buckets.entry(payer).or_insert_with(|| Bucket::new(per_second, per_second));
-        bucket.set(per_second, per_second);
-        Some(bucket)
+        Some(self.buckets.entry(payer).or_default())
     }
 }
 

@@ -9,13 +9,14 @@ use super::{
     rules::{fits, parse, readable, within_rate, writable},
 };
 use crate::{
-    api::{Filter, Seq, Topic},
+    api::{Filter, Topic},
     gateway::{
         access::{Grants, Identity},
         protocol::{
             ErrorCode,
             command::{Ack, Command, Id, Token},
             event,
+            rate::Rate,
         },
     },
 };
@@ -33,13 +34,13 @@ impl Session {
         match command {
             Command::Setup { token, topics } => {
                 let topics = topics.into_iter().map(Cow::into_owned).collect();
-                self.begin(id, token, Beginning::Setup { topics }, now_ms)
+                self.begin(id, token, Beginning::Setup { topics }, now_ms, policy)
             }
             Command::Resume { session_id, last_seq_per_topic, epoch, token } => {
                 let session = session_id.into();
                 let positions =
                     last_seq_per_topic.into_iter().map(|(topic, seq)| (topic.into_owned(), seq)).collect();
-                self.begin(id, token, Beginning::Resume { session, positions, epoch }, now_ms)
+                self.begin(id, token, Beginning::Resume { session, positions, epoch }, now_ms, policy)
             }
             Command::Ping => {
                 event::pong(out, id.as_ref());
@@ -48,12 +49,10 @@ impl Session {
             Command::Subscribe { topic, history, epoch } => {
                 let catch_up = history.map(|start| CatchUp { start, resumed: false, epoch });
                 let decided = self.may_subscribe(id, &topic, catch_up, held, policy)?;
-                if !self.subscribes.take(now_ms) {
-                    return too_fast(SUBSCRIBE_RATE, Some(&topic));
-                }
+                self.within_subscribe_rate(now_ms, policy, Some(&topic))?;
                 Ok(decided)
             }
-            Command::Unsubscribe { topic } => self.unsubscribe(id, &topic, held, now_ms, out),
+            Command::Unsubscribe { topic } => self.unsubscribe(id, &topic, held, now_ms, policy, out),
             Command::Publish { topic, message_id, payload } => {
                 self.publish(id, &topic, &message_id, payload, now_ms, policy)
             }
@@ -65,17 +64,25 @@ impl Session {
                     Ack::UpTo { topic, seq } => Acknowledged::UpTo { topic: topic.into(), seq },
                 })
             }),
-            Command::Replay { topic, from_seq, to_seq } => self.replay(id, &topic, from_seq, to_seq, now_ms),
+            Command::Replay { topic, from_seq, to_seq } => {
+                let parsed = self.replayed(&topic, now_ms, policy)?;
+                Ok(Decision::Replay { id, topic: parsed, from: from_seq, to: to_seq })
+            }
         }
     }
 
-    fn begin(&mut self, id: Option<Id>, token: Option<Token>, beginning: Beginning, now_ms: u64) -> Decided {
+    fn begin(
+        &mut self,
+        id: Option<Id>,
+        token: Option<Token>,
+        beginning: Beginning,
+        now_ms: u64,
+        policy: &Policy,
+    ) -> Decided {
         if token.is_none() {
             self.known(None)?;
         }
-        if !self.subscribes.take(now_ms) {
-            return too_fast(SUBSCRIBE_RATE, None);
-        }
+        self.within_subscribe_rate(now_ms, policy, None)?;
         Ok(match token {
             Some(token) => Decision::Authenticate { id, token, beginning },
             None => Decision::Begin { id, beginning },
@@ -110,13 +117,12 @@ impl Session {
         topic: &str,
         held: &dyn Held,
         now_ms: u64,
+        policy: &Policy,
         out: &mut Vec<u8>,
     ) -> Decided {
         self.known(Some(topic))?;
         let filter: Filter = parse(topic)?;
-        if !self.subscribes.take(now_ms) {
-            return too_fast(SUBSCRIBE_RATE, Some(topic));
-        }
+        self.within_subscribe_rate(now_ms, policy, Some(topic))?;
         if held.holds(topic) {
             return Ok(Decision::Unsubscribe { id, filter });
         }
@@ -136,7 +142,7 @@ impl Session {
         let grants = self.known(Some(topic))?;
         let parsed = writable(grants, topic)?;
         fits(payload.len(), policy, topic)?;
-        within_rate(&mut self.publishes, now_ms, topic)?;
+        within_rate(&mut self.publishes, policy.publish_per_second, now_ms, topic)?;
         Ok(Decision::Publish {
             id,
             topic: parsed,
@@ -145,15 +151,26 @@ impl Session {
         })
     }
 
-    fn replay(&mut self, id: Option<Id>, topic: &str, from: Seq, to: Option<Seq>, now_ms: u64) -> Decided {
+    fn replayed(&mut self, topic: &str, now_ms: u64, policy: &Policy) -> Result<Topic, Refusal> {
         self.known(Some(topic))?;
         // Positions are those of one topic: a pattern has none.
         let parsed: Topic = parse(topic)?;
         self.readable(topic)?;
-        if !self.subscribes.take(now_ms) {
-            return too_fast(SUBSCRIBE_RATE, Some(topic));
+        self.within_subscribe_rate(now_ms, policy, Some(topic))?;
+        Ok(parsed)
+    }
+
+    /// Takes one setup, subscribe or the like from the rate, if there is one.
+    fn within_subscribe_rate(
+        &mut self,
+        now_ms: u64,
+        policy: &Policy,
+        topic: Option<&str>,
+    ) -> Result<(), Refusal> {
+        if self.subscribes.take(Rate::per_second(policy.subscribe_per_second), now_ms) {
+            return Ok(());
         }
-        Ok(Decision::Replay { id, topic: parsed, from, to })
+        Err(Refusal::too_fast(SUBSCRIBE_RATE, topic))
     }
 
     /// The grants, once somebody is known.
@@ -177,8 +194,4 @@ const SUBSCRIBE_RATE: &str =
 
 fn refuse<T>(code: ErrorCode, message: impl Into<String>, topic: Option<&str>) -> Result<T, Refusal> {
     Err(Refusal::new(code, message, topic))
-}
-
-fn too_fast<T>(message: &str, topic: Option<&str>) -> Result<T, Refusal> {
-    Err(Refusal::too_fast(message, topic))
 }

@@ -7,7 +7,10 @@ use crate::{
     api::{Filter, Topic, TopicError},
     gateway::{
         access::Grants,
-        protocol::{ErrorCode, rate::Bucket},
+        protocol::{
+            ErrorCode,
+            rate::{Bucket, Rate},
+        },
     },
 };
 
@@ -72,9 +75,9 @@ pub fn fits(bytes: usize, policy: &Policy, topic: &str) -> Result<(), Refusal> {
     Err(Refusal::new(ErrorCode::LimitExceeded, message, Some(topic)))
 }
 
-/// Takes one publish from the rate, if there is one.
-pub fn within_rate(publishes: &mut Bucket, now_ms: u64, topic: &str) -> Result<(), Refusal> {
-    if publishes.take(now_ms) {
+/// Takes one of so many publishes per second (0 = no limit), if there is one.
+pub fn within_rate(publishes: &mut Bucket, per_second: u32, now_ms: u64, topic: &str) -> Result<(), Refusal> {
+    if publishes.take(Rate::per_second(per_second), now_ms) {
         return Ok(());
     }
     let message = "too many publishes in this second: publish it again later with the same messageId";

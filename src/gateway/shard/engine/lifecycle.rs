@@ -49,7 +49,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             socket,
             transport,
             phase: Phase::Open,
-            session: Session::new(None, &self.settings.session),
+            session: Session::new(None),
             decoder: Decoder::default(),
             seat,
             outbox: Vec::new(),
@@ -239,7 +239,6 @@ impl<S: Socket, C: Control> Engine<S, C> {
     pub(super) fn change_settings(&mut self, settings: Arc<Settings>) {
         let (second, heartbeat) = (self.now.second(), settings.heartbeat_seconds);
         for (slot, connection) in &mut self.connections {
-            connection.session.limit(&settings.session);
             if heartbeat != self.settings.heartbeat_seconds {
                 connection.ping_at = connection.ping_at.min(second + 1 + spread(slot, heartbeat));
             }
