@@ -85,7 +85,12 @@ impl Chunk {
 
     pub(super) fn sequences(&self, from: u64, to: u64) -> Option<(Seq, Seq)> {
         let numbers = |frame: &Frame| Some((frame.mark.first.or(frame.mark.seq)?, frame.mark.seq?));
-        let mut known = self.range(from, to).iter().filter_map(numbers);
+        let frames = self.range(from, to);
+        let mut known = frames.iter().filter_map(numbers);
+        if frames.first().is_some_and(|frame| frame.mark.topic.is_some()) {
+            // Topics of a pattern: what was late of one comes behind what was in time of another.
+            return known.reduce(|whole, one| (whole.0.min(one.0), whole.1.max(one.1)));
+        }
         let (first, last) = known.next()?;
         Some((first, known.next_back().map_or(last, |(_, last)| last)))
     }
