@@ -69,6 +69,23 @@ pub struct Lost {
     pub between: Option<(Seq, Seq)>,
 }
 
+impl Page {
+    /// What was asked for is of an earlier life of the topic, which has nothing now.
+    pub fn of_another_life() -> Self {
+        Self { lost: Some(Lost::default()), ..Self::default() }
+    }
+}
+
+impl Lost {
+    /// As far as it lies within what was asked for: what is behind that comes live.
+    #[must_use]
+    pub fn within(self, until: Option<Seq>) -> Option<Self> {
+        let Some((first, end)) = self.between else { return Some(self) };
+        let end = until.map_or(end, |until| until.min(end));
+        (first <= end).then_some(Self { between: Some((first, end)) })
+    }
+}
+
 /// Why nothing can be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryError {

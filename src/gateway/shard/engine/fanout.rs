@@ -63,6 +63,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     fn begin_anew(&mut self, index: u32, position: Seq) {
         let second = self.now.second();
         let Some(socket) = self.table.get_mut(index) else { return };
+        socket.life = socket.life.wrapping_add(1);
         let mut frame = Vec::new();
         event::subscribed(
             &mut frame,

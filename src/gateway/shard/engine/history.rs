@@ -76,7 +76,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
         self.ticket = self.ticket.wrapping_add(1);
         let (ticket, stage) = (self.ticket, Stage::Queued);
         let sent = if let Start::After(position) = start { position } else { 0 };
-        let reading = Reading { ticket, topic, purpose, live, stage, start, sent };
+        let life = live.and_then(|live| self.table.get(live.index)).map_or(0, |socket| socket.life);
+        let reading = Reading { ticket, topic, purpose, live, stage, start, sent, life };
         connection.readings.get_or_insert_default().list.push(reading);
         self.ask(slot);
     }
@@ -202,11 +203,16 @@ impl<S: Socket, C: Control> Engine<S, C> {
 
     fn begin_page(&mut self, slot: usize, ticket: u32, page: Arc<Page>) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
+        let acknowledges = connection.acknowledges();
         let Some(reading) = connection.readings.as_mut().and_then(|readings| readings.get(ticket)) else {
             return;
         };
         let Stage::Asked(until) = reading.stage else { return };
-        let (mut after, lost) = (page.after, page.lost.and_then(|lost| within(lost, until)));
+        let socket = reading.live.and_then(|live| self.table.get(live.index));
+        // A ledger passes over what the log tells of that.
+        let outdated = acknowledges && socket.is_some_and(|socket| reading.is_outdated(socket));
+        let page = if outdated { Arc::new(Page::of_another_life()) } else { page };
+        let (mut after, lost) = (page.after, page.lost.and_then(|lost| lost.within(until)));
         if let Some(live) =
             reading.live.filter(|_| !matches!(reading.start, Start::After(_)) || is_anew(lost))
         {
@@ -478,13 +484,6 @@ fn position(socket: &SubSocket, place: u32) -> Seq {
 /// Whether the position asked for was of an earlier life of the topic.
 fn is_anew(lost: Option<Lost>) -> bool {
     lost.is_some_and(|lost| lost.between.is_none())
-}
-
-/// As far as it lies within what was asked for: what is behind that comes live.
-fn within(lost: Lost, until: Option<Seq>) -> Option<Lost> {
-    let Some((first, end)) = lost.between else { return Some(lost) };
-    let end = until.map_or(end, |until| until.min(end));
-    (first <= end).then_some(Lost { between: Some((first, end)) })
 }
 
 fn missed(lost: Lost) -> Missed {

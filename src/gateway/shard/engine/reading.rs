@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{connection::Lag, lagging::SHARE_BYTES, ledger::Ledger};
+use super::{connection::Lag, lagging::SHARE_BYTES, ledger::Ledger, table::SubSocket};
 use crate::{
     api::{Seq, Topic},
     gateway::{
@@ -33,6 +33,8 @@ pub(super) struct Reading {
     pub(super) start: Start,
     /// Number of the last message sent, or the position that the history begins after.
     pub(super) sent: Seq,
+    /// That of the sub-socket, where it is to begin a subscription.
+    pub(super) life: u32,
 }
 
 /// Where the subscription that waits goes on.
@@ -131,6 +133,12 @@ impl Readings {
 }
 
 impl Reading {
+    /// Whether a subscription with a ledger begins with what was asked for before its topic began anew.
+    pub(super) fn is_outdated(&self, socket: &SubSocket) -> bool {
+        let begins = matches!(self.purpose, Purpose::Subscribe { .. });
+        begins && socket.is_acknowledged() && socket.life != self.life
+    }
+
     /// Last message to be read.
     pub(super) fn until(&self) -> Option<Seq> {
         match self.purpose {

@@ -46,6 +46,8 @@ pub(super) struct SubSocket {
     pub(super) in_force: bool,
     /// The backbone has told a loss that may change where the topic stands, and will say where it goes on.
     pub(super) unplaced: bool,
+    /// Counts how often numbers began anew: what was asked for before is of no use.
+    pub(super) life: u32,
     /// Position of the topic's newest message, as far as the backbone tells; 0 = unknown.
     pub(super) seq: Seq,
     /// The backbone can be asked for what was before.
@@ -146,6 +148,7 @@ impl SubSocket {
             ticket,
             in_force: false,
             unplaced: false,
+            life: 0,
             seq: 0,
             recoverable: false,
             turns: 0,
