@@ -203,13 +203,17 @@ impl Position {
     pub(super) fn live(&mut self, key: Key, prev: Option<Seq>) -> Vec<Wrong> {
         let (epoch, seq) = key;
         let mut wrong: Vec<_> = self.untold().into_iter().collect();
-        if self.epoch.is_some_and(|own| own < epoch) && !self.told {
+        // The server does not say with a message which life it is of: one that names the last one before it cannot be
+        // told from its successor. The next one that does not fit must come behind the gap.
+        let alike = !self.told && prev.is_some() && prev == self.last;
+        if self.epoch.is_some_and(|own| own < epoch) && !self.told && !alike {
             let what = "it is of a later life of the stream, and no gap says so";
             wrong.push((Rule::NotTold, Some(seq), what.into()));
         }
         wrong.extend(self.chain(seq, prev));
         self.close_gaps(Some(key));
         self.saw(key);
+        let epoch = self.epoch.filter(|_| alike).unwrap_or(epoch);
         (self.last, self.last_is_message, self.epoch) = (Some(seq), true, Some(epoch));
         (self.told, self.begun_again) = (false, false);
         (self.gap_due, self.top) = (None, self.top.max(key));
