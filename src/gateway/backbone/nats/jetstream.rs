@@ -74,8 +74,8 @@ pub(super) struct Jet {
     reader: Reader,
     /// Before every topic, with its dot, or empty.
     prefix: String,
-    /// Nothing is, before the stream was seen for the first time.
-    known: Option<Known>,
+    /// How the stream is laid out; nothing is known before it was seen for the first time.
+    known: Option<Layout>,
     /// Why the stream cannot be used now.
     absent: Option<Arc<str>>,
     /// Why it can be used, but not well.
@@ -107,13 +107,6 @@ pub(super) struct Jet {
     steps: Vec<Step<Stored>>,
 }
 
-/// A stream that was seen.
-#[derive(Debug)]
-struct Known {
-    layout: Layout,
-    created: String,
-}
-
 /// An answer; the number that some have is that of the stream it is of, see [`watch::Watch::life`].
 #[derive(Debug)]
 pub(super) enum Done {
@@ -137,6 +130,7 @@ impl Jet {
         let reader = Reader {
             requests: requests.clone(),
             stream: spec.stream.as_str().into(),
+            made: "".into(),
             direct: false,
             per_subject: false,
             alone: false,
@@ -175,7 +169,7 @@ impl Jet {
 
     /// How the stream is laid out, once it was seen.
     pub(super) fn layout(&self) -> Option<&Layout> {
-        self.known.as_ref().map(|known| &known.layout)
+        self.known.as_ref()
     }
 
     /// How many interests, publishes and reads wait here.
@@ -228,7 +222,7 @@ impl Jet {
     /// Topics come on other subjects: those that the stream does not have any more are not followed.
     pub(super) fn moved(&mut self) {
         self.bases.clear();
-        let layout = self.known.as_ref().map(|known| &known.layout);
+        let layout = self.known.as_ref();
         let captured = |topic: &Arc<str>| {
             layout.is_some_and(|layout| layout.captures(&format!("{}{topic}", self.prefix)))
         };

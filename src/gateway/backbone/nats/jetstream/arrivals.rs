@@ -11,10 +11,13 @@ use super::{
 };
 use crate::{
     api::{Seq, Topic},
-    gateway::backbone::{
-        Counts,
-        interests::{FeedId, Source},
-        nats::router::{Numbered, Router, published},
+    gateway::{
+        backbone::{
+            Counts,
+            interests::{FeedId, Source},
+            nats::router::{Numbered, Router, published},
+        },
+        history::Tail,
     },
 };
 
@@ -39,9 +42,14 @@ impl Jet {
         let Some(live) = self.topics.get_mut(topic) else { return };
         let (id, unique_id) = wire::ids(headers);
         let published = published(headers);
+        let exact = live.order.is_exact();
         match live.order.judge(seq, prev) {
             Verdict::Deliver { prev } => {
                 let before = live.tail.bytes();
+                if !exact && prev == 0 {
+                    // It came by a pattern: whether there were others before it, which are gone, nobody has looked.
+                    live.tail = Tail::at(seq - 1);
+                }
                 live.send(router, &Numbered { seq, prev, id, unique_id, published, body: &message.payload });
                 let grown = (before, live.tail.bytes());
                 self.kept(topic, grown);
@@ -103,6 +111,7 @@ impl Jet {
                 Err(error) => {
                     tracing::debug!(%topic, %error, "missing messages could not be read, tried again");
                     live.order.failed(read);
+                    self.watch.suspect();
                     self.again.insert(topic.clone());
                 }
             }

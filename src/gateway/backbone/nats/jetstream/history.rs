@@ -154,6 +154,7 @@ impl Jet {
                 }
             }
             Err(error) => {
+                self.watch.suspect();
                 for request in asked.requests.drain(..) {
                     let _ = request.reply.send(Err(HistoryError::Unavailable(error.to_string())));
                 }

@@ -117,10 +117,8 @@ impl Jet {
         let mut subjects: Vec<_> = topics.map(|filter| self.subject(filter.as_str())).collect();
         subjects.sort_unstable();
         subjects.dedup();
-        let (reader, life) = (self.reader.clone(), self.watch.life);
-        let created = self.known.as_ref().map(|known| known.created.clone()).unwrap_or_default();
-        let made = (created, self.watch.highest);
-        self.work.spawn(async move { Done::Opened(life, positions(&reader, &subjects, made).await) });
+        let (reader, life, highest) = (self.reader.clone(), self.watch.life, self.watch.highest);
+        self.work.spawn(async move { Done::Opened(life, positions(&reader, &subjects, highest).await) });
     }
 
     /// Asks again for the positions that could not be asked for.
@@ -152,21 +150,30 @@ impl Jet {
         };
         let newest: HashMap<&str, Seq> =
             heads.newest.iter().map(|(subject, head)| (subject.as_str(), *head)).collect();
-        let mut begun = Vec::with_capacity(changes.len());
-        for Asking { change, .. } in changes {
+        let (mut begun, mut reads) = (Vec::with_capacity(changes.len()), Vec::new());
+        for asking in changes {
             let (mut head, mut position) = (0, 0);
-            if let Filter::Topic(topic) = &change.filter {
+            if let Filter::Topic(topic) = &asking.change.filter {
                 head = newest.get(self.subject(topic.as_str()).as_str()).copied().unwrap_or(0);
-                let followed = self.topics.get_mut(topic.as_str()).filter(|topic| !topic.opening);
-                position = match followed {
-                    Some(topic) => topic.order.promise(),
-                    None if head == 0 => heads.through,
-                    None => head,
-                };
-            } else if let Some(feed) = router.interests.cover(&change.filter) {
+                position = if head == 0 { heads.through } else { head };
+                if let Some(live) = self.topics.get_mut(topic.as_str()).filter(|live| !live.opening) {
+                    if !live.order.place(head, heads.through) {
+                        // A pattern brought it, and its newest message is still on its way: which one was before that
+                        // nobody knows, and a client that has that one would miss a link.
+                        reads.extend(live.order.head(head).map(|read| (live.topic.clone(), read)));
+                        self.opening.push(asking);
+                        continue;
+                    }
+                    position = live.order.begins_after();
+                }
+            } else if let Some(feed) = router.interests.cover(&asking.change.filter) {
                 self.bases.entry(feed).or_insert(heads.through);
             }
-            begun.push(Begun { change, head, position });
+            begun.push(Begun { change: asking.change, head, position });
+        }
+        self.watch.begins(heads.through);
+        for (topic, read) in reads {
+            self.read(&topic, Some(read));
         }
         self.mark_begun(&begun);
         self.ask_positions();
@@ -243,18 +250,9 @@ impl Jet {
     }
 }
 
-/// The newest messages of these subjects, and the last number of the stream, which was made then and has got as far as
-/// `highest`: the positions of another stream are of no use to anybody before it is known to be another.
-async fn positions(
-    reader: &Reader,
-    subjects: &[String],
-    (created, highest): (String, Seq),
-) -> Result<Heads, ReadError> {
+/// The newest messages of these subjects, and the last number of the stream, which has got as far as `highest`.
+async fn positions(reader: &Reader, subjects: &[String], highest: Seq) -> Result<Heads, ReadError> {
     let heads = if subjects.is_empty() { None } else { Some(reader.heads(subjects, 0).await?) };
-    // Asked behind it, so that what was read is of the same stream.
-    let info = reader.info().await?;
-    if info.created != created || info.state.last_seq < highest {
-        return Err(ReadError::Refused("it was made anew or set back".into()));
-    }
-    Ok(heads.unwrap_or(Heads { newest: Vec::new(), through: info.state.last_seq }))
+    let state = reader.state(highest).await?;
+    Ok(heads.unwrap_or(Heads { newest: Vec::new(), through: state.last_seq }))
 }

@@ -72,7 +72,7 @@ impl Reader {
         let mut lost = None;
         if !anchored {
             let newest = span.messages.last().map_or(0, |newest| newest.seq).max(place.highest);
-            let evidence = self.nothing_gone_behind(position, newest).await?;
+            let evidence = self.nothing_gone(position, newest).await?;
             if position > evidence.last && !planted(Flaw::ResumeBeyondHead) {
                 return self.another_life(place).await;
             }
@@ -99,10 +99,7 @@ impl Reader {
     }
 
     async fn newest_ones(&self, place: &Place, count: u64, until: Option<Seq>) -> Result<Found, ReadError> {
-        let state = self.info().await?.state;
-        if state.last_seq < place.highest {
-            return Err(ReadError::Refused("the stream was made anew".into()));
-        }
+        let state = self.state(place.highest).await?;
         let last = until.unwrap_or(state.last_seq).min(state.last_seq);
         let direct = self.reads_directly(&place.subject);
         let from = if direct {

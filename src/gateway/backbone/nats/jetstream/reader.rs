@@ -11,7 +11,7 @@ use super::{
     caution::Caution,
     requests::{Requests, Unanswered},
     sequencer::{Part, Read},
-    wire::{Direct, Got, Info, Stored},
+    wire::{Direct, Got, Info, State, Stored},
 };
 use crate::api::Seq;
 
@@ -48,6 +48,9 @@ impl ReadError {
 pub(crate) struct Reader {
     pub(crate) requests: Requests,
     pub(crate) stream: Arc<str>,
+    /// When the stream was made, as far as it was seen. One that was made at another time has other messages under the
+    /// same numbers: nothing of it is of use before everything begins anew.
+    pub(crate) made: Arc<str>,
     /// The stream allows Direct Get.
     pub(crate) direct: bool,
     /// Old messages of a topic go when new ones come, whatever else the stream holds.
@@ -168,34 +171,31 @@ impl Reader {
         let anchored = span.messages.first().is_some_and(|first| first.seq == read.anchor);
         let newest = span.messages.last().map_or(read.after, |newest| newest.seq);
         let found = span.messages.last().map_or(0, |newest| newest.seq);
-        let whole = anchored || self.nothing_gone_behind(read.after, found).await?.whole;
+        let given = found.max(read.after).max(read.need);
+        let whole = anchored || self.nothing_gone(read.after, given).await?.whole;
         let through = if span.pending == 0 { Seq::MAX } else { newest };
         span.messages.retain(|message| message.seq > read.after);
         let messages = span.messages.into_iter().map(|message| (message.seq, message)).collect();
         Ok(Part { messages, whole, through })
     }
 
-    /// Whether nothing behind this position can be gone, as far as the whole stream tells.
+    /// What the stream holds, if it is the one that was seen and has given this number.
     ///
-    /// To be asked behind a read that has found this number as the newest one: a stream that never gave it is another
-    /// one than was read.
-    pub(crate) async fn nothing_gone_behind(
-        &self,
-        position: Seq,
-        newest: Seq,
-    ) -> Result<Evidence, ReadError> {
-        let evidence = self.nothing_gone(position).await?;
-        if newest > evidence.last {
-            return Err(ReadError::Refused("the stream was made anew".into()));
+    /// To be asked behind a read: what was read is of the same stream then.
+    pub(crate) async fn state(&self, given: Seq) -> Result<State, ReadError> {
+        let info = self.info().await?;
+        if info.created != *self.made || info.state.last_seq < given {
+            return Err(ReadError::Refused("it was made anew or set back".into()));
         }
-        Ok(evidence)
+        Ok(info.state)
     }
 
-    /// Whether nothing behind this position can be gone.
-    pub(crate) async fn nothing_gone(&self, position: Seq) -> Result<Evidence, ReadError> {
-        let state = self.info().await?.state;
+    /// Whether nothing behind this position can be gone, as far as the whole stream tells, which has [given](Self::state)
+    /// that number.
+    pub(crate) async fn nothing_gone(&self, position: Seq, given: Seq) -> Result<Evidence, ReadError> {
+        let state = self.state(given).await?;
         let whole = state.has_all_behind(position) && !self.per_subject;
-        Ok(Evidence { whole, first: state.first_seq, last: state.last_seq })
+        Ok(Evidence { whole, last: state.last_seq })
     }
 
     /// At most `count` messages from this number on. There are none behind them (`pending` is 0) only if that is
@@ -304,8 +304,6 @@ const NO_MESSAGE: u16 = 10037;
 pub(crate) struct Evidence {
     /// Nothing behind the position is gone.
     pub(crate) whole: bool,
-    /// First number that the stream holds.
-    pub(crate) first: Seq,
     /// Last number it has given.
     pub(crate) last: Seq,
 }

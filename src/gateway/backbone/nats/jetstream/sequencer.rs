@@ -30,8 +30,6 @@ pub(crate) struct Sequencer<M> {
     last: Seq,
     /// `last` is the number of a message of this topic, or 0 where there is none.
     exact: bool,
-    /// Somebody was told this position although it is no message's number.
-    promised: bool,
     /// Everything up to this number is older than the topic's first subscriber, who came when the stream had no
     /// message of the topic, or none any more.
     begin: Seq,
@@ -125,7 +123,6 @@ impl<M> Sequencer<M> {
         Self {
             last,
             exact,
-            promised: false,
             begin: 0,
             settled: 0,
             held: VecDeque::new(),
@@ -156,13 +153,6 @@ impl<M> Sequencer<M> {
         if self.last == 0 { self.settled } else { self.last }
     }
 
-    /// The same, for a subscriber that is told it and counts on everything behind it: a message that names none before
-    /// itself is then no proof that there was none.
-    pub(crate) fn promise(&mut self) -> Seq {
-        self.promised = true;
-        self.begins_after()
-    }
-
     /// Whether the position is the number of the topic's newest message that was delivered.
     pub(crate) fn is_exact(&self) -> bool {
         self.exact
@@ -176,6 +166,16 @@ impl<M> Sequencer<M> {
             self.begin = through;
         }
         self.drain(0, 0, out)
+    }
+
+    /// The topic's newest message when the stream's last number was `through`: where nothing was delivered behind the
+    /// position, it is exact from now on, if this is not of an earlier time. Answers whether it is.
+    pub(crate) fn place(&mut self, head: Seq, through: Seq) -> bool {
+        if !self.exact && head <= self.last && self.last <= through {
+            (self.begin, self.settled) = (self.begin.max(self.last), self.settled.max(self.last));
+            (self.last, self.exact) = (head, true);
+        }
+        self.exact
     }
 
     /// Another stream under the same name: everything begins anew. What was read or held of the old one is dropped.
@@ -309,10 +309,9 @@ impl<M> Sequencer<M> {
     }
 
     /// The last delivered message is not in the stream any more, says one that came behind it: others that came in
-    /// between may be gone with it. Of a position that is no message's, only one that names none before it can say so.
+    /// between may be gone with it.
     fn is_broken(&self, seq: Seq, prev: Seq) -> bool {
-        let gone = if self.exact { prev < self.last || prev == 0 } else { self.promised && prev == 0 };
-        gone && seq > self.accounted() + 1
+        self.exact && (prev < self.last || prev == 0) && seq > self.accounted() + 1
     }
 
     fn is_old(&self, seq: Seq) -> bool {

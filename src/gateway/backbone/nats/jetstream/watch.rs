@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    Done, Jet, Known, Layout, Place,
+    Done, Jet, Layout, Place,
     reader::{Heads, ReadError},
     sequencer::Sequencer,
     wire::Info,
@@ -31,6 +31,8 @@ pub(crate) struct Watch {
     pub(crate) highest: Seq,
     /// Up to this number the newest messages of everything that is followed are known.
     checked: Seq,
+    /// What has begun since they were asked for is known up to this number only.
+    begun: Seq,
     /// Asking the stream what it is.
     info: Errand,
     /// When it was asked last.
@@ -55,6 +57,11 @@ impl Watch {
     /// Something came that does not fit: perhaps the stream is another.
     pub(crate) fn suspect(&mut self) {
         self.info.wanted = true;
+    }
+
+    /// Something begins to be followed, of which the newest messages are known up to this number.
+    pub(crate) fn begins(&mut self, through: Seq) {
+        (self.checked, self.begun) = (self.checked.min(through), self.begun.min(through));
     }
 }
 
@@ -141,8 +148,10 @@ impl Jet {
             format!("the stream {stream:?} does not allow Direct Get, reads are slow: set allow_direct")
                 .into()
         });
-        let before = self.known.replace(Known { layout, created: info.created.clone() });
-        if before.as_ref().is_none_or(|before| before.created != info.created) {
+        let before = self.known.replace(layout);
+        let another = *self.reader.made != *info.created;
+        if another {
+            self.reader.made = info.created.as_str().into();
             let epoch = Epoch::of_stream(&self.reader.stream, &info.created);
             router.deliveries.tell_all(|| ShardEvent::Epoch(Some(epoch)));
         }
@@ -150,14 +159,14 @@ impl Jet {
             (self.watch.highest, self.watch.checked) = (info.state.last_seq, info.state.last_seq);
             return Seen::First;
         };
-        if before.created != info.created || info.state.last_seq < highest {
+        if another || info.state.last_seq < highest {
             self.begin_anew(router);
         }
         self.watch.highest = self.watch.highest.max(info.state.last_seq);
         if info.state.last_seq > self.watch.checked || self.watch.heads.wanted {
             self.check(router);
         }
-        if self.known.as_ref().is_some_and(|known| known.layout != before.layout) {
+        if self.known.as_ref() != Some(&before) {
             return Seen::Moved;
         }
         // Those who came while there was no stream.
@@ -226,11 +235,7 @@ impl Jet {
 
     /// Reads the newest messages of everything that is followed, as far as they are newer than at the last time.
     fn check(&mut self, router: &Router) {
-        let Some(layout) =
-            self.known.as_ref().map(|known| &known.layout).filter(|_| !self.watch.heads.under_way)
-        else {
-            return;
-        };
+        let Some(layout) = self.known.as_ref().filter(|_| !self.watch.heads.under_way) else { return };
         let mut subjects: Vec<_> = self.topics.keys().map(|topic| self.subject(topic)).collect();
         if !self.watch.patterns_too_wide {
             let patterns = router.interests.wanted(None).filter(|(filter, _)| {
@@ -244,14 +249,15 @@ impl Jet {
             return;
         }
         self.topics.values_mut().for_each(|live| live.compared = true);
-        self.watch.heads.under_way = true;
+        (self.watch.heads.under_way, self.watch.begun) = (true, Seq::MAX);
         let urgent = std::mem::take(&mut self.watch.heads.wanted);
         let (reader, from, life) = (self.reader.clone(), self.watch.checked + 1, self.watch.life);
+        let highest = self.watch.highest;
         self.work.spawn(async move {
             let heads = async {
                 let heads = reader.heads(&subjects, from).await?;
                 // Asked behind it, so that nothing that went in between is missed.
-                let first = reader.nothing_gone(0).await?.first;
+                let first = reader.state(highest).await?.first_seq;
                 Ok((heads, first))
             };
             Done::Checked(life, urgent, heads.await)
@@ -299,7 +305,7 @@ impl Jet {
                 live.order.settle(heads.through, first);
             }
         }
-        self.watch.checked = self.watch.checked.max(heads.through);
+        self.watch.checked = self.watch.checked.max(heads.through.min(self.watch.begun));
         if urgent {
             self.expect();
         }

@@ -167,21 +167,27 @@ fn a_topic_that_was_purged_is_looked_at_and_goes_on() {
 }
 
 #[test]
-fn a_message_that_names_none_before_it_is_looked_at_where_a_position_was_promised_that_is_no_messages() {
-    for (whole, expected) in [(true, vec![]), (false, vec![(29, 48)])] {
-        let (mut order, mut out) = (Sequencer::at(28, false), Vec::new());
-        assert_eq!(order.promise(), 28);
-        assert_eq!(arrive(&mut order, 30, 12), (Some(30), None), "its number is that of the topic's newest");
-        order = Sequencer::at(28, false);
-        order.promise();
-        let (none, read) = arrive(&mut order, 49, 0);
-        let read = read.unwrap();
-        assert_eq!((none, read.after), (None, 28));
-        assert_eq!(order.filled(read, part(&[49], whole, Seq::MAX), &mut out), None);
-        assert_eq!((messages(&out), lost(&out)), (vec![49], expected));
+fn a_position_that_is_no_messages_becomes_exact_once_the_newest_message_is_known_to_be_before_it() {
+    let placed = |head, through| {
+        let mut order: Sequencer<Seq> = Sequencer::at(28, false);
+        let exact = order.place(head, through);
+        (exact, order)
+    };
+    for (head, through) in [(12, 27), (30, 40)] {
+        let (exact, order) = placed(head, through);
+        assert!(!exact && order.begins_after() == 28, "of an earlier time, or still on its way");
     }
-    let mut order: Sequencer<Seq> = Sequencer::at(28, false);
-    assert_eq!(order.judge(49, 0), Verdict::Deliver { prev: 0 }, "nobody was promised anything");
+    let (exact, mut order) = placed(12, 28);
+    assert_eq!((exact, order.begins_after()), (true, 12));
+    assert_eq!(order.judge(20, 12), Verdict::Old, "nobody who followed from 28 on is sent it");
+    assert_eq!(arrive(&mut order, 30, 12), (Some(30), None));
+    // None but the one that was there is named: others may have come and gone.
+    let (exact, mut order) = placed(0, 31);
+    assert_eq!((exact, order.begins_after()), (true, 28));
+    let read = arrive(&mut order, 49, 0).1.unwrap();
+    let mut out = Vec::new();
+    assert_eq!((read.after, order.filled(read, part(&[49], false, Seq::MAX), &mut out)), (28, None));
+    assert_eq!((messages(&out), lost(&out)), (vec![49], vec![(29, 48)]));
 }
 
 #[test]
