@@ -116,6 +116,16 @@ fn a_cursor_outside_the_window_is_treated_as_the_policy_says() {
 }
 
 #[test]
+fn what_is_missed_of_a_pattern_is_named_from_its_lowest_to_its_highest_number() {
+    let (mut log, mut pool) = (Log::default(), Pool::default());
+    for (topic, seq) in [("a", 41), ("b", 36), ("a", 43), ("b", 37)] {
+        log.append(&[0; 10], Mark { topic: Some(topic.into()), ..mark(seq, 0) }, &mut pool);
+    }
+    assert_eq!(log.sequences(0, 40), Some((36, 43)));
+    assert_eq!(log.sequences(20, 40), Some((37, 43)));
+}
+
+#[test]
 fn conflating_a_log_without_messages_goes_to_the_head() {
     let (mut log, mut pool) = (Log::default(), Pool::default());
     let mark = Mark { seq: None, first: None, message: false, topic: None, second: 0, published: None };

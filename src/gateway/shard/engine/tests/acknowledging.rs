@@ -31,6 +31,17 @@ impl Bench {
         self.engine.event(ShardEvent::Deliver(keys.map(arrival).collect()));
         self.settle();
     }
+
+    /// The stream was made anew: the topic has nothing, and its numbers begin again.
+    fn begin_anew(&mut self, topic: &str) {
+        let mut frame = Vec::new();
+        event::gap(&mut frame, topic, None, None, crate::gateway::protocol::GapReason::Expired);
+        let (key, topic, frame) = (topic.into(), topic.into(), frame.into());
+        let (seq, message, published) = (Some(0), false, None);
+        self.engine.event(ShardEvent::Deliver(vec![Arrival { key, topic, frame, seq, message, published }]));
+        self.seqs.clear();
+        self.kept.clear();
+    }
 }
 
 /// The numbers of the messages that have come since the last look.
@@ -102,24 +113,33 @@ fn numbers_that_begin_anew_are_accounted_for_anew() {
     (1..=3).for_each(|n| bench.message("risk.a", &[], &n.to_string()));
     bench.send(&client, &up_to(3));
     client.frames();
-    let mut frame = Vec::new();
-    event::gap(&mut frame, "risk.a", None, None, crate::gateway::protocol::GapReason::Expired);
-    let (key, topic, frame) = ("risk.a".into(), "risk.a".into(), frame.into());
-    bench.engine.event(ShardEvent::Deliver(vec![Arrival {
-        key,
-        topic,
-        frame,
-        seq: Some(0),
-        message: false,
-        published: None,
-    }]));
-    bench.seqs.clear();
-    bench.kept.clear();
+    bench.begin_anew("risk.a");
     bench.settle();
     bench.message("risk.a", &[], "new");
     assert_eq!(client.summary(), ["subscribed risk.a 0 false", "gap risk.a expired", "message risk.a 1 1"]);
     bench.pass(6_000);
     assert_eq!(numbers(&mut client), [1]);
+}
+
+#[test]
+fn a_subscription_does_not_begin_with_what_was_read_before_numbers_began_anew() {
+    let mut bench = Bench::at_least_once();
+    (1..=3).for_each(|n| bench.message("risk.a", &[], &n.to_string()));
+    let mut client = bench.client();
+    bench.hold_reads = true;
+    bench.send(&client, r#"{"type":"subscribe","topic":"risk.a","last":1}"#);
+    bench.settle();
+    let Some(Request::History { connection, ticket, topic, start, until, .. }) = bench.requests().pop()
+    else {
+        panic!("nothing is read")
+    };
+    let page = bench.kept[topic.as_str()].page(start, until);
+    bench.begin_anew("risk.a");
+    bench.engine.event(ShardEvent::History { connection, ticket, result: Ok(Arc::new(page)) });
+    bench.hold_reads = false;
+    bench.settle();
+    bench.message("risk.a", &[], "new");
+    assert_eq!(client.summary(), ["subscribed risk.a 0 false", "gap risk.a expired", "message risk.a 1 1"]);
 }
 
 #[test]
