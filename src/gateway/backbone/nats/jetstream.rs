@@ -92,7 +92,8 @@ pub(super) struct Jet {
     opening: Vec<Asking>,
     /// Those whose position is being asked for.
     asked_for: Vec<Asking>,
-    /// Those that were in force before and whose position could not be asked for: asked again with the next tick.
+    /// Those that were in force before and whose position could not be asked for, and those of topics of which it is not
+    /// known yet: asked again with the next tick, or when something has come.
     unsettled: Vec<Asking>,
     histories: Histories,
     watch: watch::Watch,

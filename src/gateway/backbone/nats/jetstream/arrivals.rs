@@ -53,6 +53,9 @@ impl Jet {
                 live.send(router, &Numbered { seq, prev, id, unique_id, published, body: &message.payload });
                 let grown = (before, live.tail.bytes());
                 self.kept(topic, grown);
+                if !exact {
+                    self.ask_positions_again();
+                }
             }
             // Sent twice, or of a stream that begins anew.
             Verdict::Old => self.watch.suspect(),
@@ -121,6 +124,7 @@ impl Jet {
         self.steps = steps;
         self.read(topic, next);
         self.pump();
+        self.ask_positions_again();
     }
 
     /// Whether the topic is wanted by its name and its feed not known to be in force yet: what comes already is held until

@@ -121,7 +121,7 @@ impl Jet {
         self.work.spawn(async move { Done::Opened(life, positions(&reader, &subjects, highest).await) });
     }
 
-    /// Asks again for the positions that could not be asked for.
+    /// Asks again for the positions that could not be asked for, or are not known yet.
     pub(crate) fn ask_positions_again(&mut self) {
         self.opening.append(&mut self.unsettled);
         self.ask_positions();
@@ -159,9 +159,9 @@ impl Jet {
                 if let Some(live) = self.topics.get_mut(topic.as_str()).filter(|live| !live.opening) {
                     if !live.order.place(head, heads.through) {
                         // A pattern brought it, and its newest message is still on its way: which one was before that
-                        // nobody knows, and a client that has that one would miss a link.
+                        // nobody knows, and a client that has that one would miss a link. Asked again once it is there.
                         reads.extend(live.order.head(head).map(|read| (live.topic.clone(), read)));
-                        self.opening.push(asking);
+                        self.unsettled.push(asking);
                         continue;
                     }
                     position = live.order.begins_after();
@@ -182,12 +182,12 @@ impl Jet {
 
     /// Whoever is told its position now is in force: where it has been asked for once more, it is so again.
     fn mark_begun(&mut self, begun: &[Begun]) {
-        if self.opening.is_empty() {
+        if self.opening.is_empty() && self.unsettled.is_empty() {
             return;
         }
         let name = |change: &InterestChange| (change.filter.shared().clone(), change.shard, change.ticket);
         let begun: HashSet<_> = begun.iter().map(|begun| name(&begun.change)).collect();
-        for asking in &mut self.opening {
+        for asking in self.opening.iter_mut().chain(&mut self.unsettled) {
             asking.again |= begun.contains(&name(&asking.change));
         }
     }
