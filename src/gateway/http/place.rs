@@ -24,10 +24,14 @@ const TIME: Duration = Duration::from_secs(2);
 /// has had its time: clients that connect and say nothing delay the others by no more than that.
 pub(super) struct Places {
     free: Arc<Semaphore>,
-    most: usize,
-    /// From the oldest to the newest; at most twice as many as there are places, the ended ones among them.
+    /// From the oldest to the newest, the ended ones among them: those keep the memory of a task each, so they are
+    /// thrown out whenever there are twice as many as were left the last time. At most twice as many as places.
     taken: VecDeque<Taken>,
+    full: usize,
 }
+
+/// Ended ones that may be among [`Places::taken`] in any case.
+const FEW: usize = 16;
 
 struct Taken {
     since: Instant,
@@ -50,7 +54,7 @@ struct Inner {
 
 impl Places {
     pub(super) fn new(most: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(most)), most, taken: VecDeque::new() }
+        Self { free: Arc::new(Semaphore::new(most)), taken: VecDeque::new(), full: FEW }
     }
 
     /// Waits for a place.
@@ -80,8 +84,9 @@ impl Places {
 
     /// Notes who has a place.
     pub(super) fn taken(&mut self, place: WeakPlace, connection: AbortHandle) {
-        if self.taken.len() >= 2 * self.most {
+        if self.taken.len() >= self.full {
             self.taken.retain(Taken::holds);
+            self.full = (2 * self.taken.len()).max(FEW);
         }
         self.taken.push_back(Taken { since: Instant::now(), place: place.0, connection });
     }
@@ -182,6 +187,19 @@ mod tests {
         places.taken(place.downgrade(), never());
         drop(place);
         timeout(Duration::from_millis(1), places.take()).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn connections_that_have_ended_are_soon_forgotten() {
+        let mut places = Places::new(512);
+        let stays = places.take().await.unwrap();
+        places.taken(stays.downgrade(), never());
+        for _ in 0..1_000 {
+            let place = places.take().await.unwrap();
+            places.taken(place.downgrade(), never());
+            assert!(places.taken.len() <= FEW);
+        }
+        assert!(places.taken.front().unwrap().holds());
     }
 
     #[tokio::test]
