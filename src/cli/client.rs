@@ -99,7 +99,7 @@ impl Target {
         let connecting = connect_async_tls_with_config(url.as_str(), None, false, Some(connector));
         match timeout(PATIENCE, connecting).await {
             Ok(Ok((socket, _))) => Ok(socket),
-            Ok(Err(error)) => Err(unreachable(url, error)),
+            Ok(Err(error)) => Err(unreachable(url, &error)),
             Err(_) => Err(absent(url, &format!("no answer within {} s", PATIENCE.as_secs()))),
         }
     }
@@ -139,12 +139,12 @@ impl Target {
 }
 
 /// Why there is no connection, and what to do about it.
-fn unreachable(url: &str, error: Error) -> Failure {
-    let tls = match &error {
+fn unreachable(url: &str, error: &Error) -> Failure {
+    let tls = match error {
         Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
         _ => None,
     };
-    let advice = match (&error, tls) {
+    let advice = match (error, tls) {
         (Error::Http(response), _) => return frame::declined(url, response),
         (_, Some(rustls::Error::InvalidCertificate(why))) => return distrusted(url, why),
         // An alert of TLS, which is no HTTP.

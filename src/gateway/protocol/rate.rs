@@ -22,7 +22,10 @@ const NANOS_PER_MILLI: u64 = 1_000_000;
 impl Rate {
     /// `burst` (at least 1) at once, `per_second` from then on; 0 per second = unlimited.
     pub const fn new(per_second: u32, burst: u32) -> Self {
-        let cost = if per_second == 0 { 0 } else { NANOS_PER_SECOND / per_second };
+        let cost = match NANOS_PER_SECOND.checked_div(per_second) {
+            Some(cost) => cost,
+            None => 0,
+        };
         Self { cost, burst: if burst == 0 { 1 } else { burst } }
     }
 

@@ -203,18 +203,23 @@ impl Position {
     pub(super) fn live(&mut self, key: Key, prev: Option<Seq>) -> Vec<Wrong> {
         let (epoch, seq) = key;
         let mut wrong: Vec<_> = self.untold().into_iter().collect();
+        let own = self.epoch.filter(|own| *own < epoch && !self.told);
         // The server does not say with a message which life it is of: one that names the last one before it cannot be
-        // told from its successor. The next one that does not fit must come behind the gap.
-        let alike = !self.told && prev.is_some() && prev == self.last;
-        if self.epoch.is_some_and(|own| own < epoch) && !self.told && !alike {
+        // told from its successor, and counts as nothing. The next one that does not fit must come behind the gap.
+        let alike = own.filter(|_| prev.is_some() && prev == self.last);
+        if own.is_some() && alike.is_none() {
             let what = "it is of a later life of the stream, and no gap says so";
             wrong.push((Rule::NotTold, Some(seq), what.into()));
         }
         wrong.extend(self.chain(seq, prev));
+        let key = (alike.unwrap_or(epoch), seq);
         self.close_gaps(Some(key));
-        self.saw(key);
-        let epoch = self.epoch.filter(|_| alike).unwrap_or(epoch);
-        (self.last, self.last_is_message, self.epoch) = (Some(seq), true, Some(epoch));
+        if alike.is_none() {
+            self.saw(key);
+        } else if let Some(span) = self.span() {
+            span.position = span.position.max(seq);
+        }
+        (self.last, self.last_is_message, self.epoch) = (Some(seq), true, Some(key.0));
         (self.told, self.begun_again) = (false, false);
         (self.gap_due, self.top) = (None, self.top.max(key));
         wrong

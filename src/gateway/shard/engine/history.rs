@@ -76,8 +76,9 @@ impl<S: Socket, C: Control> Engine<S, C> {
         self.ticket = self.ticket.wrapping_add(1);
         let (ticket, stage) = (self.ticket, Stage::Queued);
         let sent = if let Start::After(position) = start { position } else { 0 };
-        let life = live.and_then(|live| self.table.get(live.index)).map_or(0, |socket| socket.life);
-        let reading = Reading { ticket, topic, purpose, live, stage, start, sent, life };
+        let socket = live.and_then(|live| self.table.get(live.index));
+        let life_then = socket.map_or(0, |socket| socket.life);
+        let reading = Reading { ticket, topic, purpose, live, stage, start, sent, life_then };
         connection.readings.get_or_insert_default().list.push(reading);
         self.ask(slot);
     }

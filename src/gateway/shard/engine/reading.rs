@@ -33,8 +33,8 @@ pub(super) struct Reading {
     pub(super) start: Start,
     /// Number of the last message sent, or the position that the history begins after.
     pub(super) sent: Seq,
-    /// That of the sub-socket, where it is to begin a subscription.
-    pub(super) life: u32,
+    /// Which life its topic was in when it began, where there is a subscription.
+    pub(super) life_then: u32,
 }
 
 /// Where the subscription that waits goes on.
@@ -136,7 +136,7 @@ impl Reading {
     /// Whether a subscription with a ledger begins with what was asked for before its topic began anew.
     pub(super) fn is_outdated(&self, socket: &SubSocket) -> bool {
         let begins = matches!(self.purpose, Purpose::Subscribe { .. });
-        begins && socket.is_acknowledged() && socket.life != self.life
+        begins && socket.is_acknowledged() && socket.life != self.life_then
     }
 
     /// Last message to be read.
