@@ -20,6 +20,8 @@ export class Feed {
   #behind = false;
   /** The replay under way. */
   #asked;
+  /** A replay was refused for now: none is asked for before `rested`. */
+  #resting = false;
   #tries = 0;
   #window;
   /** `subscribed` has just said where the topic goes on: the gap that follows tells of the same loss. */
@@ -75,6 +77,7 @@ export class Feed {
     this.#held = [];
     this.#behind = false;
     this.#asked = undefined;
+    this.#resting = false;
     this.#tries = 0;
     this.#window = this.bounds.queued;
   }
@@ -148,13 +151,21 @@ export class Feed {
     return this.drain(room, items);
   }
 
-  /** The replay was refused. */
-  refused(retryable, room) {
+  /** The replay was refused. `busy`: only for other history that is on its way, so nothing speaks against asking again. */
+  refused(retryable, room, busy = false) {
     if (!this.#asked || this.position === undefined) return [];
     this.#asked = undefined;
-    this.#tries += 1;
-    if (retryable && this.#tries < REPAIR_TRIES) return [];
+    if (!busy) this.#tries += 1;
+    if (retryable && this.#tries < REPAIR_TRIES) {
+      this.#resting = true;
+      return [];
+    }
     return this.#giveUp(room, [], retryable ? 'backbone' : 'expired');
+  }
+
+  /** It is time to ask again for what was refused. */
+  rested() {
+    this.#resting = false;
   }
 
   /** What is held and follows on what is there, as far as there is room, behind `items`. */
@@ -174,7 +185,7 @@ export class Feed {
 
   /** The replay to be sent now, if one is needed and there is room for what it brings. It is then under way. */
   ask(room) {
-    if (this.#asked || !this.resumable || room < this.bounds.queued / 2) return undefined;
+    if (this.#asked || this.#resting || !this.resumable || room < this.bounds.queued / 2) return undefined;
     const target = this.#target();
     if (target <= this.position) {
       if (this.#held.length === 0) this.#behind = false;

@@ -199,10 +199,14 @@ export class Stream {
         this.#settle(this.feed.repaired(frame, this.#room));
       },
       refused: (error) => {
-        const passing = error.retryable || error.code === 'LIMIT_EXCEEDED';
-        const given = this.feed.refused(passing, this.#room);
-        if (given.length > 0 || !passing) this.#settle(given);
-        else this.#again(() => this.#settle([]));
+        const busy = error.code === 'LIMIT_EXCEEDED';
+        const passing = error.retryable || busy;
+        const given = this.feed.refused(passing, this.#room, busy);
+        if (given.length > 0 || !passing) return this.#settle(given);
+        this.#again(() => {
+          this.feed.rested();
+          this.#settle([]);
+        });
       },
     });
   }

@@ -22,7 +22,8 @@ function play(steps, { feed = new Feed('a', { queued: 4, held: 3 }), room: start
     if (step === 'm') put(feed.take({ seqNo: args[0], prevSeqNo: args[1] ?? args[0] - 1 }, room));
     else if (step === 'gap') put(feed.lose(gap(...args), room));
     else if (step === 'replayed') put(feed.repaired({ toSeq: args[0], complete: args[1] ?? true }, room));
-    else if (step === 'refused') put(feed.refused(args[0], room));
+    else if (step === 'refused') put(feed.refused(args[0], room, args[1]));
+    else if (step === 'rested') put(feed.rested() ?? []);
     else if (step === 'room') put(feed.drain((room = args[0])));
     else if (step === 'subscribed') put(feed.begin({ recoverable: true, ...args[0] }));
     else if (step === 'lost') feed.interrupted();
@@ -31,7 +32,7 @@ function play(steps, { feed = new Feed('a', { queued: 4, held: 3 }), room: start
   return out;
 }
 
-const times = (n, step) => Array.from({ length: n }, () => step);
+const times = (n, ...steps) => Array.from({ length: n }, () => steps).flat();
 
 const table = [
   ['messages that follow are delivered', [['m', 11], ['m', 12]], [11, 12]],
@@ -47,8 +48,9 @@ const table = [
   ['an incomplete replay without a gap is reported by the client', [['m', 14], ['replayed', 13, false]], ['?11-13', 'expired 11-13', 14]],
   ['a second hole above the first is asked for next', [['m', 13, 12], ['m', 16, 15], ['m', 12, 10], ['replayed', 12]], ['?11-12', 12, 13, '?14-15']],
   ['a refused replay is reported and what was held goes on', [['m', 13], ['refused', false]], ['?11-12', 'expired 11-12', 13]],
-  ['a replay refused for now is asked for again', [['m', 13], ['refused', true]], ['?11-12', '?11-12']],
-  ['a replay refused too often is reported', [['m', 13], ...times(5, ['refused', true])], [...times(5, '?11-12'), 'backbone 11-12', 13]],
+  ['a replay refused for now is asked for again, but not at once', [['m', 13], ['refused', true], ['m', 14], ['rested']], ['?11-12', '?11-12']],
+  ['a replay refused because others are on their way is asked for as often as it takes', [['m', 13], ...times(9, ['refused', true, true], ['rested'])], times(10, '?11-12')],
+  ['a replay refused too often is reported', [['m', 13], ...times(4, ['refused', true], ['rested']), ['refused', true]], [...times(5, '?11-12'), 'backbone 11-12', 13]],
   ['replays that bring nothing end', [['m', 13], ...times(5, ['replayed', 9])], [...times(5, '?11-12'), 'expired 11-12', 13]],
   ['a gap in front of a message moves the position', [['gap', 11, 20, 'dropped'], ['m', 21, 20]], ['dropped 11-20', 21]],
   ['a gap of what was seen moves nothing', [['gap', 3, 5, 'dropped'], ['m', 11]], ['dropped 3-5', 11]],
