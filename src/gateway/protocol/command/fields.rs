@@ -249,9 +249,16 @@ impl<'a> Fields<'a> {
         let name = "lastSeqPerTopic";
         let wanted = format!("an object of at most {MAX_TOPICS} topics with a non-negative integer each");
         let Some(raw) = self.get(name) else { return Err(format!("`{name}` is missing: give {wanted}")) };
-        serde_json::Deserializer::from_str(raw)
+        let positions = serde_json::Deserializer::from_str(raw)
             .deserialize_map(Positions)
-            .map_err(|_| format!("`{name}` must be {wanted}"))
+            .map_err(|_| format!("`{name}` must be {wanted}"))?;
+        let mut topics: Vec<&str> = positions.iter().map(|(topic, _)| topic.as_ref()).collect();
+        topics.sort_unstable();
+        match topics.windows(2).find(|pair| pair[0] == pair[1]) {
+            // Not echoed: it may be long.
+            Some(_) => Err(format!("`{name}` gives a topic twice: give it once")),
+            None => Ok(positions),
+        }
     }
 }
 

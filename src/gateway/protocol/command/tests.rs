@@ -192,7 +192,7 @@ fn a_subscription_begins_at_one_place() {
 #[test]
 fn what_is_too_long_is_refused() {
     let topics = |count: usize| vec!["\"a\""; count].join(",");
-    let positions = |count: usize| vec!["\"a\":1"; count].join(",");
+    let positions = |count| (0..count).map(|n| format!("\"a{n}\":1")).collect::<Vec<_>>().join(",");
     let id = |len: usize| "x".repeat(len);
     for (over, field, write) in [
         (
@@ -216,6 +216,12 @@ fn what_is_too_long_is_refused() {
         assert!(rejection.message.len() < 200);
     }
     assert!(rejected(r#"{"type":"ack","messageId":""}"#).message.contains("`messageId`"));
+}
+
+#[test]
+fn a_topic_that_is_given_two_positions_is_refused() {
+    let frame = r#"{"type":"resume","sessionId":"s","lastSeqPerTopic":{"a":1,"b":1,"\u0061":2}}"#;
+    assert!(rejected(frame).message.contains("`lastSeqPerTopic` gives a topic twice"));
 }
 
 #[test]
