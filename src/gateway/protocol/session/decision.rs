@@ -7,7 +7,8 @@ use bytes::Bytes;
 use crate::{
     api::{Filter, Limits, Seq, Topic},
     gateway::{
-        history::{Epoch, NOWHERE, Start},
+        history::{Epoch, Start},
+        planted::{Flaw, planted},
         protocol::{
             CloseCode, ErrorCode,
             command::{Id, Token},
@@ -77,7 +78,7 @@ pub enum Beginning {
 /// Where a client stands in a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reached {
-    /// The last number it has; [`NOWHERE`] where the topic had none.
+    /// The last number it has; [`NOWHERE`](crate::gateway::history::NOWHERE) where the topic had none.
     pub seq: Seq,
     /// What it is a position of, as `subscribed` told.
     pub epoch: Option<Epoch>,
@@ -96,17 +97,16 @@ pub struct CatchUp {
 }
 
 impl CatchUp {
-    /// The same where numbers are those of `current`: a position of another epoch is one that is not found. The
-    /// beginning is the beginning of every epoch.
+    /// Whether it is a position of another epoch than `current`: whatever was behind it there is gone.
+    pub fn is_foreign(&self, current: Option<Epoch>) -> bool {
+        let other = self.epoch.zip(current).is_some_and(|(own, current)| own != current);
+        other && matches!(self.start, Start::After(_)) && !planted(Flaw::ResumeBeyondHead)
+    }
+
+    /// The same where numbers are those of `current`: behind a position of another epoch comes everything of this one.
     #[must_use]
     pub fn within(self, current: Option<Epoch>) -> Self {
-        let foreign = self.epoch.zip(current).is_some_and(|(own, current)| own != current);
-        match self.start {
-            Start::After(position) if foreign && position > 0 => {
-                Self { start: Start::After(NOWHERE), ..self }
-            }
-            _ => self,
-        }
+        if self.is_foreign(current) { Self { start: Start::After(0), ..self } } else { self }
     }
 }
 

@@ -25,7 +25,6 @@ use crate::{
     api::{Filter, Seq, Topic},
     gateway::{
         history::{HistoryError, Lost, Page, Start},
-        log::Missed,
         protocol::{ErrorCode, GapReason, command::Id, event, session::CatchUp},
         shard::inbox::{ConnectionId, Request},
     },
@@ -231,10 +230,14 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let index = reading.live.map(|live| live.index);
         match std::mem::replace(&mut reading.purpose, Purpose::Continue) {
             Purpose::Subscribe { id, wanted } => {
-                let missing = lost.map_or(Missing::Nothing, |lost| Missing::Something(missed(lost)));
+                let (topic, foreign) = (reading.topic.clone(), wanted.is_foreign(self.epoch));
                 if let Some(index) = index {
                     self.came_ahead(slot, index, after);
-                    self.subscribed(slot, index, id.as_ref(), after, Some(missing), Some(wanted));
+                    let missing = Some(Missing::of(lost, foreign));
+                    self.subscribed(slot, index, id.as_ref(), after, missing, Some(wanted));
+                    if let Some(between @ Some(_)) = lost.filter(|_| foreign).map(|lost| lost.between) {
+                        self.tell_gap(slot, &topic, between, GapReason::Expired);
+                    }
                     if self.is_accounted(slot, index) {
                         return self.hand_to_ledger(slot, index, lost.and_then(|lost| lost.between), after);
                     }
@@ -485,10 +488,6 @@ fn position(socket: &SubSocket, place: u32) -> Seq {
 /// Whether the position asked for was of an earlier life of the topic.
 fn is_anew(lost: Option<Lost>) -> bool {
     lost.is_some_and(|lost| lost.between.is_none())
-}
-
-fn missed(lost: Lost) -> Missed {
-    Missed { sequences: lost.between }
 }
 
 const NO_HISTORY: &str = "this topic has no history here: nothing of it can be sent again";

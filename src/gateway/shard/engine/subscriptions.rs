@@ -10,7 +10,7 @@ use crate::{
     api::{Filter, Seq},
     gateway::{
         backbone::InterestChange,
-        history::Start,
+        history::{Lost, Start},
         log::{Mark, Missed},
         metrics::Resumed,
         planted::{Flaw, planted},
@@ -29,6 +29,17 @@ use crate::{
 pub(super) enum Missing {
     Nothing,
     Something(Missed),
+}
+
+impl Missing {
+    /// What history lacks; `foreign`: what was asked for is of another epoch, so nobody can say what is gone.
+    pub(super) fn of(lost: Option<Lost>, foreign: bool) -> Self {
+        match lost {
+            _ if foreign => Self::Something(Missed::default()),
+            Some(Lost { between }) => Self::Something(Missed { sequences: between }),
+            None => Self::Nothing,
+        }
+    }
 }
 
 pub(super) const RIGHT_ENDED: &str = "the right to this topic has ended";
@@ -161,7 +172,9 @@ impl<S: Socket, C: Control> Engine<S, C> {
         };
         match catch_up {
             // The usual end of a short interruption.
-            Some(CatchUp { start: Start::After(position), .. }) if recoverable && position == seq => {
+            Some(wanted @ CatchUp { start: Start::After(position), .. })
+                if recoverable && position == seq && !wanted.is_foreign(self.epoch) =>
+            {
                 self.subscribed(slot, index, id.as_ref(), seq, Some(Missing::Nothing), catch_up);
             }
             Some(wanted) if recoverable => self.catch_up(slot, index, id, wanted),
@@ -171,7 +184,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
             }
             None => self.subscribed(slot, index, id.as_ref(), seq, None, None),
         }
-        let read_first = catch_up.is_some_and(|wanted| wanted.start != Start::After(seq));
+        let read_first =
+            catch_up.is_some_and(|wanted| wanted.start != Start::After(seq) || wanted.is_foreign(self.epoch));
         if !held && !read_first {
             if self.is_accounted(slot, index) {
                 self.begin_ledger(slot, index, seq);

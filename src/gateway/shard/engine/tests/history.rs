@@ -402,7 +402,7 @@ fn a_session_goes_on_with_what_was_missed() {
 }
 
 #[test]
-fn a_position_of_another_epoch_is_none_whatever_its_number() {
+fn behind_a_position_of_another_epoch_there_is_a_gap_and_then_everything_of_this_one() {
     let (old, new) = (Epoch::of_stream("S", "yesterday"), Epoch::of_stream("S", "today"));
     let mut bench = Bench::recoverable();
     bench.engine.event(ShardEvent::Epoch(Some(old)));
@@ -421,15 +421,17 @@ fn a_position_of_another_epoch_is_none_whatever_its_number() {
     assert_eq!(
         lines,
         [
+            "a 1..=5",
             "b 1..=5",
+            "c 1..=2",
             "gap a expired",
+            "gap b expired",
             "gap c expired",
             "ready",
-            "subscribed a 5 false",
-            "subscribed b 0 true",
-            "subscribed c 2 false",
-        ],
-        "the beginning is the beginning of every epoch"
+            "subscribed a 0 false",
+            "subscribed b 0 false",
+            "subscribed c 0 false",
+        ]
     );
 }
 
@@ -444,7 +446,7 @@ fn a_client_that_names_the_epoch_of_its_positions_is_believed() {
     bench.publish("a", 5);
     for (topic, epoch, expected) in [
         ("a", new, &["subscribed a 3 true", "a 4..=5"][..]),
-        ("a", old, &["subscribed a 5 false", "gap a expired"]),
+        ("a", old, &["subscribed a 0 false", "gap a expired", "a 1..=5"]),
     ] {
         bench.send(
             &client,
