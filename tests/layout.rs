@@ -107,7 +107,7 @@ fn the_protocol_knows_only_the_pure_parts() {
     // Identity and grants are values; the codec frames what the protocol says.
     assert_knows_only(
         "gateway/protocol",
-        &["api", "gateway::access", "gateway::history", "gateway::planted", "gateway::websocket"],
+        &["api", "gateway::access", "gateway::history", "gateway::websocket"],
     );
 }
 

@@ -8,7 +8,6 @@ use crate::{
     api::{Filter, Limits, Seq, Topic},
     gateway::{
         history::{Epoch, Start},
-        planted::{Flaw, planted},
         protocol::{
             CloseCode, ErrorCode,
             command::{Id, Token},
@@ -97,16 +96,11 @@ pub struct CatchUp {
 }
 
 impl CatchUp {
-    /// Whether it is a position of another epoch than `current`: whatever was behind it there is gone.
+    /// Whether it is a position of another epoch than `current`: whatever was behind it there is gone, and everything
+    /// of this one is behind it.
     pub fn is_foreign(&self, current: Option<Epoch>) -> bool {
         let other = self.epoch.zip(current).is_some_and(|(own, current)| own != current);
-        other && matches!(self.start, Start::After(_)) && !planted(Flaw::ResumeBeyondHead)
-    }
-
-    /// The same where numbers are those of `current`: behind a position of another epoch comes everything of this one.
-    #[must_use]
-    pub fn within(self, current: Option<Epoch>) -> Self {
-        if self.is_foreign(current) { Self { start: Start::After(0), ..self } } else { self }
+        other && matches!(self.start, Start::After(_))
     }
 }
 

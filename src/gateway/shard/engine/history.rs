@@ -230,7 +230,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let index = reading.live.map(|live| live.index);
         match std::mem::replace(&mut reading.purpose, Purpose::Continue) {
             Purpose::Subscribe { id, wanted } => {
-                let (topic, foreign) = (reading.topic.clone(), wanted.is_foreign(self.epoch));
+                let topic = reading.topic.clone();
+                let foreign = self.is_foreign(&wanted);
                 if let Some(index) = index {
                     self.came_ahead(slot, index, after);
                     let missing = Some(Missing::of(lost, foreign));

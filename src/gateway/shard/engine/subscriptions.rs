@@ -139,6 +139,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
 
     /// Makes the connection a subscriber, if it is not, and says so; or lets it read what was before first.
     fn attach(&mut self, slot: usize, index: u32, id: Option<Id>, catch_up: Option<CatchUp>) {
+        let catch_up = catch_up.map(|wanted| self.within(wanted));
         let Some((connection, socket)) = self.connections.get_mut(slot).zip(self.table.get_mut(index)) else {
             return;
         };
@@ -151,7 +152,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             return self.error(slot, id.as_ref(), ErrorCode::AclDenied, RIGHT_ENDED, Some(filter.as_str()));
         }
         let held = connection.held.iter().any(|held| held.socket == index);
-        let catch_up = catch_up.filter(|_| !held).map(|wanted| wanted.within(self.epoch));
+        let catch_up = catch_up.filter(|_| !held);
         if !socket.recoverable && catch_up.is_some_and(|catch_up| !catch_up.resumed) {
             let filter = socket.filter.clone();
             let code = ErrorCode::HistoryUnavailable;
@@ -173,7 +174,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         match catch_up {
             // The usual end of a short interruption.
             Some(wanted @ CatchUp { start: Start::After(position), .. })
-                if recoverable && position == seq && !wanted.is_foreign(self.epoch) =>
+                if recoverable && position == seq && !self.is_foreign(&wanted) =>
             {
                 self.subscribed(slot, index, id.as_ref(), seq, Some(Missing::Nothing), catch_up);
             }
@@ -185,7 +186,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             None => self.subscribed(slot, index, id.as_ref(), seq, None, None),
         }
         let read_first =
-            catch_up.is_some_and(|wanted| wanted.start != Start::After(seq) || wanted.is_foreign(self.epoch));
+            catch_up.is_some_and(|wanted| wanted.start != Start::After(seq) || self.is_foreign(&wanted));
         if !held && !read_first {
             if self.is_accounted(slot, index) {
                 self.begin_ledger(slot, index, seq);
@@ -194,6 +195,16 @@ impl<S: Socket, C: Control> Engine<S, C> {
             }
         }
         self.look_for_overlap(slot);
+    }
+
+    /// Whether a client comes with a position of another epoch than numbers are of now.
+    pub(super) fn is_foreign(&self, wanted: &CatchUp) -> bool {
+        wanted.is_foreign(self.epoch) && !planted(Flaw::ResumeBeyondHead)
+    }
+
+    /// The same by the numbers of now: from their beginning on, where the position is of others.
+    fn within(&self, wanted: CatchUp) -> CatchUp {
+        if self.is_foreign(&wanted) { CatchUp { start: Start::After(0), ..wanted } } else { wanted }
     }
 
     /// The position behind which everything of a topic is still to be sent to a connection that holds patterns, too.
