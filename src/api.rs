@@ -17,7 +17,7 @@ pub use config::GatewayConfig;
 pub use crd::{crd, crd_yaml};
 pub use manifests::{Manifests, builtin};
 pub use report::{Feed, GatewayReport, RejectedConfig};
-pub use secrets::{SecretError, Secrets};
+pub use secrets::{SESSION_KEYS, SecretError, Secrets, session_key_secret};
 pub use spec::{
     Anonymous, Authentication, AuthorizationRule, Autoscaling, Backbone, ByteSize, Delivery, Disruption,
     Drain, ImagePullPolicy, Ingress, JetStream, JwtAlgorithm, JwtIssuer, Limits, Listeners, MemoryBackbone,

@@ -4,6 +4,14 @@ use std::{collections::BTreeMap, fmt};
 
 use super::{SecretKeyRef, SecretRef};
 
+/// Keys of the Secret with the session keys: the newest, and the optional previous one.
+pub const SESSION_KEYS: [&str; 2] = ["key", "previous"];
+
+/// Name of the Secret with the session keys of a gateway.
+pub fn session_key_secret(gateway: &str) -> String {
+    format!("{gateway}-session-key")
+}
+
 /// A reference that leads nowhere; says which object and key are missing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
@@ -35,7 +43,11 @@ impl Secrets {
         self.value(&reference.name, key)
     }
 
-    fn value(&self, name: &str, key: &str) -> Result<&[u8], SecretError> {
+    /// The value of `key` in the Secret `name`.
+    ///
+    /// # Errors
+    /// There is no such Secret, or it lacks the key.
+    pub fn value(&self, name: &str, key: &str) -> Result<&[u8], SecretError> {
         let secret = self.0.get(name).ok_or_else(|| SecretError::NoSecret(name.into()))?;
         secret.get(key).map(Vec::as_slice).ok_or_else(|| {
             let keys: Vec<_> = secret.keys().map(|key| format!("{key:?}")).collect();

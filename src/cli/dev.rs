@@ -7,7 +7,7 @@ use super::{
     serve::{Serving, serve},
 };
 use crate::{
-    api,
+    api::{self, Manifests, SESSION_KEYS, SecretError},
     gateway::{config::Configuration, sessions::SessionKeys},
 };
 
@@ -51,6 +51,61 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             Publish to it:      {program} pub prices.btc '{\"price\": 1}' --url {url}\n",
     };
     let generation = manifests.gateway.metadata.generation.unwrap_or(1);
+    let session_keys = session_keys(&manifests)?;
     let (spec, secrets) = (manifests.gateway.spec, manifests.secrets);
-    serve(Configuration { generation, spec, secrets, session_keys: SessionKeys::random() }, serving)
+    serve(Configuration { generation, spec, secrets, session_keys }, serving)
+}
+
+/// The session keys of the Secret that the gateway's pods have them from. Without it, and where topics are in memory
+/// so that no position outlives the process, a key of this process alone.
+fn session_keys(Manifests { gateway, secrets, .. }: &Manifests) -> Result<SessionKeys, Failure> {
+    let secret = api::session_key_secret(gateway.metadata.name.as_deref().unwrap_or_default());
+    let [newest, previous] = SESSION_KEYS.map(|key| secrets.value(&secret, key));
+    if gateway.spec.backbone.memory.is_some() || matches!(newest, Err(SecretError::NoSecret(_))) {
+        return Ok(SessionKeys::random());
+    }
+    let newest = newest.map_err(|error| Failure::usage(error.to_string()))?.to_vec();
+    SessionKeys::new(newest, previous.ok().map(<[u8]>::to_vec))
+        .map_err(|error| Failure::usage(format!("Secret {secret:?}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The keys of a gateway `a` with this backbone and with this data in its Secret.
+    fn keys(backbone: &str, data: &str) -> Result<SessionKeys, String> {
+        let text = format!(
+            "{{apiVersion: topicgateway.io/v1alpha1, kind: TopicGateway, metadata: {{name: a}}, spec: {{backbone: {backbone}}}}}\n\
+             ---\n{{apiVersion: v1, kind: Secret, metadata: {{name: a-session-key}}, stringData: {{{data}}}}}\n"
+        );
+        let manifests = Manifests::parse(&[("a.yaml".into(), text)]).unwrap();
+        session_keys(&manifests).map_err(|failure| failure.to_string())
+    }
+
+    const NATS: &str = "{nats: {servers: ['nats://127.0.0.1:4222']}}";
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+    const OLD: &str = "fedcba9876543210fedcba9876543210";
+
+    #[test]
+    fn the_secret_beside_the_resource_has_the_session_keys() {
+        let expected = SessionKeys::new(KEY.into(), Some(OLD.into())).unwrap();
+        assert_eq!(keys(NATS, &format!("key: '{KEY}', previous: '{OLD}'")), Ok(expected));
+        let expected = SessionKeys::new(KEY.into(), None).unwrap();
+        assert_eq!(keys(NATS, &format!("key: '{KEY}'")), Ok(expected));
+    }
+
+    #[test]
+    fn topics_in_memory_have_a_key_of_the_process() {
+        let one = keys("{memory: {}}", &format!("key: '{KEY}'")).unwrap();
+        assert_ne!(one, SessionKeys::new(KEY.into(), None).unwrap());
+    }
+
+    #[test]
+    fn an_unfit_secret_is_refused_by_name() {
+        let short = keys(NATS, "key: short").unwrap_err();
+        assert!(short.contains("a-session-key") && short.contains("it has 5 bytes"), "{short}");
+        let none = keys(NATS, "other: x").unwrap_err();
+        assert!(none.contains("has no key \"key\""), "{none}");
+    }
 }

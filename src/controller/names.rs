@@ -45,8 +45,6 @@ pub(crate) const ADMIN_PORT: &str = "admin";
 pub(crate) const ADMIN_PORT_NUMBER: i32 = 9090;
 /// Key of the `ConfigMap`.
 pub(crate) const CONFIG_KEY: &str = "config.json";
-/// Key of the session key's Secret.
-pub(crate) const SESSION_KEY: &str = "key";
 /// Where a pod finds its configuration.
 pub(crate) const CONFIG_DIRECTORY: &str = "/etc/topic-gateway/config";
 /// Where a pod finds the Secrets its configuration refers to.
@@ -62,11 +60,6 @@ pub(crate) fn config_map(gateway: &str) -> String {
 /// Name of the Secret with the values that the configuration refers to.
 pub(crate) fn secrets(gateway: &str) -> String {
     format!("{gateway}-secrets")
-}
-
-/// Name of the Secret with the session key.
-pub(crate) fn session_key(gateway: &str) -> String {
-    format!("{gateway}-session-key")
 }
 
 /// Name of the headless Service.

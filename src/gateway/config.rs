@@ -10,14 +10,12 @@ use std::{
 };
 
 use super::sessions::SessionKeys;
-use crate::api::{Findings, GatewayConfig, SecretReference, Secrets, TopicGatewaySpec};
+use crate::api::{Findings, GatewayConfig, SESSION_KEYS, SecretReference, Secrets, TopicGatewaySpec};
 
 /// Most bytes of the file; the parser refuses a little less than this with a better message.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Most bytes of one file with a Secret's value; Kubernetes allows a Secret 1 MiB in all.
 const MAX_SECRET_BYTES: u64 = 1024 * 1024;
-/// Files of the session keys in their folder.
-const SESSION_KEYS: [&str; 2] = ["key", "previous"];
 /// Files that change while they are read are read again, at most so often in a row.
 const ATTEMPTS: usize = 3;
 /// Looks between two attempts at a configuration that could not be read.

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::{given, given_list, parent::Parent};
-use crate::controller::names;
+use crate::{api::session_key_secret, controller::names};
 use container::container;
 
 /// User and group, as the image has them.
@@ -78,7 +78,7 @@ fn volumes(parent: &Parent<'_>) -> Vec<Volume> {
     vec![
         config,
         secret("secrets", names::secrets(parent.name)),
-        secret("session-key", names::session_key(parent.name)),
+        secret("session-key", session_key_secret(parent.name)),
     ]
 }
 

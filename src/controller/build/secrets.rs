@@ -9,7 +9,7 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 
 use super::{Child, parent::Parent};
 use crate::{
-    api::{SecretError, Secrets},
+    api::{SESSION_KEYS, SecretError, Secrets, session_key_secret},
     controller::{kind::Kind, names, observed::Problem, reason::Reason},
 };
 
@@ -17,7 +17,7 @@ use crate::{
 pub(super) fn session_key(parent: &Parent<'_>) -> Result<Child, Problem> {
     let key = ByteString(parent.inputs.session_key.0.to_vec());
     let child =
-        secret(parent, &names::session_key(parent.name), [(names::SESSION_KEY.to_owned(), key)].into())?;
+        secret(parent, &session_key_secret(parent.name), [(SESSION_KEYS[0].to_owned(), key)].into())?;
     Ok(Child { once: true, ..child })
 }
 
