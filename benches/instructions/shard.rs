@@ -130,6 +130,7 @@ fn greeting(seat: topic_gateway::gateway::limits::Seat, identity: Arc<Identity>)
         refused: None,
         close: None,
         topic: None,
+        deflate: false,
         beginning: None,
     }
 }

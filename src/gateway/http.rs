@@ -21,7 +21,10 @@ mod upgrade;
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Instant,
 };
 
@@ -65,6 +68,8 @@ pub struct Front {
     pub admission: Arc<Admission>,
     /// Web pages that may connect.
     pub origins: ArcSwap<Origins>,
+    /// Whether messages may be compressed with those who connect from now on.
+    pub deflate: AtomicBool,
     /// Checks tokens. Runs within the upgrade: it must not block.
     pub identify: Identify,
     /// For `/publish` and `/demo/publish`.

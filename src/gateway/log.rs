@@ -8,6 +8,9 @@
 //!             cursor           (= head)
 //! ```
 //!
+//! Positions are those of the plain frames. Those who are sent compressed ones ([`Log::pack`]) are always at a boundary:
+//! the rest of a frame that is half sent is theirs.
+//!
 //! The log keeps what somebody still has to be sent, within a [`Window`] of bytes and age. Who falls out of
 //! the window is treated as the topic's slow-consumer policy says ([`fall_out`]).
 
@@ -84,6 +87,41 @@ impl Log {
             filled += 1;
         }
         filled
+    }
+
+    /// Makes the compressed variant of the frames within `[from, to)`, once, by `pack`, which appends that of one frame.
+    /// It is no longer than the frames, so that a log with it takes at most twice its bytes.
+    pub fn pack(&mut self, from: u64, to: u64, pool: &mut Pool, mut pack: impl FnMut(&[u8], &mut Vec<u8>)) {
+        let first = self.chunk_of(from);
+        for chunk in self.chunks.iter_mut().skip(first).take_while(|chunk| chunk.start() < to) {
+            chunk.pack(to, pool, &mut pack);
+        }
+    }
+
+    /// As [`Log::gather`], of the compressed variant, which must have been made; both are boundaries.
+    pub fn gather_packed<'a>(&'a self, from: u64, to: u64, out: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
+        let chunks = self.chunks.iter().skip(self.chunk_of(from)).take_while(|chunk| chunk.start() < to);
+        let mut filled = 0;
+        for (slice, chunk) in out.iter_mut().zip(chunks) {
+            *slice = IoSlice::new(chunk.packed(from, to));
+            filled += 1;
+        }
+        filled
+    }
+
+    /// Where a cursor is that was at `from` (a boundary), after `sent` bytes of the compressed variant: behind the last
+    /// frame that was begun, of which the rest is returned.
+    pub fn packed_at(&self, from: u64, mut sent: usize) -> (u64, &[u8]) {
+        let mut from = from;
+        for chunk in self.chunks.iter().skip(self.chunk_of(from)) {
+            from = from.max(chunk.start());
+            let whole = chunk.packed(from, chunk.end()).len();
+            if sent <= whole {
+                return chunk.packed_at(from, sent);
+            }
+            sent -= whole;
+        }
+        (self.head, &[])
     }
 
     /// The bytes from `from` up to `to`, copied: the rest of one frame that has to leave the log.

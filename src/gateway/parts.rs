@@ -1,6 +1,9 @@
 //! The parts of a gateway that a configuration decides: made from it, and put in the places where they are used.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 
@@ -39,6 +42,8 @@ pub enum PartsError {
 pub(super) struct Parts {
     pub(super) access: Access,
     pub(super) origins: Origins,
+    /// Whether messages may be compressed.
+    pub(super) deflate: bool,
     pub(super) certificate: Option<Certificate>,
     pub(super) limits: Limits,
     pub(super) settings: Settings,
@@ -64,6 +69,7 @@ impl Parts {
         Ok(Self {
             access: Access::new(spec, secrets)?,
             origins: Origins::parse(&spec.listeners.allowed_origins)?,
+            deflate: spec.listeners.compression.is_some(),
             certificate: certificate(spec, secrets)?,
             limits: spec.limits.clone(),
             settings: Settings::new(spec, session_keys),
@@ -96,6 +102,7 @@ impl Places {
             self.inboxes.iter().for_each(|inbox| inbox.push(ShardEvent::Access(access.clone())));
         }
         self.front.origins.store(Arc::new(parts.origins));
+        self.front.deflate.store(parts.deflate, Ordering::Relaxed);
         // A pod that began without TLS goes on without, and one that began with it goes on with what it has.
         if let (Some(tls), Some(new)) = (&self.front.tls, parts.certificate) {
             tls.replace(Arc::new(new));

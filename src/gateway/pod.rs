@@ -4,7 +4,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     thread::available_parallelism,
     time::{Duration, Instant},
@@ -93,7 +93,7 @@ impl Pod {
     /// Starts everything. The gateway serves from here on, though it may not be ready yet.
     pub async fn start(configuration: Configuration, options: Options) -> Result<Self, StartError> {
         let Options { public, admin, demo, files, source } = options;
-        let Parts { access, origins, certificate, limits, settings, metrics, keeping } =
+        let Parts { access, origins, deflate, certificate, limits, settings, metrics, keeping } =
             Parts::new(&configuration)?;
         let access = Arc::new(ArcSwap::from_pointee(access));
         let (tasks, control, accept) =
@@ -134,6 +134,7 @@ impl Pod {
 
         let admission = Admission::new(&limits, files.connections);
         let mut front = front(admission, origins, access.clone(), publisher, &metrics, &inboxes, demo);
+        *front.deflate.get_mut() = deflate;
         front.tls = certificate.map(|certificate| tls(certificate, &metrics)).transpose()?;
         let front = Arc::new(front);
         let report = report(loaded.clone(), front.clone(), backbone.status.clone(), accept.clone());
@@ -281,6 +282,7 @@ fn front(
     Front {
         admission,
         origins: ArcSwap::from_pointee(origins),
+        deflate: AtomicBool::new(false),
         identify: Box::new(move |token| match token {
             None => Ok(access.load().anonymous()),
             Some(token) => {

@@ -6,11 +6,13 @@ pub mod handshake;
 
 mod close;
 mod decoder;
+mod deflate;
 mod encode;
 mod header;
 
 pub use close::CloseCode;
 pub use decoder::{Decoder, Incoming, MAX_FRAGMENTS};
+pub use deflate::Deflate;
 pub use encode::{
     PING, close, echo_close, header_len, payload, pong, put_text_header, text_frame, text_with,
 };

@@ -231,12 +231,12 @@ mod tests {
             let (mut out, payload) = (Vec::new(), "y".repeat(length));
             text(&mut out, payload.as_bytes(), [1, 2, 3, 4]);
             let length = out.len();
-            let (used, event) = Decoder::default().decode(&mut out, 1 << 20).unwrap();
+            let (used, event) = Decoder::default().decode(&mut out, 1 << 20, None).unwrap();
             assert_eq!((used, event), (length, Some(websocket::Incoming::Text(payload.into()))));
         }
         let mut out = Vec::new();
         close(&mut out, [9; 4]);
-        let event = Decoder::default().decode(&mut out, 100).unwrap().1;
+        let event = Decoder::default().decode(&mut out, 100, None).unwrap().1;
         assert_eq!(event, Some(websocket::Incoming::Close { code: Some(1000) }));
     }
 }

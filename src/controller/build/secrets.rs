@@ -16,8 +16,7 @@ use crate::{
 /// Made once: with another key, clients could not resume their sessions.
 pub(super) fn session_key(parent: &Parent<'_>) -> Result<Child, Problem> {
     let key = ByteString(parent.inputs.session_key.0.to_vec());
-    let child =
-        secret(parent, &session_key_secret(parent.name), [(SESSION_KEYS[0].to_owned(), key)].into())?;
+    let child = secret(parent, &session_key_secret(parent.name), [(SESSION_KEYS[0].to_owned(), key)].into())?;
     Ok(Child { once: true, ..child })
 }
 

@@ -131,6 +131,7 @@ async fn begin(app: &App, request: Request) -> Result<Events, Failure> {
         refused: None,
         close: None,
         topic: None,
+        deflate: false,
         beginning: Some(Beginning::Stream { topics }),
     };
     front.placement.place(Hello { socket, greeting });

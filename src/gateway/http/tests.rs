@@ -4,7 +4,11 @@ mod publishing;
 mod streams;
 mod tls;
 
-use std::{net::SocketAddr, sync::Mutex, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, atomic::AtomicBool},
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use tokio::{
@@ -56,6 +60,7 @@ fn front(limits: &Limits, inbox: Arc<Inbox>) -> Front {
         tls: None,
         admission: Admission::new(limits, 1000),
         origins: ArcSwap::from_pointee(Origins::parse(&["https://app.test"]).unwrap()),
+        deflate: AtomicBool::new(true),
         identify: Box::new(identify),
         publish: Box::new(|user, topic, id, body| {
             assert_eq!((&*user, &body[..]), ("anonymous", &br#"{"bid":1.5,"by":"me"}"#[..]));

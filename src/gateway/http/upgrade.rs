@@ -1,13 +1,17 @@
 //! `/ws` and `/ws/sub/{topic}`: from an HTTP request to a socket on a shard.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use axum::{
     body::Body,
     extract::{Path, Request, State, rejection::PathRejection},
     http::{
         HeaderMap, HeaderValue, StatusCode, Version,
-        header::{CONNECTION, ORIGIN, SEC_WEBSOCKET_ACCEPT, UPGRADE},
+        header::{CONNECTION, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, UPGRADE},
     },
     response::{IntoResponse, Response},
 };
@@ -41,6 +45,7 @@ struct Visitor {
     refused: Option<String>,
     close: Option<(CloseCode, &'static str)>,
     topic: Option<String>,
+    deflate: bool,
 }
 
 pub(super) async fn many(State(app): State<App>, request: Request) -> Response {
@@ -77,11 +82,18 @@ fn upgrade(app: &App, mut request: Request, topic: Option<String>) -> Response {
         Ok(seat) => seat,
         Err(denied) => return full(denied),
     };
-    let visitor = Visitor::new(&app.front, seat, &request, topic);
+    let deflate =
+        app.front.deflate.load(Ordering::Relaxed).then(|| handshake::deflate(request.headers())).flatten();
+    let mut visitor = Visitor::new(&app.front, seat, &request, topic);
+    visitor.deflate = deflate.is_some();
     let socket = hyper::upgrade::on(&mut request);
     app.tasks.spawn(hand_over(app.front.clone(), socket, visitor));
     let headers = [(CONNECTION, "upgrade"), (UPGRADE, "websocket"), (SEC_WEBSOCKET_ACCEPT, &accept)];
-    (StatusCode::SWITCHING_PROTOCOLS, headers, Body::empty()).into_response()
+    let mut response = (StatusCode::SWITCHING_PROTOCOLS, headers, Body::empty()).into_response();
+    if let Some(deflate) = deflate {
+        response.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(deflate));
+    }
+    response
 }
 
 fn refuse(refusal: Refusal) -> Response {
@@ -110,7 +122,7 @@ impl Visitor {
             Ok(identity) => (identity, None),
             Err(why) => (None, Some(why)),
         };
-        Self { seat, identity, refused, close, topic }
+        Self { seat, identity, refused, close, topic, deflate: false }
     }
 }
 
@@ -131,10 +143,19 @@ async fn hand_over(front: Arc<Front>, socket: OnUpgrade, visitor: Visitor) {
     };
     match release(upgraded) {
         Ok((socket, early)) => {
-            let Visitor { seat, identity, refused, close, topic } = visitor;
+            let Visitor { seat, identity, refused, close, topic, deflate } = visitor;
             let transport = Transport::WebSocket;
-            let greeting =
-                Greeting { transport, early, seat, identity, refused, close, topic, beginning: None };
+            let greeting = Greeting {
+                transport,
+                early,
+                seat,
+                identity,
+                refused,
+                close,
+                topic,
+                deflate,
+                beginning: None,
+            };
             front.placement.place(Hello { socket, greeting });
         }
         Err(error) => tracing::warn!(%error, "cannot hand a connection over to its shard"),

@@ -39,12 +39,21 @@ pub(super) struct Chunk {
     start: u64,
     bytes: Vec<u8>,
     frames: Vec<Frame>,
+    /// The first frames once more, compressed; made when somebody is sent them so.
+    packed: Packed,
+}
+
+/// Frames one behind the other, and the offset of each one's end.
+#[derive(Debug, Default)]
+struct Packed {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
 }
 
 impl Chunk {
     pub(super) fn new(start: u64, pool: &mut Pool) -> Self {
-        let (bytes, frames) = pool.free.pop().unwrap_or_default();
-        Self { start, bytes, frames }
+        let (bytes, frames, packed) = pool.free.pop().unwrap_or_default();
+        Self { start, bytes, frames, packed }
     }
 
     pub(super) fn has_room(&self, bytes: usize) -> bool {
@@ -102,6 +111,53 @@ impl Chunk {
         Some((self.start + u64::from(frame.end), frame.mark.topic.as_ref()))
     }
 
+    /// Makes the compressed variant of the frames that begin before `to`, by `pack`, which appends that of one frame.
+    pub(super) fn pack(&mut self, to: u64, pool: &mut Pool, mut pack: impl FnMut(&[u8], &mut Vec<u8>)) {
+        let before = self.packed.bytes.len();
+        while self.packed.ends.len() < self.frames.len() {
+            let index = self.packed.ends.len();
+            let start = self.frame_start(index);
+            if start >= to {
+                break;
+            }
+            let frame = &self.bytes[self.offset(start)..self.frames[index].end as usize];
+            pack(frame, &mut self.packed.bytes);
+            self.packed.ends.push(u32::try_from(self.packed.bytes.len()).unwrap_or(u32::MAX));
+        }
+        pool.kept((self.packed.bytes.len() - before) as u64);
+    }
+
+    /// The compressed variant, as far as it is made, of the frames within `[from, to)`, both at boundaries.
+    pub(super) fn packed(&self, from: u64, to: u64) -> &[u8] {
+        let at = |position| {
+            let offset = self.offset(position);
+            let index = self.frames.partition_point(|frame| (frame.end as usize) <= offset);
+            index.checked_sub(1).map_or(0, |before| {
+                self.packed.ends.get(before).map_or(self.packed.bytes.len(), |end| *end as usize)
+            })
+        };
+        &self.packed.bytes[at(from)..at(to)]
+    }
+
+    /// The end of the frame in whose compressed variant the byte lies that is `sent` bytes behind the variant of `from`
+    /// (a boundary), and what of it lies behind that byte. Where the byte is a frame's first: that frame's start, and
+    /// nothing.
+    pub(super) fn packed_at(&self, from: u64, sent: usize) -> (u64, &[u8]) {
+        let offset = self.packed(self.start, from).len() + sent;
+        let index = self.packed.ends.partition_point(|end| (*end as usize) < offset);
+        let end = self.packed.ends.get(index).map_or(self.packed.bytes.len(), |end| *end as usize);
+        if offset == self.packed(self.start, from).len() {
+            return (from, &[]);
+        }
+        let position = self.frames.get(index).map_or(self.end(), |frame| self.start + u64::from(frame.end));
+        (position, &self.packed.bytes[offset..end])
+    }
+
+    /// Bytes of the compressed variant.
+    pub(super) fn packed_bytes(&self) -> u64 {
+        self.packed.bytes.len() as u64
+    }
+
     /// Start of the newest message in this chunk.
     pub(super) fn newest(&self) -> Option<u64> {
         let index = self.frames.iter().rposition(|frame| frame.mark.message)?;
@@ -125,6 +181,10 @@ impl Chunk {
             self.bytes.shrink_to_fit();
             self.frames.shrink_to_fit();
         }
+        if self.packed.bytes.capacity() > 2 * self.packed.bytes.len() + 1024 {
+            self.packed.bytes.shrink_to_fit();
+            self.packed.ends.shrink_to_fit();
+        }
     }
 
     fn frame_start(&self, index: usize) -> u64 {
@@ -144,11 +204,11 @@ impl Chunk {
     }
 }
 
-/// Buffers for chunks, used again by whichever log is filled next (at most 64 of at most 64 KiB), and the sum
-/// of the bytes that all logs of a shard keep.
+/// Buffers for chunks, used again by whichever log is filled next (at most 64 of at most 64 KiB, and as much again where
+/// messages are compressed), and the sum of the bytes that all logs of a shard keep.
 #[derive(Debug, Default)]
 pub struct Pool {
-    free: Vec<(Vec<u8>, Vec<Frame>)>,
+    free: Vec<(Vec<u8>, Vec<Frame>, Packed)>,
     bytes: u64,
 }
 
@@ -159,10 +219,13 @@ impl Pool {
     }
 
     pub(super) fn give(&mut self, mut chunk: Chunk) {
+        self.released(chunk.packed_bytes());
         if self.free.len() < POOL_BUFFERS && chunk.bytes.capacity() <= 2 * CHUNK_BYTES {
             chunk.bytes.clear();
             chunk.frames.clear();
-            self.free.push((chunk.bytes, chunk.frames));
+            chunk.packed.bytes.clear();
+            chunk.packed.ends.clear();
+            self.free.push((chunk.bytes, chunk.frames, chunk.packed));
         }
     }
 

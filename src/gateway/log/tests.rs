@@ -44,6 +44,60 @@ fn frames_are_read_back_across_chunks() {
     assert_eq!(log.messages(40_001, 70_009).count(), 1);
 }
 
+/// A variant that has one byte less than the frame, each of another value.
+fn shorter(frame: &[u8], out: &mut Vec<u8>) {
+    out.extend(frame.iter().skip(1).map(|byte| byte + 100));
+}
+
+fn read_packed(log: &Log, from: u64, to: u64) -> Vec<u8> {
+    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+    let filled = log.gather_packed(from, to, &mut slices);
+    slices[..filled].iter().flat_map(|slice| slice.iter().copied()).collect()
+}
+
+#[test]
+fn the_compressed_variant_is_made_once_and_read_between_boundaries_across_chunks() {
+    let (mut log, mut pool) = filled(&[40_000, 30_000, 10, 70_000, 5]);
+    let mut made = 0;
+    for to in [40_000, 70_010, 70_010, log.head()] {
+        log.pack(0, to, &mut pool, |frame, out| {
+            made += 1;
+            shorter(frame, out);
+        });
+    }
+    assert_eq!(made, 5);
+    assert_eq!(pool.bytes(), 140_015 + 140_010);
+    assert_eq!(read_packed(&log, 0, log.head()).len(), 140_010);
+    assert_eq!(read_packed(&log, 70_000, 70_010), [102; 9]);
+    assert_eq!(read_packed(&log, 140_010, 140_015), [104; 4]);
+    assert_eq!(read_packed(&log, 70_010, 70_010), b"");
+    log.clear(&mut pool);
+    assert_eq!(pool.bytes(), 0);
+}
+
+#[test]
+fn a_cursor_is_behind_the_last_compressed_frame_that_was_begun() {
+    let (mut log, mut pool) = filled(&[10, 20, 70_000, 5]);
+    log.pack(0, log.head(), &mut pool, shorter);
+    for (from, sent, to, rest) in [
+        (0, 0, 0, 0),
+        (0, 1, 10, 8),
+        (0, 9, 10, 0),
+        (0, 10, 30, 18),
+        (10, 0, 10, 0),
+        (10, 19, 30, 0),
+        (10, 20, 70_030, 69_998),
+        (10, 19 + 69_999, 70_030, 0),
+        (10, 19 + 69_999 + 3, 70_035, 1),
+        (10, 19 + 69_999 + 4, 70_035, 0),
+    ] {
+        let (cursor, left) = log.packed_at(from, sent);
+        assert_eq!((cursor, left.len()), (to, rest), "{from} {sent}");
+    }
+    log.trim(10, &mut pool);
+    assert_eq!(log.packed_at(10, 19).0, 30, "what is gone does not count");
+}
+
 #[test]
 fn a_boundary_is_the_next_end_of_a_frame() {
     let (mut log, mut pool) = filled(&[10, 20, 70_000, 5]);

@@ -22,6 +22,7 @@ mod lagging;
 mod latency;
 mod ledger;
 mod lifecycle;
+mod packing;
 mod reading;
 mod rights;
 mod subscriptions;
@@ -37,6 +38,7 @@ use std::{
 };
 
 use connection::Connection;
+use packing::Packing;
 use slab::Slab;
 use table::Table;
 
@@ -112,6 +114,7 @@ pub struct Engine<S, C> {
     connections: Slab<Connection<S>>,
     table: Table,
     pool: Pool,
+    packing: Packing,
     /// Sub-sockets with frames to hand out; each at most once.
     jobs: VecDeque<u32>,
     /// Connections whose outbox was filled in this turn; sent before the jobs.
@@ -151,6 +154,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         Self {
             shard,
             settings,
+            packing: Packing::default(),
             control,
             counts,
             registry,

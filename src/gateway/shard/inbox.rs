@@ -74,6 +74,8 @@ pub struct Greeting {
     pub close: Option<(CloseCode, &'static str)>,
     /// `/ws/sub/{topic}`: the text from the URL, not yet checked.
     pub topic: Option<String>,
+    /// The client has agreed on permessage-deflate.
+    pub deflate: bool,
     /// `/sse`: what a client that cannot send commands begins with.
     pub beginning: Option<Beginning>,
 }

@@ -20,6 +20,8 @@ pub struct Settings {
     pub message_bytes: usize,
     /// What a log keeps for those who are behind.
     pub window: Window,
+    /// Bytes from which on a message is compressed for those who have agreed on it; absent: none is.
+    pub compress_from: Option<usize>,
     /// Limits of one connection.
     pub session: Policy,
     /// Issues and verifies session tokens.
@@ -49,6 +51,10 @@ impl Settings {
                 bytes: natural(limits.window_bytes).into(),
                 seconds: natural(limits.window_seconds),
             },
+            compress_from: spec
+                .listeners
+                .compression
+                .map(|compression| natural(compression.min_bytes) as usize),
             session: Policy {
                 topics_per_connection: natural(limits.topics_per_connection),
                 publish_per_second: natural(limits.publish_per_second),

@@ -118,6 +118,7 @@ impl Gateway {
             refused: None,
             close: None,
             topic: None,
+            deflate: false,
             beginning: None,
         };
         let shard = shard % self.shards.len();

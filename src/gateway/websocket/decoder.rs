@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    CloseCode, Violation,
+    CloseCode, Deflate, Violation,
     header::{Header, MAX_HEADER, Opcode, Open, protocol},
 };
 
@@ -43,6 +43,8 @@ struct Partial {
     message: Vec<u8>,
     /// Frames that are complete of the message that is not.
     fragments: u32,
+    /// That message is compressed.
+    compressed: bool,
     /// Payload of a control frame so far, unmasked; at most 125 bytes.
     control: Vec<u8>,
 }
@@ -51,7 +53,7 @@ enum Step {
     /// So many bytes taken in, nothing to report yet.
     Took(usize),
     /// A frame that is whole in the input: payload unmasked from `start` to `end`.
-    InPlace { opcode: Opcode, start: usize, end: usize },
+    InPlace { header: Header, start: usize, end: usize },
     /// A frame or message that came in pieces, and how many bytes its last piece had.
     Built(usize, Incoming<'static>),
 }
@@ -59,21 +61,27 @@ enum Step {
 impl Decoder {
     /// Takes bytes from the beginning of `input` and returns how many, with the first event they make. No event
     /// means that all of `input` was taken. `limit` is the most bytes of one message. `input` is unmasked in place.
+    /// `deflate` is there where the client may compress its messages; what they become counts against the limit, too.
     ///
     /// After an error the connection is lost; what the decoder says afterwards has no meaning.
     pub fn decode<'a>(
         &mut self,
         input: &'a mut [u8],
         limit: usize,
+        mut deflate: Option<&mut Deflate>,
     ) -> Result<(usize, Option<Incoming<'a>>), Violation> {
         let mut used = 0;
         while used < input.len() {
-            match self.step(&mut input[used..], limit)? {
+            match self.step(&mut input[used..], limit, &mut deflate)? {
                 Step::Took(count) => used += count,
                 Step::Built(count, event) => return Ok((used + count, Some(event))),
-                Step::InPlace { opcode, start, end } => {
+                Step::InPlace { header, start, end } => {
                     let payload = &input[used + start..used + end];
-                    return Ok((used + end, Some(borrowed(opcode, payload)?)));
+                    let event = match deflate {
+                        Some(deflate) if header.compressed => text(deflate.inflated(payload, limit)?)?,
+                        _ => borrowed(header.opcode, payload)?,
+                    };
+                    return Ok((used + end, Some(event)));
                 }
             }
         }
@@ -85,29 +93,39 @@ impl Decoder {
         self.0.is_some()
     }
 
-    fn step(&mut self, input: &mut [u8], limit: usize) -> Result<Step, Violation> {
+    fn step(
+        &mut self,
+        input: &mut [u8],
+        limit: usize,
+        deflate: &mut Option<&mut Deflate>,
+    ) -> Result<Step, Violation> {
         let open = match &self.0 {
             None => Open::default(),
-            Some(partial) if partial.within_frame() => return self.absorb(input, limit),
+            Some(partial) if partial.within_frame() => return self.absorb(input, limit, deflate),
             Some(partial) => partial.open(),
         };
-        if let Some((header, start)) = Header::parse(input, open, limit)?
+        if let Some((header, start)) = Header::parse(input, open, limit, deflate.is_some())?
             && header.last
             && header.opcode != Opcode::Continuation
             && let Some(payload) = input.get_mut(start..).and_then(|rest| rest.get_mut(..header.len))
         {
             unmask(payload, header.mask, 0);
-            return Ok(Step::InPlace { opcode: header.opcode, start, end: start + header.len });
+            return Ok(Step::InPlace { header, start, end: start + header.len });
         }
-        self.absorb(input, limit)
+        self.absorb(input, limit, deflate)
     }
 
     /// Takes a piece of a frame in.
-    fn absorb(&mut self, input: &mut [u8], limit: usize) -> Result<Step, Violation> {
+    fn absorb(
+        &mut self,
+        input: &mut [u8],
+        limit: usize,
+        deflate: &mut Option<&mut Deflate>,
+    ) -> Result<Step, Violation> {
         let partial = self.0.get_or_insert_default();
         let (used, frame) = match partial.frame {
             Some(frame) => (0, Some(frame)),
-            None => partial.header(input, limit)?,
+            None => partial.header(input, limit, deflate.is_some())?,
         };
         let Some((header, got)) = frame else { return Ok(Step::Took(used)) };
         let piece = &mut input[used..];
@@ -121,7 +139,7 @@ impl Decoder {
         }
         partial.frame = None;
         partial.head_len = 0;
-        let event = partial.complete(header)?;
+        let event = partial.complete(header, limit, deflate)?;
         if partial.fragments == 0 {
             self.0 = None;
         }
@@ -135,15 +153,22 @@ impl Partial {
     }
 
     fn open(&self) -> Open {
-        Open { bytes: self.message.len(), fragments: self.fragments }
+        Open { bytes: self.message.len(), fragments: self.fragments, compressed: self.compressed }
     }
 
     /// Takes header bytes in; the header once it is complete, with nothing of its payload.
-    fn header(&mut self, input: &[u8], limit: usize) -> Result<(usize, Option<(Header, usize)>), Violation> {
+    fn header(
+        &mut self,
+        input: &[u8],
+        limit: usize,
+        deflate: bool,
+    ) -> Result<(usize, Option<(Header, usize)>), Violation> {
         for (index, byte) in input.iter().enumerate() {
             self.head[self.head_len] = *byte;
             self.head_len += 1;
-            if let Some((header, _)) = Header::parse(&self.head[..self.head_len], self.open(), limit)? {
+            if let Some((header, _)) =
+                Header::parse(&self.head[..self.head_len], self.open(), limit, deflate)?
+            {
                 return Ok((index + 1, Some((header, 0))));
             }
         }
@@ -151,18 +176,31 @@ impl Partial {
     }
 
     /// The last byte of a frame has come.
-    fn complete(&mut self, header: Header) -> Result<Option<Incoming<'static>>, Violation> {
+    fn complete(
+        &mut self,
+        header: Header,
+        limit: usize,
+        deflate: &mut Option<&mut Deflate>,
+    ) -> Result<Option<Incoming<'static>>, Violation> {
         if header.opcode.is_control() {
             return owned_control(header.opcode, std::mem::take(&mut self.control)).map(Some);
         }
         if !header.last {
             self.fragments += 1;
+            self.compressed = header.compressed;
             return Ok(None);
         }
         self.fragments = 0;
-        let text = String::from_utf8(std::mem::take(&mut self.message)).map_err(|_| not_utf8())?;
-        Ok(Some(Incoming::Text(text.into())))
+        let message = std::mem::take(&mut self.message);
+        match deflate {
+            Some(deflate) if header.compressed => text(deflate.inflated(&message, limit)?).map(Some),
+            _ => text(message).map(Some),
+        }
     }
+}
+
+fn text(message: Vec<u8>) -> Result<Incoming<'static>, Violation> {
+    Ok(Incoming::Text(String::from_utf8(message).map_err(|_| not_utf8())?.into()))
 }
 
 fn borrowed(opcode: Opcode, payload: &[u8]) -> Result<Incoming<'_>, Violation> {

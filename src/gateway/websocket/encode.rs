@@ -6,6 +6,8 @@ use super::CloseCode;
 pub const PING: &[u8] = &[0x89, 0];
 
 const TEXT: u8 = 0x81;
+/// The bit of a compressed message (RFC 7692 § 6).
+pub(super) const COMPRESSED: u8 = 0x40;
 const PONG: u8 = 0x8a;
 const CLOSE: u8 = 0x88;
 /// Payload of a control frame, in bytes (RFC 6455 § 5.5).
@@ -47,6 +49,18 @@ pub fn payload(frame: &[u8]) -> Option<&[u8]> {
         _ => 2,
     };
     frame.get(header..)
+}
+
+/// Whether a frame that was made here is a text message that is not compressed.
+pub(super) fn is_text(frame: &[u8]) -> bool {
+    frame.first() == Some(&TEXT)
+}
+
+/// Appends the header of a text frame whose compressed payload has `len` bytes.
+pub(super) fn put_compressed_header(out: &mut Vec<u8>, len: usize) {
+    let start = out.len();
+    put_text_header(out, len);
+    out[start] |= COMPRESSED;
 }
 
 /// Appends the header of a text frame whose payload has `len` bytes.

@@ -64,6 +64,52 @@ pub fn accept(method: &Method, headers: &HeaderMap) -> Result<String, Refusal> {
     }
 }
 
+/// The value of `Sec-WebSocket-Extensions` that accepts one of a client's offers to compress messages, if one of them
+/// can be kept: neither side takes a context over, and the server's window is the largest.
+pub fn deflate(headers: &HeaderMap) -> Option<&'static str> {
+    let values = headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS);
+    let mut offers = values.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    offers.find_map(kept)
+}
+
+/// The answer to an offer of permessage-deflate with parameters that are known, given once, and within reach (RFC 7692
+/// § 7.1). No value has a comma in it, so that offers can be told apart by them.
+fn kept(offer: &str) -> Option<&'static str> {
+    let mut parts = offer.split(';').map(str::trim);
+    if parts.next() != Some("permessage-deflate") {
+        return None;
+    }
+    let mut seen = Vec::new();
+    let known = parts.all(|parameter| {
+        let (name, value) = match parameter.split_once('=') {
+            Some((name, value)) => (name.trim(), Some(value.trim().trim_matches('"'))),
+            None => (parameter, None),
+        };
+        let fits = match (name, value) {
+            (
+                "server_no_context_takeover" | "client_no_context_takeover" | "client_max_window_bits",
+                None,
+            )
+            | ("server_max_window_bits", Some("15")) => true,
+            ("client_max_window_bits", Some(bits)) => {
+                matches!(bits, "8" | "9" | "10" | "11" | "12" | "13" | "14" | "15")
+            }
+            _ => false,
+        };
+        fits && !seen.contains(&name) && {
+            seen.push(name);
+            true
+        }
+    });
+    // Who asks for a window is told which one it is.
+    let windowed = seen.contains(&"server_max_window_bits");
+    known.then_some(if windowed {
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=15"
+    } else {
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+    })
+}
+
 /// Whether a header, which may be given several times, lists the token.
 fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     headers
@@ -128,6 +174,33 @@ mod tests {
         let mut list = GOOD.to_vec();
         list.push(GOOD[3]);
         assert_eq!(accept(&Method::GET, &headers(&list)).unwrap_err(), Refusal::Key);
+    }
+
+    #[test]
+    fn an_offer_to_compress_is_accepted_if_it_can_be_kept() {
+        for (offer, accepted) in [
+            ("permessage-deflate", true),
+            ("permessage-deflate; client_max_window_bits", true),
+            ("permessage-deflate;client_max_window_bits=\"10\" ; server_no_context_takeover", true),
+            ("permessage-deflate; server_max_window_bits=15", true),
+            ("permessage-deflate; server_max_window_bits=10", false),
+            ("permessage-deflate; server_max_window_bits=10, permessage-deflate", true),
+            ("x-webkit-deflate-frame, permessage-deflate; client_no_context_takeover", true),
+            ("permessage-deflate; client_max_window_bits=7", false),
+            ("permessage-deflate; server_no_context_takeover; server_no_context_takeover", false),
+            ("permessage-deflate; server_no_context_takeover=1", false),
+            ("permessage-deflate; other", false),
+            ("permessage-deflate; ", false),
+            ("permessage-bzip2", false),
+            ("", false),
+        ] {
+            let list = headers(&[("sec-websocket-extensions", offer)]);
+            assert_eq!(deflate(&list).is_some(), accepted, "{offer}");
+        }
+        assert_eq!(deflate(&HeaderMap::new()), None);
+        let mut twice = headers(&[("sec-websocket-extensions", "unknown")]);
+        twice.append("sec-websocket-extensions", "permessage-deflate".parse().unwrap());
+        assert!(deflate(&twice).is_some());
     }
 
     #[test]

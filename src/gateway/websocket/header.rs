@@ -1,6 +1,10 @@
 //! The header of one client frame, with every check that it alone allows (RFC 6455 § 5.2).
 
-use super::{CloseCode, Violation, decoder::MAX_FRAGMENTS, encode::MAX_CONTROL};
+use super::{
+    CloseCode, Violation,
+    decoder::MAX_FRAGMENTS,
+    encode::{COMPRESSED, MAX_CONTROL},
+};
 
 /// Longest header: two bytes, eight of length, four of mask.
 pub(super) const MAX_HEADER: usize = 14;
@@ -20,6 +24,8 @@ pub(super) enum Opcode {
 pub(super) struct Header {
     pub(super) opcode: Opcode,
     pub(super) last: bool,
+    /// The message that this frame begins, or goes on with, is compressed.
+    pub(super) compressed: bool,
     pub(super) len: usize,
     pub(super) mask: [u8; 4],
 }
@@ -29,6 +35,7 @@ pub(super) struct Header {
 pub(super) struct Open {
     pub(super) bytes: usize,
     pub(super) fragments: u32,
+    pub(super) compressed: bool,
 }
 
 impl Opcode {
@@ -40,9 +47,17 @@ impl Opcode {
 impl Header {
     /// Reads a header from the beginning of `bytes` and says how long it is; `None`: more bytes are needed.
     /// Refuses as soon as the bytes at hand allow it, in an order that does not depend on how they arrive.
-    pub(super) fn parse(bytes: &[u8], open: Open, limit: usize) -> Result<Option<(Self, usize)>, Violation> {
+    /// `deflate`: the client may compress its messages.
+    pub(super) fn parse(
+        bytes: &[u8],
+        open: Open,
+        limit: usize,
+        deflate: bool,
+    ) -> Result<Option<(Self, usize)>, Violation> {
         let &[first, second, ref rest @ ..] = bytes else { return Ok(None) };
-        let opcode = opcode(first)?;
+        let opcode = opcode(first, deflate)?;
+        // Only a message's first frame says so (RFC 7692 § 6.1).
+        let compressed = first & COMPRESSED != 0 || opcode == Opcode::Continuation && open.compressed;
         let last = first & 0x80 != 0;
         if second & 0x80 == 0 {
             return Err(protocol("a client must mask its frames"));
@@ -67,7 +82,7 @@ impl Header {
             return Err(Violation { code: CloseCode::TooBig, reason: "message over limits.messageBytes" });
         }
         let Some(&mask) = rest.get(extra..).and_then(|rest| rest.first_chunk()) else { return Ok(None) };
-        Ok(Some((Self { opcode, last, len, mask }, 2 + extra + 4)))
+        Ok(Some((Self { opcode, last, compressed, len, mask }, 2 + extra + 4)))
     }
 }
 
@@ -75,11 +90,16 @@ pub(super) fn protocol(reason: &'static str) -> Violation {
     Violation { code: CloseCode::Protocol, reason }
 }
 
-fn opcode(first: u8) -> Result<Opcode, Violation> {
-    if first & 0x70 != 0 {
+fn opcode(first: u8, deflate: bool) -> Result<Opcode, Violation> {
+    let agreed = if deflate { COMPRESSED } else { 0 };
+    if first & 0x70 & !agreed != 0 {
         return Err(protocol("reserved bits are set, but no extension was agreed on"));
     }
-    Ok(match first & 0x0f {
+    let opcode = first & 0x0f;
+    if first & COMPRESSED != 0 && !matches!(opcode, 1 | 2) {
+        return Err(protocol("only the first frame of a message says that it is compressed"));
+    }
+    Ok(match opcode {
         0 => Opcode::Continuation,
         1 => Opcode::Text,
         2 => return Err(Violation { code: CloseCode::Binary, reason: CloseCode::Binary.reason() }),

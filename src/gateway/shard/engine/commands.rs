@@ -105,7 +105,11 @@ impl<S: Socket, C: Control> Engine<S, C> {
 
     fn step(&mut self, slot: usize, input: &mut [u8]) -> Result<(usize, Step), Violation> {
         let Some(connection) = self.connections.get_mut(slot) else { return Ok((0, Step::Done)) };
-        let (used, incoming) = connection.decoder.decode(input, self.settings.message_bytes)?;
+        let (used, incoming) = connection.decoder.decode(
+            input,
+            self.settings.message_bytes,
+            self.packing.inflating(connection.deflate),
+        )?;
         let step = match incoming {
             None => Step::Done,
             Some(Incoming::Text(text)) => {

@@ -45,6 +45,8 @@ pub(super) struct Connection<S> {
     pub(super) waiting: u16,
     /// Publishes that wait for the backbone; at most [`IN_FLIGHT`].
     pub(super) in_flight: u16,
+    /// Messages may be compressed, in both directions.
+    pub(super) deflate: bool,
     /// Two of the subscriptions may match the same topic: frames have to be looked at one by one.
     pub(super) overlap: bool,
     /// There while history is read for this connection.

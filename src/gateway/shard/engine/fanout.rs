@@ -199,12 +199,15 @@ impl<S: Socket, C: Control> Engine<S, C> {
         if subscriber.behind || subscriber.cursor == head {
             return Flow::Idle;
         }
+        let mut rest = None;
         let flow = if connection.lag.is_some() {
             Flow::Blocked
         } else {
+            let least = self.settings.compress_from.filter(|_| connection.deflate);
+            rest = self.packing.of(least, log, subscriber.cursor, head, &mut self.pool);
             let took = |bytes| run.took(bytes, log, &self.counts, &self.control);
             let (out, cursor) = (&mut connection.socket, &mut subscriber.cursor);
-            send_log(out, log, filter.as_str(), cursor, head, &skip, took)
+            send_log(out, log, (filter.as_str(), &skip), cursor, head, rest.as_mut(), took)
         };
         if flow == Flow::Blocked {
             let half = subscriber.cursor != log.boundary(subscriber.cursor);
@@ -213,6 +216,9 @@ impl<S: Socket, C: Control> Engine<S, C> {
             self.counts.lagging_changed(1);
             let lag = connection.lag();
             lag.current = lag.current.or(half.then_some(index));
+            if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
+                lag.carry = rest;
+            }
             lag.wait_for(Turn::Live(index));
         }
         flow

@@ -39,15 +39,18 @@ pub(super) enum Flow {
 }
 
 /// Sends a log from `cursor` to `end`, leaving out frames of topics that `skip` holds; `own` is the topic of frames
-/// that name none. Moves the cursor, and says from where to where each send took the log.
+/// that name none. Moves the cursor, and says from where to where each send took the log, and as how many bytes.
+///
+/// With `rest` it sends the compressed variant, which must have been made up to `end`: the cursor then stays at
+/// boundaries, and `rest` is what is left of a frame that is half sent.
 pub(super) fn send_log<S: Socket>(
     socket: &mut S,
     log: &Log,
-    own: &str,
+    (own, skip): (&str, &[Filter]),
     cursor: &mut u64,
     end: u64,
-    skip: &[Filter],
-    mut took: impl FnMut((u64, u64)),
+    mut rest: Option<&mut Vec<u8>>,
+    mut took: impl FnMut((u64, u64, u64)),
 ) -> Flow {
     while *cursor < end {
         let (stop, wanted) = run(log, own, *cursor, end, skip);
@@ -56,13 +59,23 @@ pub(super) fn send_log<S: Socket>(
             continue;
         }
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let filled = log.gather(*cursor, stop, &mut slices);
+        let filled = match &rest {
+            None => log.gather(*cursor, stop, &mut slices),
+            Some(_) => log.gather_packed(*cursor, stop, &mut slices),
+        };
         let asked: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
         let Ok(sent) = socket.send(&slices[..filled]) else { return Flow::Broken };
         let from = *cursor;
-        *cursor += sent as u64;
+        match &mut rest {
+            None => *cursor += sent as u64,
+            Some(rest) => {
+                let (to, left) = log.packed_at(from, sent);
+                left.clone_into(rest);
+                *cursor = to;
+            }
+        }
         if sent > 0 {
-            took((from, *cursor));
+            took((from, *cursor, sent as u64));
         }
         if sent < asked {
             return Flow::Blocked;
@@ -254,13 +267,18 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let Some(subscriber) = subscribers.get_mut(place as usize) else { return Flow::Idle };
         let end = log.boundary((subscriber.cursor + bytes).min(log.head()));
         let before = subscriber.cursor;
+        let least = self.settings.compress_from.filter(|_| connection.deflate);
+        let mut rest = self.packing.of(least, log, before, end, &mut self.pool);
         let mut run = Run::default();
         let took = |bytes| run.took(bytes, log, &self.counts, &self.control);
         let (out, cursor) = (&mut connection.socket, &mut subscriber.cursor);
-        let flow = send_log(out, log, filter.as_str(), cursor, end, &skip, took);
+        let flow = send_log(out, log, (filter.as_str(), &skip), cursor, end, rest.as_mut(), took);
         run.count(log, &self.counts, &self.control);
         if let Some(lag) = &mut connection.lag {
             lag.moved |= subscriber.cursor != before;
+            if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
+                lag.carry = rest;
+            }
         }
         flow
     }

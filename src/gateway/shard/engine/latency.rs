@@ -18,21 +18,23 @@ const SENDS: u32 = 64;
 pub(super) struct Run {
     from: u64,
     to: u64,
+    /// On the socket, of one send.
+    bytes: u64,
     sends: u32,
 }
 
 impl Run {
-    /// A send took the log's bytes from `from` up to `to`.
+    /// A send took the log from `from` up to `to`, as so many bytes.
     pub(super) fn took(
         &mut self,
-        (from, to): (u64, u64),
+        (from, to, bytes): (u64, u64, u64),
         log: &Log,
         counts: &ShardCounts,
         control: &impl Control,
     ) {
-        if (self.from, self.to) != (from, to) || self.sends == SENDS {
+        if (self.from, self.to, self.bytes) != (from, to, bytes) || self.sends == SENDS {
             self.count(log, counts, control);
-            (self.from, self.to) = (from, to);
+            (self.from, self.to, self.bytes) = (from, to, bytes);
         }
         self.sends += 1;
     }
@@ -52,7 +54,7 @@ impl Run {
                 latency(counts, published, now, times);
             }
         }
-        counts.delivered(messages * times, (self.to - self.from) * times);
+        counts.delivered(messages * times, self.bytes * times);
     }
 }
 

@@ -42,7 +42,8 @@ impl<S: Socket, C: Control> Engine<S, C> {
     pub fn connect(&mut self, socket: S, greeting: Greeting) {
         self.generation = self.generation.wrapping_add(1);
         let second = self.now.second();
-        let Greeting { transport, early, seat, identity, refused, close, topic, beginning } = greeting;
+        let Greeting { transport, early, seat, identity, refused, close, topic, beginning, deflate } =
+            greeting;
         let slot = self.connections.vacant_key();
         self.connections.insert(Connection {
             generation: self.generation,
@@ -57,6 +58,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             held: SmallVec::new(),
             waiting: 0,
             in_flight: 0,
+            deflate,
             overlap: false,
             readings: None,
             ledgers: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod acknowledging;
 mod beside_patterns;
+mod compressing;
 mod gaps;
 mod history;
 mod keeping_up;
@@ -34,6 +35,7 @@ use crate::{
         sessions::SessionKeys,
         shard::{Arrival, ConnectionId, Greeting, Request, Settings, ShardEvent},
         topics::Registry,
+        websocket::{self, Deflate},
     },
 };
 
@@ -194,7 +196,7 @@ impl Client {
 fn parse(bytes: &[u8]) -> Option<(Seen, usize)> {
     let (&first, &second) = (bytes.first()?, bytes.get(1)?);
     assert_eq!(second & 0x80, 0, "server frames are not masked");
-    assert_eq!(first & 0x70, 0, "no reserved bits");
+    assert_eq!(first & 0x30, 0, "no reserved bits but that of compressed messages");
     let (len, start) = match second {
         126 => (usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)), 4),
         127 => (usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?, 10),
@@ -203,6 +205,10 @@ fn parse(bytes: &[u8]) -> Option<(Seen, usize)> {
     let payload = bytes.get(start..start + len)?;
     let seen = match first {
         0x81 => Seen::Json(serde_json::from_slice(payload).expect("text frames hold JSON")),
+        0xc1 => {
+            let text = Deflate::default().inflated(payload, 1 << 20).expect("compressed text");
+            Seen::Json(serde_json::from_slice(&text).expect("text frames hold JSON"))
+        }
         control => Seen::Control(control & 0x0f, payload.to_vec()),
     };
     Some((seen, start + len))
@@ -296,6 +302,7 @@ impl Bench {
             refused: None,
             close: None,
             topic: None,
+            deflate: self.engine.settings.compress_from.is_some(),
             beginning: None,
         }
     }

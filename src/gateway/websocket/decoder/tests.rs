@@ -65,7 +65,7 @@ fn run(
         let mut rest = &mut piece[..];
         while !rest.is_empty() {
             let given = rest.len();
-            match decoder.decode(rest, limit) {
+            match decoder.decode(rest, limit, None) {
                 Ok((used, event)) => {
                     assert!(event.is_some() || used == given, "no event and yet bytes are left");
                     let end = matches!(event, Some(Incoming::Close { .. }));
@@ -117,7 +117,8 @@ fn a_whole_frame_is_not_copied_and_leaves_nothing_behind() {
     let mut bytes = frame(0x81, b"hello");
     let at = bytes[6..].as_ptr();
     let mut decoder = Decoder::default();
-    let (used, Some(Incoming::Text(Cow::Borrowed(text)))) = decoder.decode(&mut bytes, LIMIT).unwrap() else {
+    let (used, Some(Incoming::Text(Cow::Borrowed(text)))) = decoder.decode(&mut bytes, LIMIT, None).unwrap()
+    else {
         panic!("not borrowed");
     };
     assert_eq!((used, text, text.as_ptr()), (11, "hello", at));
@@ -129,7 +130,7 @@ fn memory_is_held_only_while_something_is_incomplete() {
     let bytes = [frame(0x01, b"a"), frame(0x89, b"p"), frame(0x80, b"b")].concat();
     let mut decoder = Decoder::default();
     for (index, byte) in bytes.iter().enumerate() {
-        decoder.decode(&mut [*byte], LIMIT).unwrap();
+        decoder.decode(&mut [*byte], LIMIT, None).unwrap();
         assert_eq!(decoder.is_partial(), index + 1 < bytes.len(), "byte {index}");
     }
 }
@@ -386,5 +387,38 @@ proptest! {
         prop_assert_eq!(u16::from(close.code), 4429);
         prop_assert!(body.starts_with(close.reason.as_str()));
         prop_assert!(close.reason.len() == body.len() || (120..=123).contains(&close.reason.len()));
+    }
+}
+
+#[test]
+fn a_compressed_message_is_read_whole_or_in_pieces_and_only_where_it_was_agreed_on() {
+    let mut packed = Vec::new();
+    let mut deflate = Deflate::default();
+    deflate.pack(&websocket::text_frame(&"abc".repeat(100)), 1, &mut packed);
+    let payload = websocket::payload(&packed).unwrap();
+    let (first, rest) = payload.split_at(3);
+    let whole = frame(0xc1, payload);
+    let pieces = [frame(0x41, first), frame(0x89, b"x"), frame(0x80, rest)].concat();
+    for (bytes, step) in [(&whole, usize::MAX), (&whole, 1), (&pieces, usize::MAX), (&pieces, 1)] {
+        let (mut decoder, mut events) = (Decoder::default(), Vec::new());
+        for piece in bytes.clone().chunks_mut(step.min(bytes.len())) {
+            let mut at = 0;
+            while at < piece.len() {
+                let (used, event) = decoder.decode(&mut piece[at..], LIMIT, Some(&mut deflate)).unwrap();
+                events.extend(event.map(owned));
+                at += used;
+            }
+        }
+        assert_eq!(events.pop(), Some(text(&"abc".repeat(100))));
+        assert!(!decoder.is_partial());
+    }
+    fn refused(bytes: &[u8], limit: usize, deflate: Option<&mut Deflate>) -> (CloseCode, &'static str) {
+        let refused = Decoder::default().decode(&mut bytes.to_vec(), limit, deflate).unwrap_err();
+        (refused.code, refused.reason)
+    }
+    assert_eq!(refused(&whole, LIMIT, None).0, CloseCode::Protocol);
+    assert_eq!(refused(&whole, 299, Some(&mut deflate)).0, CloseCode::TooBig);
+    for wrong in [[frame(0x41, first), frame(0xc0, rest)].concat(), frame(0xc9, b""), frame(0xa1, b"x")] {
+        assert_eq!(refused(&wrong, LIMIT, Some(&mut deflate)).0, CloseCode::Protocol, "{wrong:x?}");
     }
 }

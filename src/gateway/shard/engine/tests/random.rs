@@ -59,12 +59,17 @@ impl Knows {
     }
 }
 
-fn run(policy: &str, steps: Vec<Step>) -> Result<(), TestCaseError> {
+/// `compressed`: half of the clients have agreed on permessage-deflate.
+fn run(policy: &str, compressed: bool, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let compression = if compressed { r#","compression":{"minBytes":100}"# } else { "" };
     let mut bench = Bench::new(&format!(
         r#"{{"backbone":{{"memory":{{}}}},"limits":{{"windowBytes":1500,"subscribePerSecond":0}},
-            "topics":[{{"pattern":">","slowConsumer":"{policy}"}}]}}"#
+            "listeners":{{"port":8080{compression}}},"topics":[{{"pattern":">","slowConsumer":"{policy}"}}]}}"#
     ));
     let mut clients: Vec<_> = (0..4).map(|n| (bench.subscriber(&[TOPICS[n]]), Knows::default())).collect();
+    for (client, _) in &clients[2..] {
+        bench.engine.connections[client.slot].deflate = false;
+    }
     // Half of them are behind TLS.
     for (client, _) in clients.iter().step_by(2) {
         client.wire.borrow_mut().holds = 97;
@@ -121,18 +126,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn drop_oldest_keeps_order_and_tells(steps in steps()) {
-        run("DropOldest", steps)?;
+    fn drop_oldest_keeps_order_and_tells(compressed: bool, steps in steps()) {
+        run("DropOldest", compressed, steps)?;
     }
 
     #[test]
-    fn conflate_keeps_order_and_tells(steps in steps()) {
-        run("Conflate", steps)?;
+    fn conflate_keeps_order_and_tells(compressed: bool, steps in steps()) {
+        run("Conflate", compressed, steps)?;
     }
 
     #[test]
-    fn disconnect_keeps_order_until_the_close(steps in steps()) {
-        run("Disconnect", steps)?;
+    fn disconnect_keeps_order_until_the_close(compressed: bool, steps in steps()) {
+        run("Disconnect", compressed, steps)?;
     }
 }
 
