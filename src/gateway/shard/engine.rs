@@ -16,6 +16,7 @@
 mod acknowledging;
 mod commands;
 mod connection;
+mod delivery;
 mod fanout;
 mod history;
 mod lagging;

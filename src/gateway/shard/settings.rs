@@ -6,10 +6,15 @@ use crate::{
     api::{Delivery, Filter, Pattern, SlowConsumer, TopicGatewaySpec, TopicRule},
     gateway::{
         log::Window,
-        protocol::session::Policy,
+        protocol::{command::MAX_TOPICS, session::Policy},
         sessions::{SessionKeys, Sessions},
     },
 };
+
+/// Bytes that may be owed in any case.
+const OUTBOX_BYTES: usize = 64 * 1024;
+/// Most bytes of what a `subscribed` and a `gap` say beside their topic.
+const ANSWER_BYTES: usize = 320;
 
 /// The part of the resource that decides how a shard treats its connections.
 #[derive(Debug, Clone)]
@@ -20,6 +25,9 @@ pub struct Settings {
     pub message_bytes: usize,
     /// What a log keeps for those who are behind.
     pub window: Window,
+    /// Bytes the gateway may owe a connection beside topic data; more closes it with 4429. There is room for all answers
+    /// to the longest command, which names each topic that they name again.
+    pub outbox_bytes: usize,
     /// Bytes from which on a message is compressed for those who have agreed on it; absent: none is.
     pub compress_from: Option<usize>,
     /// Limits of one connection.
@@ -51,6 +59,9 @@ impl Settings {
                 bytes: natural(limits.window_bytes).into(),
                 seconds: natural(limits.window_seconds),
             },
+            outbox_bytes: OUTBOX_BYTES
+                + natural(limits.message_bytes) as usize
+                + ANSWER_BYTES * (natural(limits.topics_per_connection) as usize).min(MAX_TOPICS),
             compress_from: spec
                 .listeners
                 .compression

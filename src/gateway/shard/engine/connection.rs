@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::{ledger::Ledger, reading::Readings};
 use crate::{
-    api::Stamp,
+    api::{Seq, Stamp},
     gateway::{
         limits::Seat,
         log::Missed,
@@ -20,8 +20,6 @@ use crate::{
     },
 };
 
-/// Bytes the gateway may owe a connection beside topic data; more closes it with 4429.
-pub(super) const OUTBOX_BYTES: usize = 64 * 1024;
 /// Publishes of one connection that may wait for the backbone; above it the connection is not read.
 pub(super) const IN_FLIGHT: u16 = 64;
 
@@ -35,7 +33,7 @@ pub(super) struct Connection<S> {
     pub(super) decoder: Decoder,
     pub(super) seat: Seat,
     /// Whole frames owed beside topic data (answers, errors, pings), sent at a frame boundary. Its front may be
-    /// the rest of a frame. Bounded by [`OUTBOX_BYTES`].
+    /// the rest of a frame. Bounded by `Settings::outbox_bytes`.
     pub(super) outbox: Vec<u8>,
     /// There while the socket does not take what there is for it.
     pub(super) lag: Option<Box<Lag>>,
@@ -164,6 +162,12 @@ impl Lag {
             Some((_, before)) => *before = before.and(missed),
             None => self.missed.push((socket, missed)),
         }
+    }
+
+    /// The first number that is to be announced as missed of a sub-socket.
+    pub(super) fn missed_from(&self, socket: u32) -> Option<Seq> {
+        let (_, missed) = self.missed.iter().find(|(own, _)| *own == socket)?;
+        Some(missed.sequences?.0)
     }
 
     /// Takes what is to be announced as missed of a sub-socket.

@@ -7,7 +7,7 @@ use std::io::IoSlice;
 
 use super::{
     Control, Engine, Socket,
-    connection::{OUTBOX_BYTES, Turn},
+    connection::Turn,
     fanout::skipped,
     latency::{Run, latency},
     table::SubSocket,
@@ -119,7 +119,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 flow => return flow,
             }
         }
-        if connection.outbox.len() > OUTBOX_BYTES && connection.is_open() {
+        if connection.outbox.len() > self.settings.outbox_bytes && connection.is_open() {
             self.close(slot, CloseCode::TooFast, "more answers are owed than the client reads");
         }
         Flow::Blocked

@@ -70,6 +70,11 @@ impl Ledger {
         self.sent
     }
 
+    /// Position up to which every message has been sent, or skipped.
+    pub(super) fn highest(&self) -> Seq {
+        self.highest.max(self.sent)
+    }
+
     /// Whether another message may be sent before an acknowledgement comes. What is sent again has its room.
     pub(super) fn has_room(&self) -> bool {
         self.sent < self.highest || (self.flying.len() < UNACKNOWLEDGED && self.apart.len() < APART)

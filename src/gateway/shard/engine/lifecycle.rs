@@ -245,11 +245,16 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 connection.ping_at = connection.ping_at.min(second + 1 + spread(slot, heartbeat));
             }
         }
+        let mut delivered_otherwise = false;
         self.table.each(|socket| {
             let rule = settings.rule(&socket.filter);
+            delivered_otherwise |= socket.ack_seconds.is_some() != rule.ack_seconds.is_some();
             (socket.policy, socket.ack_seconds) = (rule.slow_consumer, rule.ack_seconds);
         });
         self.settings = settings;
+        if delivered_otherwise {
+            self.follow_delivery();
+        }
     }
 
     /// Tells everybody to go elsewhere, and plans when whoever stays is closed.

@@ -406,7 +406,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     }
 
     /// Gives up what is read for a subscription that ends: a command that waits for it is answered all the same.
-    fn end_readings(&mut self, slot: usize, index: u32) {
+    pub(super) fn end_readings(&mut self, slot: usize, index: u32) {
         let readings = self.connections.get_mut(slot).and_then(|connection| connection.readings.as_mut());
         let Some(readings) = readings else { return };
         let of_it = |reading: &mut Reading| reading.live.is_some_and(|live| live.index == index);

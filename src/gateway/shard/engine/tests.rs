@@ -218,9 +218,13 @@ fn masked(text: &str) -> Vec<u8> {
     let mut frame = vec![0x81];
     match text.len() {
         short @ 0..126 => frame.push(0x80 | u8::try_from(short).unwrap()),
-        long => {
+        long @ 126..=0xffff => {
             frame.push(0x80 | 0x7e);
             frame.extend(u16::try_from(long).unwrap().to_be_bytes());
+        }
+        longer => {
+            frame.push(0x80 | 0x7f);
+            frame.extend((longer as u64).to_be_bytes());
         }
     }
     frame.extend([1, 2, 3, 4]);

@@ -390,6 +390,10 @@ proptest! {
     }
 }
 
+fn refused(bytes: &[u8], limit: usize, deflate: Option<&mut Deflate>) -> CloseCode {
+    Decoder::default().decode(&mut bytes.to_vec(), limit, deflate).unwrap_err().code
+}
+
 #[test]
 fn a_compressed_message_is_read_whole_or_in_pieces_and_only_where_it_was_agreed_on() {
     let mut packed = Vec::new();
@@ -412,13 +416,9 @@ fn a_compressed_message_is_read_whole_or_in_pieces_and_only_where_it_was_agreed_
         assert_eq!(events.pop(), Some(text(&"abc".repeat(100))));
         assert!(!decoder.is_partial());
     }
-    fn refused(bytes: &[u8], limit: usize, deflate: Option<&mut Deflate>) -> (CloseCode, &'static str) {
-        let refused = Decoder::default().decode(&mut bytes.to_vec(), limit, deflate).unwrap_err();
-        (refused.code, refused.reason)
-    }
-    assert_eq!(refused(&whole, LIMIT, None).0, CloseCode::Protocol);
-    assert_eq!(refused(&whole, 299, Some(&mut deflate)).0, CloseCode::TooBig);
+    assert_eq!(refused(&whole, LIMIT, None), CloseCode::Protocol);
+    assert_eq!(refused(&whole, 299, Some(&mut deflate)), CloseCode::TooBig);
     for wrong in [[frame(0x41, first), frame(0xc0, rest)].concat(), frame(0xc9, b""), frame(0xa1, b"x")] {
-        assert_eq!(refused(&wrong, LIMIT, Some(&mut deflate)).0, CloseCode::Protocol, "{wrong:x?}");
+        assert_eq!(refused(&wrong, LIMIT, Some(&mut deflate)), CloseCode::Protocol, "{wrong:x?}");
     }
 }

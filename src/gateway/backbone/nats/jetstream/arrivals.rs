@@ -13,7 +13,7 @@ use crate::{
     api::{Seq, Topic},
     gateway::{
         backbone::{
-            Counts,
+            Counts, Feed,
             interests::{FeedId, Source},
             nats::router::{Numbered, Router, published},
         },
@@ -107,7 +107,10 @@ impl Jet {
                 Ok(part) => {
                     let newest = part.messages.last().map_or(0, |(seq, _)| *seq);
                     self.watch.highest = self.watch.highest.max(newest);
-                    Counts::add(&router.counts.repaired, part.messages.len() as u64);
+                    // Without RePublish every message is read, and none was lost.
+                    if self.known.as_ref().is_some_and(|layout| layout.feed() == Feed::RePublish) {
+                        Counts::add(&router.counts.repaired, part.messages.len() as u64);
+                    }
                     next = live.order.filled(read, part, &mut steps);
                     live.follow(router, &mut steps);
                 }

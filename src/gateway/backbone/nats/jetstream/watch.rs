@@ -134,6 +134,12 @@ impl Jet {
                 format!("the stream {stream:?} cannot be used: {}", error.description)
             });
         }
+        if info.config.renames() {
+            return self.unusable(format!(
+                "the stream {stream:?} stores messages under other subjects than they come on, so that no topic has \
+                 what was published to it: take its subject_transform out, or name another stream"
+            ));
+        }
         self.seen(router, highest, &info)
     }
 

@@ -34,9 +34,25 @@ const UP_TO: &str = "Nats-UpTo-Sequence";
 pub(crate) struct Config {
     pub(crate) subjects: Vec<String>,
     pub(crate) republish: Option<RepublishConfig>,
+    pub(crate) subject_transform: Option<SubjectTransform>,
     pub(crate) allow_direct: bool,
     pub(crate) max_msgs_per_subject: i64,
     pub(crate) num_replicas: usize,
+}
+
+/// Under which subjects messages are stored that come on others.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct SubjectTransform {
+    pub(crate) src: String,
+    pub(crate) dest: String,
+}
+
+impl Config {
+    /// Whether messages are stored under other subjects than they come on.
+    pub(crate) fn renames(&self) -> bool {
+        self.subject_transform.as_ref().is_some_and(|transform| transform.src != transform.dest)
+    }
 }
 
 /// What is published again, and where.

@@ -284,3 +284,15 @@ async fn a_flood_that_a_shard_does_not_take_is_read_from_the_stream() {
     }
     assert_eq!((count(&rig.counts.gaps), count(&rig.counts.expired)), (0, 0));
 }
+
+#[tokio::test]
+async fn a_stream_that_stores_under_other_subjects_is_refused_with_the_reason() {
+    let stream = Stream::new(&with(&json!({"subject_transform": {"src": ">", "dest": "z.>"}}))).await;
+    let mut rig = stream.gateway().await;
+    rig.trouble(Some("take its subject_transform out")).await;
+    let refused = rig.want("a.x", 0).await.unwrap_err();
+    assert!(refused.contains("\"S\" stores messages under other subjects"), "{refused}");
+    stream.must("STREAM.UPDATE.S", &with(&json!({"subject_transform": null}))).await;
+    rig.trouble(None).await;
+    assert_eq!(rig.want("a.x", 0).await, Ok(0));
+}
