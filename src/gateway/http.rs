@@ -10,6 +10,7 @@ mod accept;
 mod answer;
 mod cors;
 mod demo;
+mod openapi;
 mod origin;
 mod place;
 mod placement;
@@ -38,6 +39,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -80,7 +82,7 @@ pub struct Front {
     pub stats: Box<dyn Fn() -> Stats + Send + Sync>,
     /// Takes the upgraded connections, and streams.
     pub placement: Placement,
-    /// Whether `/demo/publish` is there.
+    /// Whether `/demo/publish` and `/openapi.json` are there.
     pub demo: bool,
     /// There where clients speak TLS.
     pub tls: Option<Arc<Tls>>,
@@ -89,7 +91,7 @@ pub struct Front {
 }
 
 /// What `GET /stats` tells of this gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Stats {
     /// Open connections of clients, streams of events among them.
     pub connections: u64,
@@ -159,7 +161,9 @@ fn router(app: App) -> Router {
         .route("/stats", get(stats))
         .merge(commands);
     if app.front.demo {
-        router = router.route("/demo/publish/{*topic}", get(demo::publish));
+        router = router
+            .route("/demo/publish/{*topic}", get(demo::publish))
+            .route("/openapi.json", get(openapi::document));
     }
     router.fallback(answer::not_found).method_not_allowed_fallback(answer::method_not_allowed).with_state(app)
 }

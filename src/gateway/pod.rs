@@ -56,7 +56,7 @@ pub struct Options {
     pub public: TcpListener,
     /// The admin port.
     pub admin: TcpListener,
-    /// Whether `/demo/publish` is there.
+    /// Whether `/demo/publish` and `/openapi.json` are there.
     pub demo: bool,
     /// How many connections the open files have room for.
     pub files: Shares,

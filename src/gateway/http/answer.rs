@@ -9,8 +9,8 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
 use crate::{
     api::Seq,
@@ -21,12 +21,17 @@ use crate::{
 };
 
 /// What the frame `ack` carries.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Receipt<'a> {
+    #[schemars(extend("const" = "ack"))]
     r#type: &'static str,
+    /// The publisher's id of the message.
     message_id: &'a str,
+    /// `duplicate`: it was published before.
+    #[schemars(extend("enum" = ["ok", "duplicate"]))]
     status: &'static str,
+    /// Its number in the topic, where the backbone numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     seq_no: Option<Seq>,
 }
@@ -49,17 +54,42 @@ impl<'a> Receipt<'a> {
 }
 
 /// What the frame `error` carries; also which message it is about, where that is known.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Problem<'a> {
+    #[schemars(extend("const" = "error"))]
     r#type: &'static str,
+    /// One of the protocol's, or what a request may be turned away for.
+    #[schemars(extend("examples" = codes()))]
     code: &'a str,
+    /// What is wrong, and what to do.
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     topic: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<&'a str>,
+    /// The same may succeed later.
     retryable: bool,
+}
+
+/// Every code of a [`Problem`].
+fn codes() -> Vec<&'static str> {
+    let own = ["FORBIDDEN", "AT_CAPACITY", "GOING_AWAY"];
+    ErrorCode::ALL.iter().map(|code| code.as_str()).chain(own).collect()
+}
+
+/// What is wrong with a request that is no command.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Failure<'a> {
+    error: Reason<'a>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Reason<'a> {
+    /// One of the protocol's, or the name of the status where the protocol has none.
+    code: &'a str,
+    /// What is wrong, and what to do.
+    message: &'a str,
 }
 
 impl<'a> Problem<'a> {
@@ -119,7 +149,8 @@ pub(super) fn turned_away(code: &str, message: &str, seconds: u8) -> Response {
 
 /// An error with one of the protocol's codes, or the name of the status where the protocol has none.
 pub(super) fn error(status: StatusCode, code: &str, message: impl AsRef<str>) -> Response {
-    (status, Json(json!({"error": {"code": code, "message": message.as_ref()}}))).into_response()
+    let message = message.as_ref();
+    (status, Json(Failure { error: Reason { code, message } })).into_response()
 }
 
 /// 503: come back after so many seconds.

@@ -289,9 +289,32 @@ async fn demo_publish_refuses_pages_of_other_sites() {
 }
 
 #[tokio::test]
-async fn demo_publish_is_not_there_outside_dev_mode() {
+async fn what_is_for_development_is_not_there_outside_dev_mode() {
     let server = Server::with(&Limits::default(), Duration::from_secs(10), |front| front.demo = false).await;
-    assert!(server.get("/demo/publish/open.x?bid=1.5&by=me").await.starts_with("HTTP/1.1 404"));
+    for path in ["/demo/publish/open.x?bid=1.5&by=me", "/openapi.json"] {
+        assert!(server.get(path).await.starts_with("HTTP/1.1 404"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_api_is_described_and_everything_described_is_there() {
+    let server = Server::start().await;
+    let answer = server.get("/openapi.json").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("content-type: application/json"),
+        "{answer}"
+    );
+    let document: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            let (method, path) = (method.to_uppercase(), path.replace("{topic}", "open.x"));
+            let request = format!("{method} {path} HTTP/1.1\r\nHost: gw\r\nConnection: close\r\n\r\n");
+            let answer = server.raw(&request).await;
+            let missing = answer.starts_with("HTTP/1.1 404") || answer.starts_with("HTTP/1.1 405");
+            assert!(!missing, "{method} {path}: {answer}");
+        }
+    }
 }
 
 #[tokio::test]

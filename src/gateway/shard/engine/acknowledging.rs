@@ -48,7 +48,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     pub(super) fn acknowledge(&mut self, slot: usize, acknowledged: &Acknowledged) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let mut touched = Vec::new();
-        for ledger in &mut connection.ledgers {
+        for ledger in connection.ledgers.iter_mut() {
             let Some(socket) = self.table.get(ledger.index) else { continue };
             let due = self.now.ms + ack_within(socket.ack_seconds);
             let is_meant = |topic: &str| topic == socket.filter.as_str();
@@ -83,7 +83,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
     pub(super) fn look_after_ledgers(&mut self, slot: usize) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let mut indices = Vec::with_capacity(connection.ledgers.len());
-        for ledger in &mut connection.ledgers {
+        for ledger in connection.ledgers.iter_mut() {
             indices.push(ledger.index);
             if let Some(again) = ledger.go_back(self.now.ms) {
                 self.counts.redelivered(again as u64);

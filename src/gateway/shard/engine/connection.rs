@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 
 use smallvec::SmallVec;
 
-use super::{ledger::Ledger, reading::Readings};
+use super::{
+    ledger::{Ledger, Ledgers},
+    reading::Readings,
+};
 use crate::{
     api::{Seq, Stamp},
     gateway::{
@@ -50,7 +53,7 @@ pub(super) struct Connection<S> {
     /// There while history is read for this connection.
     pub(super) readings: Option<Box<Readings>>,
     /// Subscriptions that are delivered at least once; at most as many as are held.
-    pub(super) ledgers: Vec<Ledger>,
+    pub(super) ledgers: Ledgers,
     /// There while the connection is not read.
     pub(super) pause: Option<Box<Pause>>,
     /// `/ws/sub/{topic}`: subscribed as soon as the client may.

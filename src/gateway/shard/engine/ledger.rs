@@ -14,6 +14,7 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     hash::{DefaultHasher, Hash, Hasher},
+    ops::{Deref, DerefMut},
 };
 
 use crate::{
@@ -41,6 +42,39 @@ pub(super) struct Ledger {
     apart: BTreeSet<Seq>,
     /// Sent and not acknowledged, in order.
     flying: VecDeque<Flying>,
+}
+
+/// The ledgers of one connection: a pointer where there are none, as nearly everywhere. At most as many as subscriptions.
+#[derive(Debug, Default)]
+#[allow(clippy::box_collection, reason = "a vector in place has three words, and connections are many")]
+pub(super) struct Ledgers(Option<Box<Vec<Ledger>>>);
+
+impl Ledgers {
+    pub(super) fn push(&mut self, ledger: Ledger) {
+        self.0.get_or_insert_default().push(ledger);
+    }
+
+    /// Ends the ledger of a sub-socket.
+    pub(super) fn remove(&mut self, index: u32) {
+        if let Some(ledgers) = &mut self.0 {
+            ledgers.retain(|ledger| ledger.index != index);
+        }
+        self.0.take_if(|ledgers| ledgers.is_empty());
+    }
+}
+
+impl Deref for Ledgers {
+    type Target = [Ledger];
+
+    fn deref(&self) -> &[Ledger] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+}
+
+impl DerefMut for Ledgers {
+    fn deref_mut(&mut self) -> &mut [Ledger] {
+        self.0.as_deref_mut().map_or(&mut [], Vec::as_mut_slice)
+    }
 }
 
 /// A message that was sent and is not acknowledged.

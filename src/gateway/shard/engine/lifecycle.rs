@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::{
     Control, Engine, Socket,
     connection::{Connection, Phase, Setup},
+    ledger::Ledgers,
 };
 use crate::gateway::{
     access::Identity,
@@ -61,7 +62,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             deflate,
             overlap: false,
             readings: None,
-            ledgers: Vec::new(),
+            ledgers: Ledgers::default(),
             pause: None,
             topic: topic.map(Into::into),
             ping_at: second + 1 + spread(slot, self.settings.heartbeat_seconds),

@@ -330,7 +330,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
             if let Some(readings) = &mut connection.readings {
                 readings.forget(index);
             }
-            connection.ledgers.retain(|ledger| ledger.index != index);
+            connection.ledgers.remove(index);
             if let Some(lag) = &mut connection.lag {
                 if lag.current == Some(index) {
                     lag.carry = socket.log.copy(taken.cursor, socket.log.boundary(taken.cursor));
