@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: the HTTP part as OpenAPI 3.1. Only in dev mode. Its schemas are those of the answers' own types.
+//! `GET /openapi.json`: the HTTP part as `OpenAPI` 3.1. Only in dev mode. Its schemas are those of the answers' own types.
 
 use axum::Json;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};

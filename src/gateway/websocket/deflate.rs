@@ -71,7 +71,10 @@ impl Deflate {
 
     /// The message that a client has compressed. It may have `limit` bytes; a larger one ends the connection before more
     /// than that is held, however small it came.
-    pub(in crate::gateway) fn inflated(
+    ///
+    /// # Errors
+    /// The message is larger (1009), or was not compressed at all (1007).
+    pub fn inflated(
         &mut self,
         payload: &[u8],
         limit: usize,
