@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use topic_gateway::gateway::{protocol::ErrorCode, websocket::CloseCode};
+
 use crate::support::{Metrics, Process, command, get, wait_for};
 
 /// Every Markdown file of the repository's own.
@@ -165,3 +167,15 @@ clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]
 contexts: [{name: a, context: {cluster: a, user: a}}]
 users: [{name: a, user: {}}]
 ";
+
+#[test]
+fn the_protocol_document_names_every_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/protocol.md");
+    let text = fs::read_to_string(path).unwrap();
+    for code in ErrorCode::ALL {
+        assert!(text.contains(&format!("`{}`", code.as_str())), "{}", code.as_str());
+    }
+    for code in CloseCode::ALL {
+        assert!(text.contains(&code.to_string()), "{code}");
+    }
+}

@@ -74,11 +74,7 @@ impl Deflate {
     ///
     /// # Errors
     /// The message is larger (1009), or was not compressed at all (1007).
-    pub fn inflated(
-        &mut self,
-        payload: &[u8],
-        limit: usize,
-    ) -> Result<Vec<u8>, Violation> {
+    pub fn inflated(&mut self, payload: &[u8], limit: usize) -> Result<Vec<u8>, Violation> {
         self.inflate.reset(false);
         let mut out = Vec::new();
         for input in [payload, &TAIL] {
