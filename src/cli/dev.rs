@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         demo: true,
         source: None,
         patience: Duration::from_secs(2),
-        hint: "\nRead a topic:       {program} sub prices.btc --url {url}\n\
+        hint: "\nIn a browser:       {page}\nRead a topic:       {program} sub prices.btc --url {url}\n\
             Publish to it:      {program} pub prices.btc '{\"price\": 1}' --url {url}\n",
     };
     let generation = manifests.gateway.metadata.generation.unwrap_or(1);

@@ -30,7 +30,7 @@ pub(super) struct Serving {
     pub(super) source: Option<Reader>,
     /// Longest drain after Ctrl-C, when somebody waits at a terminal.
     pub(super) patience: Duration,
-    /// Lines to print below the addresses; `{url}` is the public one, `{program}` this one.
+    /// Lines to print below the addresses; `{url}` is the public one, `{page}` that of the playground, `{program}` this program.
     pub(super) hint: &'static str,
 }
 
@@ -70,7 +70,9 @@ async fn until_the_end(configuration: Configuration, serving: Serving, files: Sh
     // As this process was called, so that the lines can be pasted.
     let program = std::env::args().next().unwrap_or_else(|| "topic-gateway".into());
     let url = format!("ws{tls}://{listen}/ws{trust}");
-    print(&serving.hint.replace("{url}", &url).replace("{program}", &program))?;
+    let page = format!("http{tls}://{listen}/docs");
+    let hint = serving.hint.replace("{url}", &url).replace("{program}", &program).replace("{page}", &page);
+    print(&hint)?;
 
     let signal = signals.next().await;
     let window = pod.drain_window();

@@ -14,6 +14,7 @@ mod openapi;
 mod origin;
 mod place;
 mod placement;
+mod playground;
 mod publish;
 mod sse;
 mod tls;
@@ -24,7 +25,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -72,6 +73,8 @@ pub struct Front {
     pub origins: ArcSwap<Origins>,
     /// Whether messages may be compressed with those who connect from now on.
     pub deflate: AtomicBool,
+    /// Whether `/docs` and `/openapi.json` are there.
+    pub playground: AtomicBool,
     /// Checks tokens. Runs within the upgrade: it must not block.
     pub identify: Identify,
     /// For `/publish` and `/demo/publish`.
@@ -82,7 +85,7 @@ pub struct Front {
     pub stats: Box<dyn Fn() -> Stats + Send + Sync>,
     /// Takes the upgraded connections, and streams.
     pub placement: Placement,
-    /// Whether `/demo/publish` and `/openapi.json` are there.
+    /// Whether `/demo/publish` is there, and `/docs` and `/openapi.json` in any case.
     pub demo: bool,
     /// There where clients speak TLS.
     pub tls: Option<Arc<Tls>>,
@@ -131,6 +134,11 @@ impl App {
         }
     }
 
+    /// Whether this gateway describes itself to whoever asks.
+    fn describes(&self) -> bool {
+        self.front.demo || self.front.playground.load(Ordering::Relaxed)
+    }
+
     /// Answers a command that is refused.
     fn refuse(&self, refusal: &Refusal) -> Response {
         self.front.counts.error(refusal.code);
@@ -159,11 +167,12 @@ fn router(app: App) -> Router {
         .route("/ws", get(upgrade::many))
         .route("/ws/sub/{*topic}", get(upgrade::one))
         .route("/stats", get(stats))
+        .route("/openapi.json", get(openapi::document))
+        .route("/docs", get(playground::page))
+        .route("/docs/{*file}", get(playground::part))
         .merge(commands);
     if app.front.demo {
-        router = router
-            .route("/demo/publish/{*topic}", get(demo::publish))
-            .route("/openapi.json", get(openapi::document));
+        router = router.route("/demo/publish/{*topic}", get(demo::publish));
     }
     router.fallback(answer::not_found).method_not_allowed_fallback(answer::method_not_allowed).with_state(app)
 }

@@ -44,6 +44,7 @@ pub(super) struct Parts {
     pub(super) origins: Origins,
     /// Whether messages may be compressed.
     pub(super) deflate: bool,
+    pub(super) playground: bool,
     pub(super) certificate: Option<Certificate>,
     pub(super) limits: Limits,
     pub(super) settings: Settings,
@@ -69,6 +70,7 @@ impl Parts {
         Ok(Self {
             access: Access::new(spec, secrets)?,
             origins: Origins::parse(&spec.listeners.allowed_origins)?,
+            playground: spec.listeners.playground,
             deflate: spec.listeners.compression.is_some(),
             certificate: certificate(spec, secrets)?,
             limits: spec.limits.clone(),
@@ -103,6 +105,7 @@ impl Places {
         }
         self.front.origins.store(Arc::new(parts.origins));
         self.front.deflate.store(parts.deflate, Ordering::Relaxed);
+        self.front.playground.store(parts.playground, Ordering::Relaxed);
         // A pod that began without TLS goes on without, and one that began with it goes on with what it has.
         if let (Some(tls), Some(new)) = (&self.front.tls, parts.certificate) {
             tls.replace(Arc::new(new));

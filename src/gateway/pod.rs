@@ -56,7 +56,7 @@ pub struct Options {
     pub public: TcpListener,
     /// The admin port.
     pub admin: TcpListener,
-    /// Whether `/demo/publish` and `/openapi.json` are there.
+    /// Whether `/demo/publish` is there, and `/docs` and `/openapi.json` in any case.
     pub demo: bool,
     /// How many connections the open files have room for.
     pub files: Shares,
@@ -93,7 +93,7 @@ impl Pod {
     /// Starts everything. The gateway serves from here on, though it may not be ready yet.
     pub async fn start(configuration: Configuration, options: Options) -> Result<Self, StartError> {
         let Options { public, admin, demo, files, source } = options;
-        let Parts { access, origins, deflate, certificate, limits, settings, metrics, keeping } =
+        let Parts { access, origins, deflate, playground, certificate, limits, settings, metrics, keeping } =
             Parts::new(&configuration)?;
         let access = Arc::new(ArcSwap::from_pointee(access));
         let (tasks, control, accept) =
@@ -134,7 +134,7 @@ impl Pod {
 
         let admission = Admission::new(&limits, files.connections);
         let mut front = front(admission, origins, access.clone(), publisher, &metrics, &inboxes, demo);
-        *front.deflate.get_mut() = deflate;
+        (*front.deflate.get_mut(), *front.playground.get_mut()) = (deflate, playground);
         front.tls = certificate.map(|certificate| tls(certificate, &metrics)).transpose()?;
         let front = Arc::new(front);
         let report = report(loaded.clone(), front.clone(), backbone.status.clone(), accept.clone());
@@ -283,6 +283,7 @@ fn front(
         admission,
         origins: ArcSwap::from_pointee(origins),
         deflate: AtomicBool::new(false),
+        playground: AtomicBool::new(false),
         identify: Box::new(move |token| match token {
             None => Ok(access.load().anonymous()),
             Some(token) => {

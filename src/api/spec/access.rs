@@ -1,6 +1,6 @@
 //! Who may connect, who clients are and what they may do.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Not};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ pub struct Listeners {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub allowed_origins: Vec<String>,
+    /// A page to try the gateway with at `/docs`, and `/openapi.json`. `topic-gateway dev` has them in any case.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub playground: bool,
     /// Compresses messages for WebSocket clients that offer it (permessage-deflate, RFC 7692): each once, for all its
     /// subscribers. Absent: off. Costs the gateway CPU time per message and saves bytes on the wire.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,7 +56,13 @@ pub struct Compression {
 
 impl Default for Listeners {
     fn default() -> Self {
-        Self { port: default_port(), tls: None, allowed_origins: Vec::new(), compression: None }
+        Self {
+            port: default_port(),
+            tls: None,
+            allowed_origins: Vec::new(),
+            playground: false,
+            compression: None,
+        }
     }
 }
 

@@ -1,18 +1,32 @@
-//! `GET /openapi.json`: the HTTP part as `OpenAPI` 3.1. Only in dev mode. Its schemas are those of the answers' own types.
+//! `GET /openapi.json`: the HTTP part as `OpenAPI` 3.1, in dev mode and where it is asked for. Its schemas are those of the answers' own types.
 
-use axum::Json;
+use axum::{
+    Json,
+    extract::State,
+    http::Uri,
+    response::{IntoResponse, Response},
+};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Stats,
-    answer::{Failure, Problem, Receipt},
+    App, Stats,
+    answer::{self, Failure, Problem, Receipt},
 };
 use crate::gateway::protocol::body::MAX_MESSAGE_ID;
 
 /// The document.
-pub(super) async fn document() -> Json<Value> {
-    Json(openapi())
+pub(super) async fn document(State(app): State<App>, uri: Uri) -> Response {
+    if !app.describes() {
+        return answer::not_found(uri).await;
+    }
+    let mut document = openapi();
+    if !app.front.demo
+        && let Some(paths) = document["paths"].as_object_mut()
+    {
+        paths.remove(DEMO);
+    }
+    Json(document).into_response()
 }
 
 fn openapi() -> Value {
@@ -59,7 +73,7 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
         "/ws/sub/{topic}": upgrade("WebSocket, subscribed to one topic", json!([topic()]), schemas),
         "/sse": {"get": events(schemas)},
         "/publish/{topic}": {"post": publish(schemas)},
-        "/demo/publish/{topic}": {"get": demo(schemas)},
+        DEMO: {"get": demo(schemas)},
         "/stats": {"get": {
             "summary": "How many connections, topics and subscriptions this gateway has",
             "security": [],
@@ -68,6 +82,7 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
     })
 }
 
+const DEMO: &str = "/demo/publish/{topic}";
 const UPGRADE: &str = "Not a WebSocket of version 13 that was asked for.";
 const FULL: &str = "No room, or the gateway goes away: come back after `Retry-After` seconds.";
 /// What every command may be refused for.

@@ -61,6 +61,7 @@ fn front(limits: &Limits, inbox: Arc<Inbox>) -> Front {
         admission: Admission::new(limits, 1000),
         origins: ArcSwap::from_pointee(Origins::parse(&["https://app.test"]).unwrap()),
         deflate: AtomicBool::new(true),
+        playground: AtomicBool::new(false),
         identify: Box::new(identify),
         publish: Box::new(|user, topic, id, body| {
             assert_eq!((&*user, &body[..]), ("anonymous", &br#"{"bid":1.5,"by":"me"}"#[..]));
@@ -291,9 +292,29 @@ async fn demo_publish_refuses_pages_of_other_sites() {
 #[tokio::test]
 async fn what_is_for_development_is_not_there_outside_dev_mode() {
     let server = Server::with(&Limits::default(), Duration::from_secs(10), |front| front.demo = false).await;
-    for path in ["/demo/publish/open.x?bid=1.5&by=me", "/openapi.json"] {
+    for path in ["/demo/publish/open.x?bid=1.5&by=me", "/openapi.json", "/docs", "/docs/style.css"] {
         assert!(server.get(path).await.starts_with("HTTP/1.1 404"), "{path}");
     }
+}
+
+#[tokio::test]
+async fn the_playground_is_there_where_it_is_asked_for() {
+    let asked = |front: &mut Front| {
+        front.demo = false;
+        *front.playground.get_mut() = true;
+    };
+    let server = Server::with(&Limits::default(), Duration::from_secs(10), asked).await;
+    let page = server.get("/docs").await;
+    assert!(
+        page.starts_with("HTTP/1.1 200") && page.contains("content-security-policy: default-src 'none'"),
+        "{page}"
+    );
+    let parts = page.split(['"', '\'']).filter(|part| part.starts_with("docs/"));
+    for part in parts.chain(["docs/client/index.js", "openapi.json"]) {
+        assert!(server.get(&format!("/{part}")).await.starts_with("HTTP/1.1 200"), "{part}");
+    }
+    assert!(!server.get("/openapi.json").await.contains("/demo/publish"));
+    assert!(server.get("/docs/client/../index.html").await.starts_with("HTTP/1.1 404"));
 }
 
 #[tokio::test]
