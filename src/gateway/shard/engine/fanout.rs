@@ -3,7 +3,7 @@
 use super::{
     Control, Engine, Socket,
     connection::{Connection, Turn},
-    lagging::{Flow, send_log},
+    lagging::{Flow, send_log, send_packed},
     latency::Run,
     table::{Job, SubSocket, Table},
 };
@@ -199,15 +199,23 @@ impl<S: Socket, C: Control> Engine<S, C> {
         if subscriber.behind || subscriber.cursor == head {
             return Flow::Idle;
         }
-        let mut rest = None;
         let flow = if connection.lag.is_some() {
             Flow::Blocked
+        } else if connection.deflate
+            && let Some(least) = self.settings.compress_from
+        {
+            self.packing.pack(least, log, subscriber.cursor, head, &mut self.pool);
+            let took = |range, bytes| run.took_as(range, bytes, log, &self.counts, &self.control);
+            let (out, cursor) = (&mut connection.socket, &mut subscriber.cursor);
+            let (flow, rest) = send_packed(out, log, (filter.as_str(), &skip), cursor, head, took);
+            if !rest.is_empty() {
+                connection.lag().carry = rest;
+            }
+            flow
         } else {
-            let least = self.settings.compress_from.filter(|_| connection.deflate);
-            rest = self.packing.of(least, log, subscriber.cursor, head, &mut self.pool);
             let took = |bytes| run.took(bytes, log, &self.counts, &self.control);
             let (out, cursor) = (&mut connection.socket, &mut subscriber.cursor);
-            send_log(out, log, (filter.as_str(), &skip), cursor, head, rest.as_mut(), took)
+            send_log(out, log, (filter.as_str(), &skip), cursor, head, took)
         };
         if flow == Flow::Blocked {
             let half = subscriber.cursor != log.boundary(subscriber.cursor);
@@ -216,9 +224,6 @@ impl<S: Socket, C: Control> Engine<S, C> {
             self.counts.lagging_changed(1);
             let lag = connection.lag();
             lag.current = lag.current.or(half.then_some(index));
-            if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
-                lag.carry = rest;
-            }
             lag.wait_for(Turn::Live(index));
         }
         flow

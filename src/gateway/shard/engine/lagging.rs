@@ -39,18 +39,14 @@ pub(super) enum Flow {
 }
 
 /// Sends a log from `cursor` to `end`, leaving out frames of topics that `skip` holds; `own` is the topic of frames
-/// that name none. Moves the cursor, and says from where to where each send took the log, and as how many bytes.
-///
-/// With `rest` it sends the compressed variant, which must have been made up to `end`: the cursor then stays at
-/// boundaries, and `rest` is what is left of a frame that is half sent.
+/// that name none. Moves the cursor, and says from where to where each send took the log.
 pub(super) fn send_log<S: Socket>(
     socket: &mut S,
     log: &Log,
     (own, skip): (&str, &[Filter]),
     cursor: &mut u64,
     end: u64,
-    mut rest: Option<&mut Vec<u8>>,
-    mut took: impl FnMut((u64, u64, u64)),
+    mut took: impl FnMut((u64, u64)),
 ) -> Flow {
     while *cursor < end {
         let (stop, wanted) = run(log, own, *cursor, end, skip);
@@ -59,29 +55,52 @@ pub(super) fn send_log<S: Socket>(
             continue;
         }
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let filled = match &rest {
-            None => log.gather(*cursor, stop, &mut slices),
-            Some(_) => log.gather_packed(*cursor, stop, &mut slices),
-        };
+        let filled = log.gather(*cursor, stop, &mut slices);
         let asked: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
         let Ok(sent) = socket.send(&slices[..filled]) else { return Flow::Broken };
         let from = *cursor;
-        match &mut rest {
-            None => *cursor += sent as u64,
-            Some(rest) => {
-                let (to, left) = log.packed_at(from, sent);
-                left.clone_into(rest);
-                *cursor = to;
-            }
-        }
+        *cursor += sent as u64;
         if sent > 0 {
-            took((from, *cursor, sent as u64));
+            took((from, *cursor));
         }
         if sent < asked {
             return Flow::Blocked;
         }
     }
     Flow::Sent
+}
+
+/// As [`send_log`], of the compressed variant, which must have been made up to `end`. The cursor stays at boundaries:
+/// returned is also what is left of a frame that is half sent. Says, too, as how many bytes each send takes it. Apart, so that the plain way stays short.
+#[inline(never)]
+pub(super) fn send_packed<S: Socket>(
+    socket: &mut S,
+    log: &Log,
+    (own, skip): (&str, &[Filter]),
+    cursor: &mut u64,
+    end: u64,
+    mut took: impl FnMut((u64, u64), u64),
+) -> (Flow, Vec<u8>) {
+    while *cursor < end {
+        let (stop, wanted) = run(log, own, *cursor, end, skip);
+        if !wanted {
+            *cursor = stop;
+            continue;
+        }
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let filled = log.gather_packed(*cursor, stop, &mut slices);
+        let asked: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
+        let Ok(sent) = socket.send(&slices[..filled]) else { return (Flow::Broken, Vec::new()) };
+        let (from, (to, rest)) = (*cursor, log.packed_at(*cursor, sent));
+        *cursor = to;
+        if sent > 0 {
+            took((from, to), (sent + rest.len()) as u64);
+        }
+        if sent < asked {
+            return (Flow::Blocked, rest.to_vec());
+        }
+    }
+    (Flow::Sent, Vec::new())
 }
 
 /// How far the frames from `cursor` on are all to be sent, or all to be left out.
@@ -268,15 +287,23 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let end = log.boundary((subscriber.cursor + bytes).min(log.head()));
         let before = subscriber.cursor;
         let least = self.settings.compress_from.filter(|_| connection.deflate);
-        let mut rest = self.packing.of(least, log, before, end, &mut self.pool);
+        if let Some(least) = least {
+            self.packing.pack(least, log, before, end, &mut self.pool);
+        }
         let mut run = Run::default();
-        let took = |bytes| run.took(bytes, log, &self.counts, &self.control);
-        let (out, cursor) = (&mut connection.socket, &mut subscriber.cursor);
-        let flow = send_log(out, log, (filter.as_str(), &skip), cursor, end, rest.as_mut(), took);
+        let (out, cursor, wanted) =
+            (&mut connection.socket, &mut subscriber.cursor, (filter.as_str(), &*skip));
+        let (flow, rest) = if least.is_some() {
+            let took = |range, bytes| run.took_as(range, bytes, log, &self.counts, &self.control);
+            send_packed(out, log, wanted, cursor, end, took)
+        } else {
+            let took = |range| run.took(range, log, &self.counts, &self.control);
+            (send_log(out, log, wanted, cursor, end, took), Vec::new())
+        };
         run.count(log, &self.counts, &self.control);
         if let Some(lag) = &mut connection.lag {
             lag.moved |= subscriber.cursor != before;
-            if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
+            if !rest.is_empty() {
                 lag.carry = rest;
             }
         }

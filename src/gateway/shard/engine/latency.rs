@@ -18,25 +18,38 @@ const SENDS: u32 = 64;
 pub(super) struct Run {
     from: u64,
     to: u64,
-    /// On the socket, of one send.
-    bytes: u64,
     sends: u32,
+    /// Bytes that compression has saved in them together.
+    saved: u64,
 }
 
 impl Run {
-    /// A send took the log from `from` up to `to`, as so many bytes.
+    /// A send took the log's bytes from `from` up to `to`.
     pub(super) fn took(
         &mut self,
-        (from, to, bytes): (u64, u64, u64),
+        (from, to): (u64, u64),
         log: &Log,
         counts: &ShardCounts,
         control: &impl Control,
     ) {
-        if (self.from, self.to, self.bytes) != (from, to, bytes) || self.sends == SENDS {
+        if (self.from, self.to) != (from, to) || self.sends == SENDS {
             self.count(log, counts, control);
-            (self.from, self.to, self.bytes) = (from, to, bytes);
+            (self.from, self.to) = (from, to);
         }
         self.sends += 1;
+    }
+
+    /// A send took the compressed variant of the log from `from` up to `to`, which has so many bytes.
+    pub(super) fn took_as(
+        &mut self,
+        (from, to): (u64, u64),
+        bytes: u64,
+        log: &Log,
+        counts: &ShardCounts,
+        control: &impl Control,
+    ) {
+        self.took((from, to), log, counts, control);
+        self.saved += (to - from).saturating_sub(bytes);
     }
 
     /// Counts the sends so far. To be called before the log lets go of what they took.
@@ -54,7 +67,8 @@ impl Run {
                 latency(counts, published, now, times);
             }
         }
-        counts.delivered(messages * times, self.bytes * times);
+        let bytes = ((self.to - self.from) * times).saturating_sub(std::mem::take(&mut self.saved));
+        counts.delivered(messages * times, bytes);
     }
 }
 

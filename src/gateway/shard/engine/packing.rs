@@ -15,19 +15,10 @@ impl Packing {
         agreed.then(|| &mut **self.0.get_or_insert_default())
     }
 
-    /// Makes the compressed variant of a log within `[from, to)`, and the place for the rest of a frame that will be
-    /// half sent. `least`: bytes from which on a message is compressed for this client; `None`: it is sent plain frames.
-    pub(super) fn of(
-        &mut self,
-        least: Option<usize>,
-        log: &mut Log,
-        from: u64,
-        to: u64,
-        pool: &mut Pool,
-    ) -> Option<Vec<u8>> {
-        let least = least?;
+    /// Makes the compressed variant of a log within `[from, to)`, of messages of at least `least` bytes.
+    #[inline(never)]
+    pub(super) fn pack(&mut self, least: usize, log: &mut Log, from: u64, to: u64, pool: &mut Pool) {
         let deflate = self.0.get_or_insert_default();
         log.pack(from, to, pool, |frame, out| deflate.pack(frame, least, out));
-        Some(Vec::new())
     }
 }
