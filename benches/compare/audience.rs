@@ -11,13 +11,14 @@ use mio::{Events, Interest, Poll, Token};
 use crate::{
     frames::{Partial, Seen, Shape},
     support::frame,
+    wire::Wire,
 };
 
 /// Of so many messages the latency of one is noted: enough of them, and what it costs does not show.
 const LOOKED_AT: u64 = 7;
 
 struct Member {
-    socket: mio::net::TcpStream,
+    wire: Wire<mio::net::TcpStream>,
     partial: Partial,
 }
 
@@ -54,13 +55,12 @@ impl Audience {
         }
     }
 
-    /// Takes over a socket that is subscribed.
-    pub(crate) fn add(&mut self, socket: TcpStream) {
-        socket.set_nonblocking(true).unwrap();
-        let mut socket = mio::net::TcpStream::from_std(socket);
+    /// Takes over a connection that is subscribed.
+    pub(crate) fn add(&mut self, wire: Wire<TcpStream>) {
+        let mut wire = wire.polled();
         let token = Token(self.members.len());
-        self.poll.registry().register(&mut socket, token, Interest::READABLE).unwrap();
-        self.members.push(Member { socket, partial: Partial::default() });
+        self.poll.registry().register(wire.socket(), token, Interest::READABLE).unwrap();
+        self.members.push(Member { wire, partial: Partial::default() });
     }
 
     /// How many there are.
@@ -78,9 +78,9 @@ impl Audience {
         self.poll.poll(&mut self.events, Some(wait)).unwrap();
         let Self { events, members, shape, buffer, began, received, latencies, ended, .. } = self;
         for event in &*events {
-            let Member { socket, partial } = &mut members[event.token().0];
+            let Member { wire, partial } = &mut members[event.token().0];
             loop {
-                let count = match socket.read(buffer) {
+                let count = match wire.read(buffer) {
                     Ok(0) => {
                         *ended += 1;
                         break;
@@ -102,14 +102,14 @@ impl Audience {
                         }
                     }
                     // Who does not take an answer of some bytes is gone, which the next read tells.
-                    Seen::Ping(payload) => drop(socket.write(&frame(0x8a, payload))),
+                    Seen::Ping(payload) => drop(wire.write(&frame(0x8a, payload))),
                     Seen::OwnPing => {
                         let (head, answer) = shape.own_pong();
-                        drop(socket.write(&frame(head, answer)));
+                        drop(wire.write(&frame(head, answer)));
                     }
                     Seen::Close | Seen::Other => {}
                 });
-                if count < buffer.len() {
+                if count < buffer.len() && wire.is_plain() {
                     break;
                 }
             }

@@ -12,6 +12,7 @@ use crate::{
     peers::{Kind, Peer},
     placing::cpu,
     row::Row,
+    support::Authority,
 };
 
 /// Nothing has arrived for so long: what is missing is lost.
@@ -48,9 +49,22 @@ struct Start {
 impl Bed {
     /// A peer that is to have so many subscribers, and has none yet.
     pub(crate) fn new(kind: Kind, home: &Path, topics: Vec<String>, subscribers: usize) -> Self {
-        let mut peer = Peer::start(kind, home, &topics, subscribers);
+        Self::of(Peer::start(kind, home, &topics, subscribers, None), topics)
+    }
+
+    fn of(mut peer: Peer, topics: Vec<String>) -> Self {
         let audience = peer.audience(&topics[0]);
         Self { peer, audience, topics, sent: 0 }
+    }
+
+    /// A peer with subscribers of one topic, who connect within TLS.
+    pub(crate) fn within_tls(kind: Kind, home: &Path, topic: &str, subscribers: usize) -> Self {
+        let topics = vec![topic.to_owned()];
+        let peer = Peer::start(kind, home, &topics, subscribers, Some(&Authority::new()));
+        let mut bed = Self::of(peer, topics);
+        bed.join(subscribers);
+        bed.audience.settle();
+        bed
     }
 
     /// The same with its subscribers, who take the topics in turn.

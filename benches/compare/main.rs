@@ -28,6 +28,7 @@ mod peers;
 mod plot;
 mod report;
 mod row;
+mod wire;
 mod work;
 
 #[path = "../delivery/body.rs"]

@@ -6,9 +6,11 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
     time::Duration,
 };
 
+use rustls::ClientConfig;
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
@@ -20,7 +22,10 @@ use crate::{
     floor::Floor,
     frames::{Packing, Shape},
     placing::{SERVER_CORE, cpu, pinned},
-    support::{DEADLINE, Gateway, Issuer, NatsServer, Process, RawSocket, Resource, frame, now, wait_for},
+    support::{
+        Authority, DEADLINE, Gateway, Issuer, NatsServer, Process, RawSocket, Resource, frame, now, wait_for,
+    },
+    wire::Wire,
 };
 
 /// Which server.
@@ -89,12 +94,43 @@ impl Kind {
         }
     }
 
+    /// Whether it is measured within TLS, too: who is fed through the port that clients use is not.
+    pub(crate) fn speaks_tls(self) -> bool {
+        !matches!(self, Self::Floor | Self::Nchan)
+    }
+
     fn packing(self) -> Packing {
         match self {
             Self::Centrifuge => Packing::Lines,
             Self::NatsServer => Packing::Nats,
             _ => Packing::Single,
         }
+    }
+}
+
+/// A certificate and its key, in files that servers read when they start.
+struct Files {
+    folder: TempDir,
+}
+
+impl Files {
+    fn of(authority: &Authority) -> Self {
+        let folder = TempDir::new().unwrap();
+        let pair = authority.pair(1);
+        for name in ["tls.crt", "tls.key"] {
+            fs::write(folder.path().join(name), pair[name].as_str().unwrap()).unwrap();
+        }
+        Self { folder }
+    }
+
+    /// Certificate, and key.
+    fn both(&self) -> [PathBuf; 2] {
+        ["tls.crt", "tls.key"].map(|name| self.folder.path().join(name))
+    }
+
+    fn for_nats(&self) -> String {
+        let [certificate, key] = self.both();
+        format!("tls {{ cert_file: {certificate:?}, key_file: {key:?} }}")
     }
 }
 
@@ -114,6 +150,8 @@ pub(crate) struct Peer {
     pub(crate) kind: Kind,
     pub(crate) feed: Feed,
     address: SocketAddr,
+    /// What clients are set up with where it speaks TLS.
+    tls: Option<Arc<ClientConfig>>,
     /// The server with its children.
     processes: Vec<u32>,
     tokens: Issuer,
@@ -132,29 +170,42 @@ enum Server {
 }
 
 impl Peer {
-    /// Starts it for so many subscribers, of one topic or of one each.
-    pub(crate) fn start(kind: Kind, home: &Path, topics: &[String], subscribers: usize) -> Self {
+    /// Starts it for so many subscribers, of one topic or of one each; with a certificate of this authority, if any.
+    pub(crate) fn start(
+        kind: Kind,
+        home: &Path,
+        topics: &[String],
+        subscribers: usize,
+        authority: Option<&Authority>,
+    ) -> Self {
         let tokens = Issuer::shared();
+        let certificate = authority.map(Files::of);
         let from_nats = !matches!(kind, Kind::Floor | Kind::NatsServer | Kind::Nchan);
         let nats = from_nats.then(NatsServer::start);
         let url = nats.as_ref().map(NatsServer::url).unwrap_or_default();
         let script = |program: &str, file: &str| {
             let mut command = pinned(SERVER_CORE, program);
-            command.arg(home.join(file)).arg(&url);
+            command.arg(home.join(file)).arg(&url).args(certificate.iter().flat_map(Files::both));
             command
         };
         let in_home = |program: &str| home.join(program).to_str().expect("a path in UTF-8").to_owned();
         let (address, process, server) = match kind {
             Kind::Floor => return Self::floor(topics, subscribers),
             Kind::TopicGateway => {
-                let gateway = start_gateway(&tokens, nats.as_ref().unwrap());
+                let gateway = start_gateway(&tokens, nats.as_ref().unwrap(), authority);
                 (gateway.address, gateway.process.id(), Server::Gateway(gateway))
             }
             Kind::Bun => listening(&mut script(&in_home("bun"), "bun.js")),
             Kind::Node => listening(&mut script("node", "node.js")),
-            Kind::Centrifuge => listening(pinned(SERVER_CORE, in_home("centrifuge")).arg(&url)),
+            Kind::Centrifuge => listening(
+                pinned(SERVER_CORE, in_home("centrifuge"))
+                    .arg(&url)
+                    .args(certificate.iter().flat_map(Files::both)),
+            ),
             Kind::NatsServer => {
-                let nats = NatsServer::start_with("websocket { listen: \"127.0.0.1:-1\", no_tls: true }");
+                let tls = certificate.as_ref().map_or_else(|| "no_tls: true".into(), Files::for_nats);
+                let nats =
+                    NatsServer::start_with(&format!("websocket {{ listen: \"127.0.0.1:-1\", {tls} }}"));
                 let address = nats.websocket().expect("it listens for WebSockets");
                 let moved = Command::new("taskset")
                     .args(["-a", "-c", "-p", SERVER_CORE, &nats.id().to_string()])
@@ -170,7 +221,8 @@ impl Peer {
             }
             _ => Feed::http(address),
         };
-        Self { kind, feed, address, processes: family(process), tokens, nats, server }
+        let tls = authority.map(Authority::client);
+        Self { kind, feed, address, tls, processes: family(process), tokens, nats, server }
     }
 
     fn floor(topics: &[String], subscribers: usize) -> Self {
@@ -180,6 +232,7 @@ impl Peer {
         Self {
             kind: Kind::Floor,
             address: floor.address,
+            tls: None,
             processes: vec![floor.process.id()],
             feed: Feed::Floor { floor, messages: 0, in_turn: topics.len() > 1 },
             tokens: Issuer::shared(),
@@ -212,17 +265,18 @@ impl Peer {
     }
 
     /// A connection that is subscribed, of user number `user`; with the smallest receive buffer if it is to be slow.
-    pub(crate) fn subscribe(&self, topic: &str, user: usize, slow: bool) -> TcpStream {
+    pub(crate) fn subscribe(&self, topic: &str, user: usize, slow: bool) -> Wire<TcpStream> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         if slow {
             socket.set_recv_buffer_size(4096).unwrap();
         }
         socket.connect(&self.address.into()).unwrap();
-        let mut socket = TcpStream::from(socket);
+        let socket = TcpStream::from(socket);
         if self.kind == Kind::Floor {
-            return socket;
+            return Wire::Plain(socket);
         }
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        let mut socket = Wire::over(socket, self.tls.as_ref());
         let (path, header) = match self.kind {
             Kind::TopicGateway => ("/ws".into(), format!("Authorization: Bearer {}\r\n", self.token(user))),
             Kind::Nchan => (format!("/sub/{topic}"), String::new()),
@@ -294,8 +348,9 @@ impl Drop for Peer {
 }
 
 /// Everything is on: a token from each client, limits, metrics, heartbeats.
-fn start_gateway(tokens: &Issuer, nats: &NatsServer) -> Gateway {
+fn start_gateway(tokens: &Issuer, nats: &NatsServer, authority: Option<&Authority>) -> Gateway {
     let resource = Resource::with_tokens(tokens).on(nats);
+    let resource = authority.into_iter().fold(resource, |resource, authority| authority.on(resource));
     // Whoever is slow stays, as with the others.
     let resource = resource.add("topics", json!({"pattern": ">", "slowConsumer": "DropOldest"}));
     let directory = TempDir::new().unwrap();
@@ -347,7 +402,7 @@ fn family(process: u32) -> Vec<u32> {
 }
 
 /// The handshake of RFC 6455 §4.1; nothing behind the answer is read.
-fn upgrade(socket: &mut TcpStream, path: &str, header: &str) {
+fn upgrade(socket: &mut Wire<TcpStream>, path: &str, header: &str) {
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{header}\r\n"

@@ -9,7 +9,7 @@ use crate::{
     peers::Kind,
     plot::{Bar, svg},
     row::Row,
-    work::{BURSTS, FAN, HOT, IDLE, SINGLES, SLOW_READERS, SPREAD},
+    work::{BURSTS, FAN, HOT, IDLE, SINGLES, SLOW_READERS, SPREAD, TLS, TLS_BURSTS},
 };
 
 /// All of a run, as the raw file has it.
@@ -36,6 +36,10 @@ const DELIVERIES: [Column; 4] = [
     Column { head: "the same in bursts of 16", work: BURSTS, field: nanos, shown: whole },
     Column { head: "1 topic × 10 000", work: FAN, field: nanos, shown: whole },
     Column { head: "10 000 topics × 1", work: SPREAD, field: nanos, shown: whole },
+];
+const WITHIN_TLS: [Column; 2] = [
+    Column { head: "1 topic × 1 000, within TLS", work: TLS, field: nanos, shown: whole },
+    Column { head: "the same in bursts of 16", work: TLS_BURSTS, field: nanos, shown: whole },
 ];
 const REST: [Column; 4] = [
     Column {
@@ -157,6 +161,10 @@ fn document(run: &Run) -> String {
     table(&mut out, &REST, |column, peer| {
         ratio(&run.rows, column.work, peer, "topic-gateway", column.field).map(multiple)
     });
+    out += "\n";
+    table(&mut out, &WITHIN_TLS, |column, peer| {
+        ratio(&run.rows, column.work, peer, "topic-gateway", column.field).map(multiple)
+    });
     out += "\n(invalid): does not count, for the reason [below](#what-does-not-count). –: not measured.\n\n";
     for (name, title, _) in plots() {
         writeln!(out, "![{title}](performance/{name})").unwrap();
@@ -175,6 +183,8 @@ fn document(run: &Run) -> String {
         Some(format!("{}{range}{}", shown(median), mark(figure)))
     };
     table(&mut out, &DELIVERIES, absolute);
+    out += "\n";
+    table(&mut out, &WITHIN_TLS, absolute);
     out += "\nDeliveries a second; bytes per connection; µs of CPU per connection that was opened and subscribed; MB:\n\n";
     table(&mut out, &REST, absolute);
     out += "\n";

@@ -53,7 +53,9 @@ pub(crate) const IDLE: &str = "idle";
 pub(crate) const FAN: &str = "fan";
 pub(crate) const SPREAD: &str = "spread";
 pub(crate) const SLOW_READERS: &str = "slow";
-pub(crate) const ALL: [&str; 7] = [SINGLES, BURSTS, HOT, IDLE, FAN, SPREAD, SLOW_READERS];
+pub(crate) const TLS: &str = "tls";
+pub(crate) const TLS_BURSTS: &str = "tls-bursts";
+pub(crate) const ALL: [&str; 9] = [SINGLES, BURSTS, HOT, IDLE, FAN, SPREAD, SLOW_READERS, TLS, TLS_BURSTS];
 
 /// Does all that is in `wanted` (all, if it is empty) with these peers.
 pub(crate) fn run(kinds: &[Kind], home: &Path, size: Size, wanted: &[&str]) -> Vec<Row> {
@@ -61,6 +63,9 @@ pub(crate) fn run(kinds: &[Kind], home: &Path, size: Size, wanted: &[&str]) -> V
     let mut rows = Rows(Vec::new());
     if has(&[SINGLES, BURSTS, HOT]) {
         thousand(kinds, home, size, &has, &mut rows);
+    }
+    if has(&[TLS, TLS_BURSTS]) {
+        within_tls(kinds, home, size, &has, &mut rows);
     }
     for round in 1..=size.long_rounds {
         for kind in kinds {
@@ -117,26 +122,41 @@ fn thousand(kinds: &[Kind], home: &Path, size: Size, has: &dyn Fn(&[&str]) -> bo
         beds.push(Bed::with(*kind, home, vec!["bench.hot".into()], SUBSCRIBERS));
         beds.iter_mut().for_each(Bed::keep_alive);
     }
+    paced(&mut beds, [SINGLES, BURSTS], size.rounds, has, rows);
+    for round in 1..=if has(&[HOT]) { size.long_rounds } else { 0 } {
+        each(&mut beds, |bed| {
+            let row = bed.flood(size.flood, AHEAD, BURST);
+            rows.add(HOT, bed.peer.kind, round, row);
+        });
+    }
+}
+
+/// The same within TLS, of those who speak it.
+fn within_tls(kinds: &[Kind], home: &Path, size: Size, has: &dyn Fn(&[&str]) -> bool, rows: &mut Rows) {
+    let mut beds: Vec<Bed> = Vec::new();
+    for kind in kinds.iter().filter(|kind| kind.speaks_tls()) {
+        beds.push(Bed::within_tls(*kind, home, "bench.hot", SUBSCRIBERS));
+        beds.iter_mut().for_each(Bed::keep_alive);
+    }
+    paced(&mut beds, [TLS, TLS_BURSTS], size.rounds, has, rows);
+}
+
+/// Single messages and bursts, under these names.
+fn paced(beds: &mut [Bed], names: [&str; 2], rounds: u32, has: &dyn Fn(&[&str]) -> bool, rows: &mut Rows) {
     let paces = [
-        (SINGLES, Pace { times: 50, every: Duration::from_millis(20), messages: 1 }),
-        (BURSTS, Pace { times: 20, every: Duration::from_millis(50), messages: BURST }),
+        Pace { times: 50, every: Duration::from_millis(20), messages: 1 },
+        Pace { times: 20, every: Duration::from_millis(50), messages: BURST },
     ];
-    for (work, pace) in paces.into_iter().filter(|(work, _)| has(&[work])) {
+    for (work, pace) in names.into_iter().zip(paces).filter(|(work, _)| has(&[work])) {
         // Round 0 warms up.
-        for round in 0..=size.rounds {
-            each(&mut beds, |bed| {
+        for round in 0..=rounds {
+            each(beds, |bed| {
                 let row = bed.pace(pace);
                 if round > 0 {
                     rows.add(work, bed.peer.kind, round, row);
                 }
             });
         }
-    }
-    for round in 1..=if has(&[HOT]) { size.long_rounds } else { 0 } {
-        each(&mut beds, |bed| {
-            let row = bed.flood(size.flood, AHEAD, BURST);
-            rows.add(HOT, bed.peer.kind, round, row);
-        });
     }
 }
 

@@ -61,7 +61,7 @@ impl NatsServer {
     pub(crate) fn websocket(&self) -> Option<SocketAddr> {
         let text = fs::read_to_string(ports_file(&self.directory, self.process.id())).ok()?;
         let ports: Value = serde_json::from_str(&text).ok()?;
-        ports["websocket"][0].as_str()?.strip_prefix("ws://")?.parse().ok()
+        ports["websocket"][0].as_str()?.split_once("://")?.1.parse().ok()
     }
 
     /// Its process.

@@ -1,10 +1,14 @@
-// A WebSocket server on Bun, whose own publish does the work, fed by NATS. `bun bun.js NATS_URL` prints its address.
+// A WebSocket server on Bun, whose own publish does the work, fed by NATS. `bun bun.js NATS_URL [CERTIFICATE KEY]`
+// prints its address.
 
 import { connect } from 'nats';
+
+const [, , url, cert, key] = process.argv;
 
 const server = Bun.serve({
   hostname: '127.0.0.1',
   port: 0,
+  tls: cert && { cert: Bun.file(cert), key: Bun.file(key) },
   fetch: (request, server) => (server.upgrade(request) ? undefined : new Response('a WebSocket', { status: 426 })),
   websocket: {
     message(socket, data) {
@@ -16,7 +20,7 @@ const server = Bun.serve({
   },
 });
 
-const bus = await connect({ servers: process.argv[2] });
+const bus = await connect({ servers: url });
 bus.subscribe('bench.>', {
   callback(error, message) {
     if (error) throw error;

@@ -1,12 +1,18 @@
-// A WebSocket server on Node's `ws`: a Map of topic to Set of sockets, fed by NATS. `node node.js NATS_URL` prints its
-// address.
+// A WebSocket server on Node's `ws`: a Map of topic to Set of sockets, fed by NATS. `node node.js NATS_URL
+// [CERTIFICATE KEY]` prints its address.
+
+import { readFileSync } from 'node:fs';
+import { createServer as http } from 'node:http';
+import { createServer as https } from 'node:https';
 
 import { connect } from 'nats';
 import { WebSocketServer } from 'ws';
 
+const [, , url, cert, key] = process.argv;
 const topics = new Map();
 
-const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+const listener = cert ? https({ cert: readFileSync(cert), key: readFileSync(key) }) : http();
+const server = new WebSocketServer({ server: listener });
 server.on('connection', (socket) => {
   const own = new Set();
   socket.on('message', (data) => {
@@ -26,7 +32,7 @@ server.on('connection', (socket) => {
   });
 });
 
-const bus = await connect({ servers: process.argv[2] });
+const bus = await connect({ servers: url });
 bus.subscribe('bench.>', {
   callback(error, message) {
     if (error) throw error;
@@ -37,4 +43,4 @@ bus.subscribe('bench.>', {
   },
 });
 await bus.flush();
-console.log('listening', `127.0.0.1:${server.address().port}`);
+listener.listen(0, '127.0.0.1', () => console.log('listening', `127.0.0.1:${listener.address().port}`));

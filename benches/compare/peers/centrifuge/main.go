@@ -1,7 +1,7 @@
 // A WebSocket server on the Centrifuge library, Centrifugo's core: what is published on NATS below `bench` goes to the
 // channel of the same name.
 //
-//	centrifuge NATS_URL
+//	centrifuge NATS_URL [CERTIFICATE KEY]
 //
 // It prints its address. Settings are the library's own, but for presence, recovery and history, which a channel has
 // only where they are asked for.
@@ -45,7 +45,11 @@ func main() {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)
 	fmt.Println("listening", listener.Addr())
-	check(http.Serve(listener, centrifuge.NewWebsocketHandler(node, centrifuge.WebsocketConfig{})))
+	handler := centrifuge.NewWebsocketHandler(node, centrifuge.WebsocketConfig{})
+	if len(os.Args) > 3 {
+		check(http.ServeTLS(listener, handler, os.Args[2], os.Args[3]))
+	}
+	check(http.Serve(listener, handler))
 }
 
 func check(err error) {
