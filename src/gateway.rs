@@ -8,6 +8,7 @@ mod der;
 pub mod drain;
 pub mod examine;
 pub mod history;
+mod home;
 pub mod http;
 pub mod limits;
 pub mod log;

@@ -24,6 +24,7 @@ use super::{
     backbone::{self, Exchange, Handle, Status, Surroundings},
     certificate::Certificate,
     config::{Configuration, Reader},
+    home::Home,
     http::{self, Failure, Front, Origins, Placement, Stats, Tls, admin},
     limits::Admission,
     metrics::{Metrics, names},
@@ -87,6 +88,7 @@ pub struct Pod {
     control: CancellationToken,
     admin: (TaskTracker, CancellationToken),
     loaded: Arc<Loaded>,
+    home: Home,
 }
 
 impl Pod {
@@ -99,7 +101,8 @@ impl Pod {
         let (tasks, control, accept) =
             (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let count = available_parallelism().map_or(1, usize::from);
-        let shards = (0..count).map(Shard::new).collect::<io::Result<Vec<_>>>()?;
+        let home = Home::new(count)?;
+        let shards = (0..count).map(|index| home.shard(index)).collect::<io::Result<Vec<_>>>()?;
         let inboxes: Arc<[Arc<Inbox>]> = shards.iter().map(Shard::inbox).collect();
         let metrics = Metrics::new(count, Registry::new(), &metrics);
         let counts = Arc::new(backbone::Counts::default());
@@ -109,6 +112,7 @@ impl Pod {
             tasks: tasks.clone(),
             cancel: control.clone(),
             keeping: Arc::new(ArcSwap::from_pointee(keeping)),
+            runtime: home.runtime(),
         };
         let Configuration { spec, secrets, .. } = &configuration;
         let (backbone, exchange) =
@@ -148,7 +152,7 @@ impl Pod {
             let places = Places { access, front, metrics, inboxes: inboxes.clone(), backbone: exchange };
             tasks.spawn(Reload::new(reader, places, configuration).run(loaded.clone(), accept.clone()));
         }
-        Ok(Self { inboxes, shards, readiness, tasks, accept, control, admin: admin_tasks, loaded })
+        Ok(Self { inboxes, shards, readiness, tasks, accept, control, admin: admin_tasks, loaded, home })
     }
 
     /// Over how long the configuration in force wants connections to be closed.
@@ -176,6 +180,8 @@ impl Pod {
         self.admin.1.cancel();
         self.admin.0.close();
         self.admin.0.wait().await;
+        // Ends what still runs there.
+        drop(self.home);
         all_gone && finished
     }
 }

@@ -1,10 +1,11 @@
 //! The data plane: one thread per core that owns its sockets outright.
 //!
-//! [`Inbox`] is the way in, [`Channels`] the way out; [`engine`] holds what a shard does, [`thread`] the poller
-//! and the sockets around it.
+//! [`Inbox`] is the way in, [`Channels`] the way out; [`engine`] holds what a shard does, [`rounds`] the poller
+//! and the sockets around it, [`thread`] where it runs.
 
 pub mod engine;
 mod inbox;
+mod rounds;
 mod settings;
 mod socket;
 mod thread;

@@ -6,12 +6,17 @@ use std::{
     ops::{Deref, DerefMut},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Gateway, Resource, command, wait_until};
+use super::{
+    Gateway, Resource,
+    gateway::{command, command_on},
+    wait_until,
+};
 
 /// A running `topic-gateway gateway`.
 pub(crate) struct Configured {
@@ -27,16 +32,28 @@ struct Volume {
     version: u32,
 }
 
+const ARGUMENTS: [&str; 5] = ["gateway", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+
 impl Configured {
     /// Serves a resource, generation 1, and waits until it listens.
     #[track_caller]
     pub(crate) fn start(resource: &Resource) -> Self {
+        Self::by(command(ARGUMENTS), resource)
+    }
+
+    /// The same on one core, where a gateway has a single shard beside its backbone, or on all.
+    #[track_caller]
+    pub(crate) fn start_on(one_core: bool, resource: &Resource) -> Self {
+        Self::by(command_on(one_core, ARGUMENTS), resource)
+    }
+
+    #[track_caller]
+    fn by(mut command: Command, resource: &Resource) -> Self {
         let directory = TempDir::new().unwrap();
         let mut config = Volume::new(&directory.path().join("config"));
         let mut secrets = Volume::new(&directory.path().join("secrets"));
         secrets.write(&resource.secret_files());
         config.write(&[file(resource, 1, &secrets)]);
-        let mut command = command(["gateway", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
         command.arg("--config").arg(config.folder.join("config.json"));
         let gateway = Gateway::from(&mut command, directory);
         Self { gateway, config, secrets, generation: 1 }

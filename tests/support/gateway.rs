@@ -1,6 +1,6 @@
 //! The real binary, serving on free ports.
 
-use std::{fs, net::SocketAddr, path::Path, process::Command};
+use std::{env, fs, net::SocketAddr, path::Path, process::Command};
 
 use tempfile::TempDir;
 
@@ -17,9 +17,21 @@ pub(crate) struct Gateway {
     _directory: TempDir,
 }
 
-/// The binary, not yet started.
+/// The binary, not yet started; with `ONE_CORE` in the environment on one core.
 pub(crate) fn command<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_topic-gateway"));
+    command_on(env::var_os("ONE_CORE").is_some(), arguments)
+}
+
+/// The same on one core, or on all: with one a gateway has a single shard, which lives beside its backbone.
+pub(crate) fn command_on<A: AsRef<std::ffi::OsStr>>(
+    one_core: bool,
+    arguments: impl IntoIterator<Item = A>,
+) -> Command {
+    const BINARY: &str = env!("CARGO_BIN_EXE_topic-gateway");
+    let mut command = Command::new(if one_core { "taskset" } else { BINARY });
+    if one_core {
+        command.args(["-c", "0", BINARY]);
+    }
     command.args(arguments).env("NO_COLOR", "1").env_remove("RUST_LOG");
     command
 }

@@ -15,8 +15,11 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{
+    runtime,
+    sync::{mpsc, oneshot, watch},
+};
+use tokio_util::{context::TokioContext, sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Counts, Handle, HistoryRequest, InterestChange, PublishRequest, Status,
@@ -64,6 +67,8 @@ pub(crate) struct Surroundings {
     pub(crate) cancel: CancellationToken,
     /// How much is kept of topics in memory.
     pub(crate) keeping: Arc<ArcSwap<Keeping>>,
+    /// Where the backbones run.
+    pub(crate) runtime: runtime::Handle,
 }
 
 /// The backbone in use.
@@ -155,7 +160,11 @@ impl Exchange {
 impl Next {
     async fn new(spec: &Backbone, secrets: &Secrets, around: &Surroundings) -> Result<Self, BackboneError> {
         let nats = match &spec.nats {
-            Some(nats) => Some(nats::Prepared::new(nats, secrets, around).await?),
+            // The client begins its tasks where it is made.
+            Some(nats) => {
+                let prepared = nats::Prepared::new(nats, secrets, around);
+                Some(TokioContext::new(prepared, around.runtime.clone()).await?)
+            }
             None => None,
         };
         Ok(Self { spec: spec.clone(), nats })
@@ -179,7 +188,7 @@ impl Next {
 
     fn run(self, post: Post, around: &Surroundings) {
         match self.nats {
-            Some(nats) => nats.run(post, &around.tasks),
+            Some(nats) => nats.run(post, around),
             None => memory::run(post, around),
         }
     }

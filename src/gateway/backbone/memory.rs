@@ -38,7 +38,7 @@ const BATCH: usize = 256;
 
 /// Starts the task of a backbone that is always connected and numbers each topic from 1.
 pub(crate) fn run(post: Post, around: &Surroundings) {
-    let Surroundings { inboxes, counts, tasks, cancel, keeping } = around.clone();
+    let Surroundings { inboxes, counts, tasks, cancel, keeping, runtime } = around.clone();
     let memory = Memory {
         interests: Interests::default(),
         topics: HashMap::new(),
@@ -51,7 +51,7 @@ pub(crate) fn run(post: Post, around: &Surroundings) {
         counts,
     };
     post.status.send_modify(|status| status.connected = true);
-    tasks.spawn(memory.run(post, cancel));
+    tasks.spawn_on(memory.run(post, cancel), &runtime);
 }
 
 struct Memory {

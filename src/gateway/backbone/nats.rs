@@ -22,10 +22,7 @@ use std::future::pending;
 
 use async_nats::{Client, Event, ServerAddr, connection::State};
 use tokio::sync::{mpsc, watch};
-use tokio_util::{
-    sync::{CancellationToken, DropGuard},
-    task::TaskTracker,
-};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) use self::keys::Keys;
 use self::{router::Router, task::Task};
@@ -155,19 +152,22 @@ impl Prepared {
 
     /// Starts the task of this backbone. Once its token is cancelled it confirms what is in flight, drains and ends,
     /// all within 5 seconds; so it does when another one takes its place.
-    pub(super) fn run(self, post: Post, tasks: &TaskTracker) {
+    pub(super) fn run(self, post: Post, around: &Surroundings) {
+        let Surroundings { tasks, runtime, .. } = around;
         let Self { client, events, dial, router, pins, stream, managed, end, .. } = self;
         let (clients, current) = watch::channel(client.clone());
         let cancel = dial.cancel.clone();
         if let Some(spec) = managed {
             let cancel = cancel.clone();
-            tasks.spawn(async move { cancel.run_until_cancelled(stream::keep(&current, &spec)).await });
+            let keep = async move { cancel.run_until_cancelled(stream::keep(&current, &spec)).await };
+            tasks.spawn_on(keep, runtime);
         }
         let task = Task::new((client, events), (dial, clients), router, pins, stream.as_ref());
-        tasks.spawn(async move {
+        let run = async move {
             task.run(post, cancel).await;
             drop(end);
-        });
+        };
+        tasks.spawn_on(run, runtime);
     }
 }
 

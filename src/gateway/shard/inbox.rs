@@ -215,8 +215,17 @@ pub enum Request {
 #[derive(Debug)]
 pub struct Inbox {
     queue: Mutex<Queue>,
-    waker: mio::Waker,
+    bell: Bell,
     room: Notify,
+}
+
+/// How a shard is told that there is something.
+#[derive(Debug)]
+enum Bell {
+    /// It waits in its poller.
+    Poller(mio::Waker),
+    /// It is a task.
+    Task(Notify),
 }
 
 #[derive(Debug, Default)]
@@ -231,7 +240,20 @@ const MESSAGES: usize = 65_536;
 impl Inbox {
     /// An inbox that wakes its shard with `waker`.
     pub fn new(waker: mio::Waker) -> Self {
-        Self { queue: Mutex::default(), waker, room: Notify::new() }
+        Self { queue: Mutex::default(), bell: Bell::Poller(waker), room: Notify::new() }
+    }
+
+    /// An inbox of a shard that waits for it by [`Inbox::rung`].
+    pub(crate) fn of_a_task() -> Self {
+        Self { queue: Mutex::default(), bell: Bell::Task(Notify::new()), room: Notify::new() }
+    }
+
+    /// Waits until something has been put in since the last time. For a shard that is a task.
+    pub(crate) async fn rung(&self) {
+        match &self.bell {
+            Bell::Task(bell) => bell.notified().await,
+            Bell::Poller(_) => std::future::pending().await,
+        }
     }
 
     /// Puts an event in. Answers are as many as the requests they answer, connections as many as the limit
@@ -244,9 +266,11 @@ impl Inbox {
         }
         queue.events.push(event);
         drop(queue);
-        if wake {
+        match &self.bell {
+            _ if !wake => {}
             // The only error is a full pipe or a closed poller; both mean the shard is awake or gone.
-            let _ = self.waker.wake();
+            Bell::Poller(waker) => drop(waker.wake()),
+            Bell::Task(bell) => bell.notify_one(),
         }
     }
 

@@ -26,6 +26,7 @@ async fn start(shards: &Shards) -> (Handle, Arc<Counts>, TaskTracker, Cancellati
         tasks: tasks.clone(),
         cancel: cancel.clone(),
         keeping: Arc::default(),
+        runtime: tokio::runtime::Handle::current(),
     };
     let (handle, _) = Exchange::start(&Backbone::default(), &Secrets::default(), around).await.unwrap();
     (handle, counts, tasks, cancel)

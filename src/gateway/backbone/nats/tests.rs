@@ -57,6 +57,7 @@ impl Rig {
             tasks: tasks.clone(),
             cancel: cancel.clone(),
             keeping: Arc::default(),
+            runtime: tokio::runtime::Handle::current(),
         };
         let (handle, exchange) = Exchange::start(spec, secrets, around).await?;
         Ok(Self { shards, handle, exchange, counts, tasks, cancel })
