@@ -130,7 +130,7 @@ impl Files {
 
     fn for_nats(&self) -> String {
         let [certificate, key] = self.both();
-        format!("tls {{ cert_file: {certificate:?}, key_file: {key:?} }}")
+        format!("tls {{ cert_file: \"{}\", key_file: \"{}\" }}", certificate.display(), key.display())
     }
 }
 

@@ -34,9 +34,25 @@ pub(crate) fn stamped(outside: &mut NatsClient, topic: &str, body: &str) {
 impl Bed {
     /// Starts both.
     pub(crate) fn start() -> Self {
+        Self::on(SERVER_CORE)
+    }
+
+    /// The same on these cores, and so with as many shards.
+    pub(crate) fn on(cores: &str) -> Self {
         let nats = NatsServer::start();
         let resource = Resource::open().on(&nats);
-        Self::run(nats, resource)
+        Self::run(nats, resource, cores)
+    }
+
+    /// The same for very many topics: all of them come by one subscription, and one connection may have 65 536.
+    pub(crate) fn for_many_topics() -> Self {
+        let nats = NatsServer::start();
+        let backbone =
+            json!({"nats": {"servers": [nats.url()], "subscription": "Wildcard", "subjects": ["bench.>"]}});
+        let resource = Resource::open()
+            .set("backbone", backbone)
+            .set("limits", json!({"topicsPerConnection": 65_536, "subscribePerSecond": 0}));
+        Self::run(nats, resource, SERVER_CORE)
     }
 
     /// The same with a stream behind the topics below `bench`, whose numbers all have the same length.
@@ -54,10 +70,10 @@ impl Bed {
             "servers": [nats.url()], "subjects": ["bench.>"], "jetStream": {"stream": "BENCH"},
         }});
         let resource = Resource::open().set("backbone", backbone);
-        Self::run(nats, resource)
+        Self::run(nats, resource, SERVER_CORE)
     }
 
-    fn run(nats: NatsServer, resource: Resource) -> Self {
+    fn run(nats: NatsServer, resource: Resource, cores: &str) -> Self {
         // The longest pause between pings: they are not what is measured.
         let resource = resource.set("heartbeatSeconds", json!(3600));
         // Whoever is slow stays, and stays slow.
@@ -65,7 +81,7 @@ impl Bed {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("gateway.yaml");
         fs::write(&file, resource.yaml()).unwrap();
-        let mut command = pinned(SERVER_CORE, env!("CARGO_BIN_EXE_topic-gateway"));
+        let mut command = pinned(cores, env!("CARGO_BIN_EXE_topic-gateway"));
         command.args(["dev", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "-f"]).arg(file);
         let gateway = Gateway::from(&mut command, directory);
         gateway.wait_for_metric("topicgateway_backbone_connected", &[], 1.0);

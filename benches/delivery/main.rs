@@ -7,9 +7,8 @@
 //!        └─ the same bytes, the same pace ──► floor: a loop of `send` ──► 1 000 sockets ──────────────┘
 //! ```
 //!
-//! `cargo bench --bench delivery`; `-- slow` for one of `singles`, `bursts`, `idle`, `slow` and
-//! `feeds`; `-- --quick` for a
-//! first look; `-- --load` for 100 000 messages to 1 000 subscribers of three topics, each checked for completeness
+//! `cargo bench --bench delivery`; `-- slow` for one of `singles`, `bursts`, `idle`, `slow`, `feeds`, `cores`, `topics`,
+//! `receive`, `fairness` and `start`; `-- --quick` for a first look; `-- --load` for 100 000 messages to 1 000 subscribers of three topics, each checked for completeness
 //! and order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench may fail by panicking")]
 #![allow(clippy::needless_pass_by_value, reason = "`json!({…})` reads best where it is given away")]
@@ -21,12 +20,15 @@
 )]
 
 mod body;
+mod cores;
 mod feeds;
 #[allow(dead_code, reason = "the comparison needs more of it")]
 mod floor;
 mod generator;
 mod load;
+mod many;
 mod measure;
+mod moments;
 mod placing;
 mod readers;
 

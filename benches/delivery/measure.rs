@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::{
     body::body,
-    feeds,
+    cores, feeds,
     floor::Floor,
     generator::{Bed, drive, stamped},
+    many, moments,
     placing::cpu,
     readers::{Look, Readers},
     support::{NatsClient, RawSocket},
@@ -30,12 +31,17 @@ pub(crate) fn run(quick: bool, names: &[&str]) -> bool {
     // Many short rounds: what else the machine does falls on few of them, and the median leaves those out.
     let (rounds, slow_rounds) = if quick { (3, 1) } else { (11, 5) };
     let idlers = if quick { 2_000 } else { 8_000 };
-    let all: [(&str, Measure<'_>); 5] = [
+    let all: [(&str, Measure<'_>); 10] = [
         ("singles", &|raw| delivery(1, rounds, raw)),
         ("bursts", &|raw| delivery(BURST, rounds, raw)),
         ("idle", &|raw| idle(idlers, raw)),
         ("slow", &|raw| slow(slow_rounds, raw)),
         ("feeds", &|raw| feeds::run(rounds, raw)),
+        ("cores", &|raw| cores::run(rounds, raw)),
+        ("topics", &|raw| many::run(rounds, raw)),
+        ("receive", &|raw| many::receive(rounds, raw)),
+        ("fairness", &|raw| moments::fairness(rounds, raw)),
+        ("start", &|raw| moments::start(rounds, raw)),
     ];
     let mut good = true;
     for (name, measure) in all {
