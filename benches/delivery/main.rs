@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `cargo bench --bench delivery`; `-- slow` for one of `singles`, `bursts`, `idle`, `slow`, `feeds`, `cores`, `topics`,
-//! `receive`, `fairness` and `start`; `-- --quick` for a first look; `-- --load` for 100 000 messages to 1 000 subscribers of three topics, each checked for completeness
+//! `receive`, `fairness`, `sizing` and `start`; `-- --quick` for a first look; `-- --load` for 100 000 messages to 1 000 subscribers of three topics, each checked for completeness
 //! and order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench may fail by panicking")]
 #![allow(clippy::needless_pass_by_value, reason = "`json!({…})` reads best where it is given away")]
@@ -31,6 +31,7 @@ mod measure;
 mod moments;
 mod placing;
 mod readers;
+mod sizing;
 
 #[path = "../../tests/support/support.rs"]
 #[allow(dead_code, unused_imports, reason = "a bench needs a part of what the scenarios need")]

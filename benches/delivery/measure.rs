@@ -10,6 +10,7 @@ use crate::{
     many, moments,
     placing::cpu,
     readers::{Look, Readers},
+    sizing,
     support::{NatsClient, RawSocket},
 };
 
@@ -31,7 +32,7 @@ pub(crate) fn run(quick: bool, names: &[&str]) -> bool {
     // Many short rounds: what else the machine does falls on few of them, and the median leaves those out.
     let (rounds, slow_rounds) = if quick { (3, 1) } else { (11, 5) };
     let idlers = if quick { 2_000 } else { 8_000 };
-    let all: [(&str, Measure<'_>); 10] = [
+    let all: [(&str, Measure<'_>); 11] = [
         ("singles", &|raw| delivery(1, rounds, raw)),
         ("bursts", &|raw| delivery(BURST, rounds, raw)),
         ("idle", &|raw| idle(idlers, raw)),
@@ -41,6 +42,7 @@ pub(crate) fn run(quick: bool, names: &[&str]) -> bool {
         ("topics", &|raw| many::run(rounds, raw)),
         ("receive", &|raw| many::receive(rounds, raw)),
         ("fairness", &|raw| moments::fairness(rounds, raw)),
+        ("sizing", &|raw| sizing::run(raw)),
         ("start", &|raw| moments::start(rounds, raw)),
     ];
     let mut good = true;
