@@ -28,6 +28,7 @@ mod metrics;
 mod names;
 mod observed;
 mod pods;
+mod preview;
 mod process;
 mod prune;
 mod queue;
@@ -45,5 +46,6 @@ mod watch;
 mod work;
 
 pub use client::ClientError;
+pub use preview::{Planned, preview};
 pub use process::{RunError, run};
 pub use settings::{Election, Examine, Fault, KeepStream, KeptStream, Settings, Unfit};

@@ -184,6 +184,22 @@ fn check_says_that_a_resource_is_valid() {
     let (code, out, told) = run(command(["check", "-f"]).arg(&file));
     assert_eq!(code, 0, "{told}");
     assert!(format!("{out}{told}").contains("valid"), "{out}{told}");
+    assert!(out.contains("Deployment/"), "{out}");
+}
+
+#[test]
+fn check_prints_the_objects_that_the_controller_would_make_without_what_is_secret() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("gateway.yaml");
+    let secret = "a-secret-that-nobody-is-to-read-anywhere";
+    let issuer = Issuer::keyed("https://a.example.com", secret.into());
+    fs::write(&file, Resource::with_tokens(&issuer).yaml()).unwrap();
+    let (code, out, told) = run(command(["check", "--output", "yaml", "--image", "a/b:c", "-f"]).arg(&file));
+    assert_eq!(code, 0, "{told}");
+    assert!(out.contains("kind: Deployment\n") && out.contains("image: a/b:c\n"), "{out}");
+    assert!(out.contains("(not shown)"), "{out}");
+    let encoded = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, secret);
+    assert!(!out.contains(secret) && !out.contains(&encoded), "{out}");
 }
 
 #[tokio::test]

@@ -73,7 +73,8 @@ impl Bed {
         Self::run(nats, resource, SERVER_CORE)
     }
 
-    fn run(nats: NatsServer, resource: Resource, cores: &str) -> Self {
+    /// The same with this resource.
+    pub(crate) fn run(nats: NatsServer, resource: Resource, cores: &str) -> Self {
         // The longest pause between pings: they are not what is measured.
         let resource = resource.set("heartbeatSeconds", json!(3600));
         // Whoever is slow stays, and stays slow.
@@ -126,8 +127,13 @@ impl Bed {
 
     /// Bytes of memory that the gateway has written to itself (no files, no kernel memory).
     pub(crate) fn memory(&self) -> u64 {
+        self.status("RssAnon:")
+    }
+
+    /// A field of the gateway's `/proc/<process>/status`, in bytes.
+    pub(crate) fn status(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.gateway.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 }

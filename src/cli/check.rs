@@ -2,10 +2,14 @@
 
 use std::fmt::Write;
 
-use super::{Failure, manifest, print};
-use crate::{api::Manifests, gateway::examine::examine};
+use super::{Failure, controller::IMAGE, manifest, print};
+use crate::{
+    api::Manifests,
+    controller::{Planned, preview},
+    gateway::examine::examine,
+};
 
-/// Say whether a resource is valid, by the rules a cluster has
+/// Say whether a resource is valid, by the rules a cluster has, and what the controller would make of it
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A file may hold several documents: the TopicGateway and the Secrets it refers to.
@@ -13,21 +17,57 @@ Files given together are read as one; they hold one TopicGateway.
 
 Examples:
   topic-gateway check -f gateway.yaml
+  topic-gateway check -f gateway.yaml --output yaml
   topic-gateway check -f gateway.yaml -f secrets.yaml
   helm template charts/my-app | topic-gateway check -f -
+
+With `--output yaml` the objects are those of a cluster that has every optional kind (HTTPRoute, PodMonitor,
+PrometheusRule), without owner references and without the values of Secrets.
 
 Exit codes: 0 valid, 64 not valid; each finding is FILE:LINE: FIELD: WHAT IS WRONG; WHAT TO DO")]
 pub(super) struct Args {
     /// A file to read, `-` for standard input; may be given several times
     #[arg(short, long = "file", value_name = "FILE", required = true)]
     files: Vec<String>,
+    /// What to print of a valid resource
+    #[arg(short, long, value_enum, default_value_t = Output::Summary)]
+    output: Output,
+    /// Image of gateway pods that the controller is started with
+    #[arg(long, value_name = "IMAGE", env = "TOPIC_GATEWAY_IMAGE", default_value = IMAGE)]
+    image: String,
+}
+
+/// What to print of a valid resource.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Output {
+    /// That it is valid, and what the controller would make of it, by name
+    Summary,
+    /// The objects that the controller would apply
+    Yaml,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let manifests = manifest::load(&args.files)?;
     examine(&manifests.gateway.spec, &manifests.secrets)
         .map_err(|unfit| Failure::usage(unfit.to_string()))?;
-    print(&report(&args.files, &manifests))
+    let planned = preview(&manifests.gateway, &manifests.secrets, &args.image).map_err(Failure::usage)?;
+    match args.output {
+        Output::Summary => print(&(report(&args.files, &manifests) + &names(&planned))),
+        Output::Yaml => print(&yaml(&planned)?),
+    }
+}
+
+/// A line with the objects that the controller would make.
+fn names(planned: &[Planned]) -> String {
+    let names: Vec<_> = planned.iter().map(|Planned { kind, name, .. }| format!("{kind}/{name}")).collect();
+    format!("in a cluster: {}\n", names.join(", "))
+}
+
+/// A document for each object.
+fn yaml(planned: &[Planned]) -> Result<String, Failure> {
+    let documents = planned.iter().map(|planned| serde_saphyr::to_string(&planned.object));
+    let documents: Result<Vec<_>, _> = documents.collect();
+    Ok(documents.map_err(|error| Failure::internal(error.to_string()))?.join("---\n"))
 }
 
 /// A line for the files and one for each note.

@@ -15,6 +15,9 @@ use crate::{
     runtime::{signals::terminated, telemetry},
 };
 
+/// Image of gateway pods, where nobody names another.
+pub(super) const IMAGE: &str = concat!("topic-gateway:", env!("CARGO_PKG_VERSION"));
+
 /// Run the operator: make gateways of every `TopicGateway` in a cluster
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -80,7 +83,7 @@ struct ElectionArgs {
 #[derive(Debug, clap::Args)]
 struct PodArgs {
     /// Image of gateway pods, where the resource names none
-    #[arg(long, value_name = "IMAGE", env = "TOPIC_GATEWAY_IMAGE", default_value = concat!("topic-gateway:", env!("CARGO_PKG_VERSION")))]
+    #[arg(long, value_name = "IMAGE", env = "TOPIC_GATEWAY_IMAGE", default_value = IMAGE)]
     image: String,
     /// When that image is pulled
     #[arg(

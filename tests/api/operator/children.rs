@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Controller, Namespace, SLOW, gateway};
-use crate::{kubectl::try_kubectl, support::wait_until};
+use crate::{
+    kubectl::try_kubectl,
+    support::{command, wait_until},
+};
 
 /// What the gateway `m` has with two replicas, whatever else it asks for; as `kubectl` names them.
 pub(super) const CHILDREN: [&str; 8] = [
@@ -41,6 +44,48 @@ fn a_resource_gets_its_children_with_owner_labels_and_one_field_manager() {
 }
 
 #[test]
+fn check_prints_what_the_controller_makes() {
+    let namespace = Namespace::new("preview");
+    let _controller = Controller::start(&namespace);
+    let mut resource = gateway(json!({
+        "replicas": 2, "networkPolicy": {"enabled": true}, "ingress": {"host": "m.example.com"},
+    }));
+    resource["metadata"]["namespace"] = json!(namespace.0);
+    namespace.apply(&resource);
+    let checked =
+        command(["check", "--output", "yaml", "-f", &written(&namespace, &resource)]).output().unwrap();
+    let printed = String::from_utf8(checked.stdout).unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    let planned: Vec<Value> =
+        printed.split("---\n").map(|document| serde_saphyr::from_str(document).unwrap()).collect();
+    assert_eq!(planned.len(), CHILDREN.len() + 2, "{printed}");
+    for object in planned {
+        let name =
+            format!("{}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap());
+        let made = namespace.wait(&name, |_| true);
+        assert_holds(&made, &object, &name);
+    }
+}
+
+/// Whether all of this stands there, but for the values of Secrets.
+fn assert_holds(made: &Value, planned: &Value, place: &str) {
+    match planned {
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                assert_holds(&made[field], value, &format!("{place}.{field}"));
+            }
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                assert_holds(&made[at], item, &format!("{place}[{at}]"));
+            }
+        }
+        Value::String(text) if text == "(not shown)" => assert!(made.is_string(), "{place}: {made}"),
+        value => assert_eq!(made, value, "{place}"),
+    }
+}
+
+#[test]
 fn what_is_no_longer_wanted_is_deleted() {
     let namespace = Namespace::new("prune");
     let _controller = Controller::start(&namespace);
@@ -54,7 +99,7 @@ fn what_is_no_longer_wanted_is_deleted() {
     for child in optional {
         namespace.wait(child, |_| true);
     }
-    let less = written(&gateway(json!({})));
+    let less = written(&namespace, &gateway(json!({})));
     // The controller may write the status in the same moment.
     wait_until("the resource is replaced", || {
         try_kubectl(&["--namespace", &namespace.0, "replace", "-f", &less], "").is_ok()
@@ -66,8 +111,8 @@ fn what_is_no_longer_wanted_is_deleted() {
 }
 
 /// A file with an object, since `apply` would keep the fields that are left out.
-fn written(object: &Value) -> String {
-    let file = std::env::temp_dir().join(format!("topic-gateway-{}.json", std::process::id()));
+fn written(namespace: &Namespace, object: &Value) -> String {
+    let file = std::env::temp_dir().join(format!("topic-gateway-{}.json", namespace.0));
     std::fs::write(&file, object.to_string()).unwrap();
     file.to_str().unwrap().to_owned()
 }
