@@ -24,7 +24,8 @@ let rest;
 before(async () => {
   if (withoutNats) return;
   // The programs where they find their packages, as after `npm install`.
-  cpSync(path('examples/price-feed'), folder.file('programs'), { recursive: true });
+  const filter = (source) => !source.endsWith('node_modules');
+  cpSync(path('examples/price-feed'), folder.file('programs'), { recursive: true, filter });
   mkdirSync(folder.file('programs/node_modules'), { recursive: true });
   for (const [name, target] of [
     ['nats', `${process.env.NODE_PACKAGES}/node_modules/nats`],
