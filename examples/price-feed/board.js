@@ -17,6 +17,8 @@ export class Board {
   #changed;
   #reading;
   #again = false;
+  #retry;
+  #closed = false;
 
   /** `client`: of topic-gateway; `rest`: the address of market.js; `changed` is called after every change. */
   constructor({ client, rest, fetch = globalThis.fetch, kept = 60, changed = () => {} }) {
@@ -25,7 +27,7 @@ export class Board {
     this.#fetch = (url) => fetch(url);
     this.#kept = kept;
     this.#changed = changed;
-    const onGap = () => this.read().catch(() => setTimeout(onGap, RETRY_MS));
+    const onGap = () => this.#readAgain();
     this.subscriptions = [
       client.subscribe('ticks.*', ({ data }) => this.#price(data), { onGap }),
       client.subscribe('candles.1s.*', ({ data }) => this.#candle(data), { onGap }),
@@ -43,6 +45,20 @@ export class Board {
     }
     this.#reading = this.#readUntilFresh().finally(() => (this.#reading = undefined));
     return this.#reading;
+  }
+
+  /** Ends it: nothing is read any more, and the channels are let go. */
+  async close() {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    await Promise.all(this.subscriptions.map((subscription) => subscription.unsubscribe()));
+  }
+
+  #readAgain() {
+    this.read().catch(() => {
+      clearTimeout(this.#retry);
+      if (!this.#closed) this.#retry = setTimeout(() => this.#readAgain(), RETRY_MS);
+    });
   }
 
   async #readUntilFresh() {

@@ -5,8 +5,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { connect, JSONCodec } from 'nats';
 
+import { connectToNats, encode } from './connection.js';
 import { trades } from './trades.js';
 
 const { values } = parseArgs({
@@ -29,10 +29,9 @@ if (![seed, rate, most, start, speed].every((number) => number >= 0) || rate ===
 const BATCH = 500;
 const PAUSE_MS = 20;
 
-const nats = await connect({ servers: values.nats, name: 'exchange', maxReconnectAttempts: -1 });
+const nats = await connectToNats('exchange', values.nats);
 console.log(`exchange: ${rate} trades a second, seed ${seed}, to feed.trades on ${nats.getServer()}`);
 
-const { encode } = JSONCodec();
 const begun = performance.now();
 const feed = trades({ seed, start, rate });
 let sent = 0;

@@ -4,8 +4,8 @@
 
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
-import { connect, JSONCodec } from 'nats';
 
+import { connectToNats, decode, encode } from './connection.js';
 import { Market } from './derive.js';
 import { createRest } from './rest.js';
 
@@ -17,9 +17,8 @@ const { values } = parseArgs({
 });
 const [host, port] = values.listen.split(':');
 
-const nats = await connect({ servers: values.nats, name: 'market', maxReconnectAttempts: -1 });
+const nats = await connectToNats('market', values.nats);
 const market = new Market();
-const { decode, encode } = JSONCodec();
 let missed = 0;
 
 // By a callback: a trade is done with before the next is taken, so that none heap up here.

@@ -171,6 +171,7 @@ scenario('the page has all that it imports, and its board is what REST and the c
   const { price, at } = all.findLast(({ symbol }) => symbol === 'BTC');
   await until('the last price', () => isDeepStrictEqual(board.prices.get('BTC'), { price, at }));
   await until('who moved most', () => board.movers.length === 5);
+  await board.close();
   await client.close();
 });
 
@@ -193,6 +194,7 @@ scenario('a board that lost its connection reads what it has missed', async () =
   const before = asked;
   socket.terminate();
   await until('it has read again', () => asked > before && client.state === 'open');
+  await board.close();
   await client.close();
 });
 
