@@ -22,8 +22,15 @@ before(async () => {
     assert.ok(example.includes(text), text);
     example = example.replace(text, by);
   }
-  for (const _ of [1, 2]) gateways.push(await serve(folder, example, key));
-});
+  for (const _ of [1, 2]) {
+    const gateway = await serve(folder, example, key);
+    gateways.push(gateway);
+    // The client asks again until the gateway knows of the stream, which the first one makes.
+    const client = connect(`${gateway.url}/ws`, inNode);
+    await client.subscribe('prices.none', () => {}).ready;
+    await client.close();
+  }
+}, { timeout: 30_000 });
 after(async () => {
   await Promise.all(gateways.map((gateway) => gateway.stop('SIGINT')));
   await nats?.stop();
@@ -36,7 +43,8 @@ const open = (gateway) => Client.open(`${gateway.url}/ws`);
 const publish = async (gateway, topic, ...payloads) => {
   const client = connect(`${gateway.url}/ws`, inNode);
   for (const payload of payloads) {
-    assert.equal((await client.publish(topic, payload, { messageId: `${topic} ${payload}` })).status, 'ok');
+    const { status } = await client.publish(topic, payload, { messageId: `${topic} ${payload}`, signal: AbortSignal.timeout(20_000) });
+    assert.equal(status, 'ok');
   }
   await client.close();
 };
