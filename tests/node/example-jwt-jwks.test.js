@@ -34,8 +34,9 @@ test('a token of either key says who its user is and what it may', async () => {
   assert.equal((await bob.expect('message')).data, 'hello');
   bob.send({ type: 'publish', topic: 'news.today', messageId: '2', payload: 'hello' });
   assert.equal((await bob.expect('error')).code, 'ACL_DENIED');
-  for (const topic of ['inbox.ann', 'inbox.bob', 'news.today']) bob.send({ type: 'subscribe', topic });
-  assert.equal((await bob.expect('error')).topic, 'inbox.ann');
+  bob.send({ type: 'subscribe', topic: 'inbox.ann' });
+  assert.equal((await bob.expect('error')).code, 'ACL_DENIED');
+  bob.send({ type: 'subscribe', topic: 'inbox.bob' });
   assert.equal((await bob.expect('subscribed')).topic, 'inbox.bob');
 });
 
