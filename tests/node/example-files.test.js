@@ -54,7 +54,7 @@ test('the list has each of them', () => {
   }
 });
 
-test('KEDA scales the TopicGateway of its file by a metric that its pods have', async () => {
+test('KEDA scales the TopicGateway of its file by a metric that its pods have', async (t) => {
   const [gateway, scaled] = read('autoscaling-keda.yaml').split('\n---\n');
   const named = (text) => /^ *name: (\S+)$/gm.exec(text)[1];
   const target = scaled.slice(scaled.indexOf('scaleTargetRef:'));
@@ -65,8 +65,8 @@ test('KEDA scales the TopicGateway of its file by a metric that its pods have', 
   const [, metric, labels] = /query: sum\((\w+)\{(.*)\}\)$/m.exec(scaled);
   const args = ['dev', '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'];
   const { found, stop } = await start(/^admin +(\S+)$/, process.env.TOPIC_GATEWAY, args);
+  t.after(() => stop('SIGINT'));
   const metrics = await (await fetch(`${found[1]}/metrics`)).text();
-  await stop('SIGINT');
   assert.match(metrics, new RegExp(`^${metric}\\{transport="websocket"\\} 0$`, 'm'));
 
   const pods = new RegExp(`^${/pod=~"(.*)"/.exec(labels)[1]}$`);

@@ -4,9 +4,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 
-import { connect } from '../../clients/javascript/src/index.js';
 import { Client } from './gateway.js';
-import { inNode, newFolder, path, serve, startNats, until, withoutNats } from './programs.js';
+import { connectFor, newFolder, path, serve, startNats, until, withoutNats } from './programs.js';
 
 const folder = newFolder();
 // As the controller makes it: gateways that share it honour each other's sessions.
@@ -25,12 +24,10 @@ before(async () => {
   for (const _ of [1, 2]) {
     const gateway = await serve(folder, example, key);
     gateways.push(gateway);
-    // The client asks again until the gateway knows of the stream, which the first one makes.
-    const client = connect(`${gateway.url}/ws`, inNode);
-    await client.subscribe('prices.none', () => {}).ready;
-    await client.close();
+    // The first one makes the stream; a gateway looks for it only now and then.
+    await until('it knows of the stream', () => servesHistory(gateway));
   }
-}, { timeout: 30_000 });
+});
 after(async () => {
   await Promise.all(gateways.map((gateway) => gateway.stop('SIGINT')));
   await nats?.stop();
@@ -40,13 +37,20 @@ after(async () => {
 const scenario = (sentence, body) => test(sentence, { skip: withoutNats }, body);
 
 const open = (gateway) => Client.open(`${gateway.url}/ws`);
+const servesHistory = async (gateway) => {
+  const client = await open(gateway);
+  client.send({ type: 'subscribe', topic: 'prices.none' });
+  const known = await client.expect('subscribed').then(() => true, () => false);
+  client.socket.close();
+  return known;
+};
 const publish = async (gateway, topic, ...payloads) => {
-  const client = connect(`${gateway.url}/ws`, inNode);
+  const client = await open(gateway);
   for (const payload of payloads) {
-    const { status } = await client.publish(topic, payload, { messageId: `${topic} ${payload}`, signal: AbortSignal.timeout(20_000) });
-    assert.equal(status, 'ok');
+    client.send({ type: 'publish', topic, messageId: `${topic} ${payload}`, payload });
+    assert.equal((await client.expect('ack')).status, 'ok');
   }
-  await client.close();
+  client.socket.close();
 };
 // The data of so many messages, whose numbers meet.
 const messages = async (client, count, last) => {
@@ -105,7 +109,7 @@ scenario('a publish that is repeated at the other gateway counts once', async ()
   assert.deepEqual(statuses, ['ok', 'duplicate']);
 });
 
-scenario('an order is sent again until the client has acknowledged it', async () => {
+scenario('an order is sent again until the client has acknowledged it', async (t) => {
   const client = await open(gateways[0]);
   client.send({ type: 'subscribe', topic: 'orders.eu' });
   await client.expect('subscribed');
@@ -114,7 +118,7 @@ scenario('an order is sent again until the client has acknowledged it', async ()
   assert.deepEqual(again, first);
   client.send({ type: 'ack', topic: 'orders.eu', seqNo: again.seqNo });
 
-  const acknowledging = connect(`${gateways[0].url}/ws`, inNode);
+  const acknowledging = connectFor(t, gateways[0]);
   const got = [];
   const orders = acknowledging.subscribe('orders.eu', ({ data }) => got.push(data), { fromSeq: 1, autoAck: true });
   await until('the history', () => got.length === 1);
@@ -122,5 +126,4 @@ scenario('an order is sent again until the client has acknowledged it', async ()
   assert.equal((await client.expect('message')).data, 2, 'and not the one before it');
   await until('the new one', () => got.length === 2);
   assert.deepEqual([got, orders.doubles], [[1, 2], 0]);
-  await acknowledging.close();
 });

@@ -9,9 +9,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { Board } from '../../examples/price-feed/board.js';
 import { KEPT_CANDLES, MOST_SYMBOLS, Market } from '../../examples/price-feed/derive.js';
 import { trades } from '../../examples/price-feed/trades.js';
-import { connect } from '../../clients/javascript/src/index.js';
 import { Client, WebSocket } from './gateway.js';
-import { inNode, newFolder, path, serve, start, startNats, until, withoutNats } from './programs.js';
+import { connectFor, newFolder, path, serve, start, startNats, until, withoutNats } from './programs.js';
 
 const START = 1_700_000_000_250;
 // The thousandth trade of seed 7, wherever this runs.
@@ -93,8 +92,8 @@ test('the same seed gives the same trades, another one others', () => {
   assert.deepEqual(late, LATE);
 });
 
-scenario('ticks, candles and movers follow from the main feed, and REST tells the last of them', async () => {
-  const client = connect(`${gateway.url}/ws`, inNode);
+scenario('ticks, candles and movers follow from the main feed, and REST tells the last of them', async (t) => {
+  const client = connectFor(t, gateway);
   const [ticks, candles, movers] = [[], [], []];
   const ready = [['ticks.*', ticks], ['candles.1s.*', candles], ['movers', movers]].map(
     ([topic, got]) => client.subscribe(topic, (message) => got.push(message)).ready,
@@ -128,7 +127,6 @@ scenario('ticks, candles and movers follow from the main feed, and REST tells th
   for (const [place, status] of [['/prices/XYZ', 404], ['/candles/XYZ', 404], ['/candles/BTC?last=0', 400], ['/else', 404]]) {
     assert.equal((await get(place)).status, status, place);
   }
-  await client.close();
 });
 
 scenario('nobody reads the main feed through the gateway, and nobody writes', async () => {
@@ -140,7 +138,7 @@ scenario('nobody reads the main feed through the gateway, and nobody writes', as
   client.socket.close();
 });
 
-scenario('the page has all that it imports, and its board is what REST and the channels say', async () => {
+scenario('the page has all that it imports, and its board is what REST and the channels say', async (t) => {
   const page = await (await fetch(rest)).text();
   const seen = new Set();
   const follow = async (place) => {
@@ -156,8 +154,9 @@ scenario('the page has all that it imports, and its board is what REST and the c
   await imports(page, `${rest}/`);
   assert.ok(seen.size > 10, `${[...seen]}`);
 
-  const client = connect(`${gateway.url}/ws`, inNode);
+  const client = connectFor(t, gateway);
   const board = new Board({ client, rest });
+  t.after(() => board.close());
   await board.ready;
   const before = (await get('/candles/BTC?last=60')).body.candles;
   assert.deepEqual(board.candles.get('BTC'), before, 'what there was');
@@ -171,11 +170,9 @@ scenario('the page has all that it imports, and its board is what REST and the c
   const { price, at } = all.findLast(({ symbol }) => symbol === 'BTC');
   await until('the last price', () => isDeepStrictEqual(board.prices.get('BTC'), { price, at }));
   await until('who moved most', () => board.movers.length === 5);
-  await board.close();
-  await client.close();
 });
 
-scenario('a board that lost its connection reads what it has missed', async () => {
+scenario('a board that lost its connection reads what it has missed', async (t) => {
   let socket;
   class Remembered extends WebSocket {
     constructor(...args) {
@@ -183,19 +180,18 @@ scenario('a board that lost its connection reads what it has missed', async () =
       socket = this;
     }
   }
-  const client = connect(`${gateway.url}/ws`, { WebSocket: Remembered });
+  const client = connectFor(t, gateway, { WebSocket: Remembered });
   let asked = 0;
   const counting = (url) => {
     asked += 1;
     return fetch(url);
   };
   const board = new Board({ client, rest, fetch: counting });
+  t.after(() => board.close());
   await board.ready;
   const before = asked;
   socket.terminate();
   await until('it has read again', () => asked > before && client.state === 'open');
-  await board.close();
-  await client.close();
 });
 
 test('a hole in the main feed is counted, and its candles say that they are not complete', () => {

@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
+import { connect } from '../../clients/javascript/src/index.js';
 import { startGateway, WebSocket } from './gateway.js';
 
 const DEADLINE = 20_000;
@@ -87,5 +88,9 @@ export async function until(what, condition) {
   }
 }
 
-/** Options for the JavaScript client: Node 20 has no WebSocket of its own. */
-export const inNode = { WebSocket };
+/** The JavaScript client, closed with the test: else it would connect again for ever. Node 20 has no WebSocket of its own. */
+export function connectFor(t, gateway, options = { WebSocket }) {
+  const client = connect(`${gateway.url}/ws`, options);
+  t.after(() => client.close());
+  return client;
+}
