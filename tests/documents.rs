@@ -13,8 +13,16 @@ use crate::support::{Metrics, Process, command, get, wait_for};
 /// Every Markdown file of the repository's own.
 fn documents() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders =
-        ["", "docs", "charts/topic-gateway", "examples/full-example"].map(|folder| root.join(folder));
+    let folders = [
+        "",
+        "docs",
+        "charts/topic-gateway",
+        "examples",
+        "examples/endpoints",
+        "examples/full-example",
+        "examples/price-feed",
+    ];
+    let folders = folders.map(|folder| root.join(folder));
     let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
     let paths = files.map(|entry| entry.unwrap().path());
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()

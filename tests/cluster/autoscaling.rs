@@ -1,11 +1,11 @@
-//! The autoscaler that `spec.autoscaling` makes. No adapter serves metrics here, so it only keeps within its bounds;
-//! but that it does by the scale of the `TopicGateway`, as it would by connections.
+//! The autoscaler that `spec.autoscaling` makes, with `examples/autoscaling-hpa.yaml`. No adapter serves metrics here, so
+//! it only keeps within its bounds; but that it does by the scale of the `TopicGateway`, as it would by connections.
 
 use serde_json::json;
 
 use crate::{
     cluster::{shared, wait_for},
-    gateway::{Gateway, nats, open},
+    gateway::{Gateway, example, nats},
     namespace::Namespace,
 };
 
@@ -14,9 +14,8 @@ fn an_autoscaler_scales_the_gateway_within_its_bounds_and_goes_when_it_is_no_lon
     let _cluster = shared();
     let namespace = Namespace::new("autoscaling");
     namespace.apply(&nats());
-    let bounds = json!({"minReplicas": 2, "maxReplicas": 3, "connectionsPerReplica": 100});
-    // Not by whoever is to set replicas later, so that they belong to the autoscaler.
-    namespace.apply(&open("scaled", json!({"autoscaling": bounds})));
+    // It does not set replicas, so that they belong to the autoscaler.
+    namespace.apply(&example("autoscaling-hpa.yaml"));
     let gateway = Gateway::new(&namespace, "scaled");
     gateway.wait_until_ready(2);
     assert_eq!(gateway.resource()["spec"]["replicas"], 2, "raised to the least by the autoscaler");

@@ -33,4 +33,5 @@ mod machines;
 mod nothing_lost;
 mod references;
 mod rotation;
+mod route;
 mod story;
