@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod client;
+mod completions;
 mod controller;
 mod crd;
 mod dev;
@@ -61,6 +62,7 @@ enum Command {
     Token(token::Args),
     Check(check::Args),
     Crd(crd::Args),
+    Completions(completions::Args),
     Probe(probe::Args),
 }
 
@@ -76,6 +78,7 @@ impl Command {
             Self::Token(args) => token::run(args),
             Self::Check(args) => check::run(&args),
             Self::Crd(args) => crd::run(args),
+            Self::Completions(args) => completions::run(&args),
             Self::Probe(args) => probe::run(&args),
         }
     }

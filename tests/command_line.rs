@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Client, Gateway, Issuer, Process, Resource, command};
+use crate::support::{Client, Gateway, Issuer, Process, Resource, command, request};
 
 /// Exit code, standard output and standard error of a command that ends by itself.
 #[track_caller]
@@ -185,6 +185,44 @@ fn check_says_that_a_resource_is_valid() {
     assert_eq!(code, 0, "{told}");
     assert!(format!("{out}{told}").contains("valid"), "{out}{told}");
     assert!(out.contains("Deployment/"), "{out}");
+}
+
+#[test]
+fn sub_begins_with_what_there_was() {
+    let gateway = Gateway::start(&Resource::open());
+    for number in 1..=5 {
+        let key = number.to_string();
+        let answer = request(gateway.address, "POST /publish/a", &[("Idempotency-Key", &key)], &key);
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    for (from, expected) in
+        [(["--last", "2"], "a 4 4\na 5 5\n"), (["--from-seq", "3"], "a 3 3\na 4 4\na 5 5\n")]
+    {
+        let count = expected.lines().count().to_string();
+        let mut sub = command(["sub", "a", "--url", &url(&gateway), "--count", &count]);
+        assert_eq!(run(sub.args(from)), (0, expected.into(), String::new()));
+    }
+    let (code, _, told) = run(command(["sub", "a.*", "--last", "2"]).args(["--url", &url(&gateway)]));
+    assert!(code == 64 && told.contains("a pattern"), "{code}: {told}");
+}
+
+#[test]
+fn completions_are_taken_by_the_shell_and_name_every_command() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("completions");
+    let (code, out, told) = run(&mut command(["completions", "bash"]));
+    assert_eq!(code, 0, "{told}");
+    fs::write(&file, &out).unwrap();
+    let asked = "source $0; COMP_WORDS=(topic-gateway ''); COMP_CWORD=1; \
+                 $(complete -p topic-gateway | sed 's/.*-F \\([^ ]*\\).*/\\1/') topic-gateway '' topic-gateway; \
+                 echo ${COMPREPLY[@]}";
+    let reply = Command::new("bash").args(["-c", asked]).arg(&file).output().unwrap();
+    let reply = String::from_utf8(reply.stdout).unwrap();
+    for name in
+        ["dev", "gateway", "controller", "sub", "pub", "bench", "token", "check", "crd", "completions"]
+    {
+        assert!(reply.split_whitespace().any(|word| word == name), "{name} is not in {reply:?}");
+    }
 }
 
 #[test]

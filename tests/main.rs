@@ -35,6 +35,7 @@ mod origins;
 mod patterns;
 mod publishing;
 mod publishing_http;
+mod reference;
 mod reloading;
 mod slow_consumers;
 mod sse;

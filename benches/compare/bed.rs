@@ -93,7 +93,8 @@ impl Bed {
         }
     }
 
-    /// Sends at this pace, whatever becomes of it (an open loop), and reads until all has arrived.
+    /// Sends at this pace, whatever becomes of it (an open loop), and reads until all has arrived, or nothing comes any
+    /// more, or three times the time has gone by.
     pub(crate) fn pace(&mut self, pace: Pace) -> Row {
         self.audience.latencies.clear();
         let start = self.start();
@@ -101,11 +102,13 @@ impl Bed {
         let expected = u64::from(pace.times) * pace.messages as u64 * each;
         let wanted = self.audience.received + expected;
         let (began, mut done) = (self.audience.now(), 0);
+        let longest = began + pace.every * pace.times * 3 + PATIENCE;
         let mut alive = (self.audience.received, Instant::now());
         while self.audience.received < wanted {
             let due = began + pace.every * done;
             let now = self.audience.now();
-            if done < pace.times && now >= due {
+            // Past the longest nothing more is sent, however far behind the peer has held the sending up.
+            if done < pace.times && now >= due && now < longest {
                 self.send(pace.messages, due);
                 done += 1;
                 alive.1 = Instant::now();
@@ -116,7 +119,7 @@ impl Bed {
             if self.audience.received > alive.0 {
                 alive = (self.audience.received, Instant::now());
             }
-            if alive.1.elapsed() > PATIENCE {
+            if alive.1.elapsed() > PATIENCE || self.audience.now() > longest {
                 break;
             }
         }

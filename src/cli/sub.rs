@@ -39,6 +39,7 @@ Examples:
   topic-gateway sub prices.btc
   topic-gateway sub 'prices.*' news --url https://gateway.example.com --token-file token.jwt
   topic-gateway sub prices.btc --count 1 --json | jq .data
+  topic-gateway sub prices.btc --last 10
 
 Prints a line per message: topic, number in the topic (or -), data. Gaps, errors and reconnects are told on
 standard error. After a reconnect it goes on where it was, if the topic has a history. Ends with Ctrl-C, after --count messages, or when no topic is left that may be read.")]
@@ -49,6 +50,12 @@ pub(super) struct Args {
     /// End after so many messages
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
+    /// Begin with the last N messages of each topic
+    #[arg(long, value_name = "N", conflicts_with = "from_seq", value_parser = clap::value_parser!(u64).range(1..))]
+    pub last: Option<u64>,
+    /// Begin with this number of each topic, or with the first one that is still there
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub from_seq: Option<u64>,
     /// Print the gateway's frames as they are, one a line
     #[arg(long)]
     pub json: bool,
@@ -61,13 +68,20 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let target = args.connection.target()?;
     for topic in &args.topics {
-        topic.parse::<Filter>().map_err(|error| Failure::usage(format!("topic {topic:?}: {error}")))?;
+        let filter = topic.parse::<Filter>();
+        let filter = filter.map_err(|error| Failure::usage(format!("topic {topic:?}: {error}")))?;
+        if matches!(filter, Filter::Pattern(_)) && args.last.or(args.from_seq).is_some() {
+            return Err(Failure::usage(format!(
+                "{topic:?} is a pattern, which has no history: name its topics, or leave --last and --from-seq out"
+            )));
+        }
     }
     let colour =
         io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let view = View::new(io::stdout().lock(), io::stderr(), args.json, colour);
     let (left, positions) = (args.count, Positions::default());
-    let mut follower = Follower { target, view, wanted: args.topics, positions, left, failures: 0 };
+    let start = args.last.map(|last| ("last", last)).or(args.from_seq.map(|seq| ("fromSeq", seq)));
+    let mut follower = Follower { target, view, wanted: args.topics, start, positions, left, failures: 0 };
     client::block_on(async {
         select! {
             result = follower.follow() => result,
@@ -89,6 +103,8 @@ struct Follower<O, E> {
     view: View<O, E>,
     /// Topics that have not been refused for good.
     wanted: Vec<String>,
+    /// Field of `subscribe` that says where to begin on topics that have no position yet.
+    start: Option<(&'static str, u64)>,
     /// How far the topics are.
     positions: Positions,
     /// Messages still to print.
@@ -201,7 +217,11 @@ impl<O: Write, E: Write> Follower<O, E> {
     async fn begin(&self, socket: &mut Socket) -> Result<(), Error> {
         match self.positions.session() {
             Some(Session { id, epoch, last }) => self.target.resume(socket, id, &last, epoch).await,
-            None => self.target.set_up(socket, &self.wanted).await,
+            None if self.start.is_none() => self.target.set_up(socket, &self.wanted).await,
+            None => {
+                self.target.set_up(socket, &[]).await?;
+                self.subscribe(socket, self.wanted.clone()).await
+            }
         }
     }
 
@@ -220,6 +240,8 @@ impl<O: Write, E: Write> Follower<O, E> {
                 if let Some(epoch) = &position.epoch {
                     command["epoch"] = epoch.as_str().into();
                 }
+            } else if let Some((field, value)) = self.start {
+                command[field] = value.into();
             }
             socket.feed(Message::text(command.to_string())).await?;
         }

@@ -16,6 +16,7 @@ async fn sub(gateway: &Gateway, token: Option<&str>, topics: &[&str], count: Opt
         target: gateway.target(token),
         view: View::new(&mut out, &mut err, false, false),
         wanted: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+        start: None,
         positions: Positions::default(),
         left: count,
         failures: 0,
@@ -241,7 +242,14 @@ async fn a_close_that_forbids_ends_it() {
 fn a_topic_that_is_none_is_bad_usage_before_anything_is_connected() {
     let connection =
         Connection { url: "ws://127.0.0.1:1".into(), token: None, token_file: None, ca_file: None };
-    let failure =
-        run(Args { topics: vec!["a..b".into()], count: None, json: false, connection }).unwrap_err();
+    let failure = run(Args {
+        topics: vec!["a..b".into()],
+        count: None,
+        last: None,
+        from_seq: None,
+        json: false,
+        connection,
+    })
+    .unwrap_err();
     assert!(failure.code == 64 && failure.message.contains("a..b"), "{failure}");
 }

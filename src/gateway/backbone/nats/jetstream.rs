@@ -74,6 +74,8 @@ pub(super) struct Jet {
     reader: Reader,
     /// Before every topic, with its dot, or empty.
     prefix: String,
+    /// Somebody makes the stream where it is missing.
+    managed: bool,
     /// How the stream is laid out; nothing is known before it was seen for the first time.
     known: Option<Layout>,
     /// Why the stream cannot be used now.
@@ -142,6 +144,7 @@ impl Jet {
             requests,
             reader,
             prefix: prefix.into(),
+            managed: spec.manage,
             known: None,
             absent: None,
             slow: None,

@@ -126,7 +126,9 @@ impl Jet {
         };
         let stream = &self.reader.stream;
         if let Some(error) = &info.error {
-            return self.unusable(if error.err_code == NO_STREAM {
+            return self.unusable(if error.err_code == NO_STREAM && self.managed {
+                format!("the stream {stream:?} is not there yet: it is about to be made")
+            } else if error.err_code == NO_STREAM {
                 format!(
                     "the stream {stream:?} does not exist: create it, or set backbone.nats.jetStream.manage"
                 )
