@@ -20,6 +20,7 @@
 )]
 
 mod audience;
+mod bars;
 mod bed;
 mod feed;
 mod figures;

@@ -5,6 +5,7 @@ use std::{fmt::Write as _, fs, path::Path};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bars::{self, Measured},
     figures::{Field, Figure, figure, ratio},
     peers::Kind,
     plot::{Bar, svg},
@@ -100,7 +101,7 @@ pub(crate) fn write(run: &Run, docs: &Path) {
     for (name, title, column) in plots() {
         fs::write(folder.join(name), svg(title, &bars(run, column))).unwrap();
     }
-    fs::write(docs.join("performance.md"), document(run)).unwrap();
+    fs::write(docs.join("performance.md"), document(run, &bars::measured(&folder))).unwrap();
 }
 
 /// JSON with a line for each row.
@@ -147,7 +148,7 @@ fn bars(run: &Run, column: &Column) -> Vec<Bar> {
     Kind::ALL.iter().filter_map(bar).collect()
 }
 
-fn document(run: &Run) -> String {
+fn document(run: &Run, measured: &[Measured]) -> String {
     let mut out = String::from(INTRODUCTION);
     if run.machine.iter().any(|(_, value)| value.contains("--quick")) {
         out += "\n**This is a first look** (`--quick`): too few rounds to quote a figure of it.\n";
@@ -169,6 +170,7 @@ fn document(run: &Run) -> String {
     for (name, title, _) in plots() {
         writeln!(out, "![{title}](performance/{name})").unwrap();
     }
+    bars::write(&mut out, &run.rows, measured);
     out += "\n## Absolute\n\nMedians, and the lowest and highest of all rounds. They are this machine's, on this day; \
             ratios travel better. CPU time per delivery in ns:\n\n";
     let absolute = |column: &Column, peer: &str| {

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! `cargo bench --bench delivery`; `-- slow` for one of `singles`, `bursts`, `idle`, `slow`, `feeds`, `cores`, `topics`,
-//! `receive`, `fairness`, `sizing` and `start`; `-- --quick` for a first look; `-- --load` for 100 000 messages to 1 000 subscribers of three topics, each checked for completeness
+//! `receive`, `fairness`, `sizing` and `start`; `-- --quick` for a first look; `-- --figures=FILE` writes
+//! them as JSON, too; `-- --load` for 100 000 messages to 1 000 subscribers of three topics, each checked for completeness
 //! and order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench may fail by panicking")]
 #![allow(clippy::needless_pass_by_value, reason = "`json!({…})` reads best where it is given away")]
@@ -49,6 +50,8 @@ fn main() -> ExitCode {
         return code;
     }
     let names: Vec<_> = arguments.iter().map(String::as_str).filter(|name| !name.starts_with("--")).collect();
-    let good = if has("--load") { load::run(has("--quick")) } else { measure::run(has("--quick"), &names) };
+    let file = arguments.iter().find_map(|argument| argument.strip_prefix("--figures="));
+    let good =
+        if has("--load") { load::run(has("--quick")) } else { measure::run(has("--quick"), &names, file) };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -18,7 +18,7 @@ const KIB: f64 = 1024.0;
 /// The formula's terms, in bytes.
 const BASE: f64 = 12.0 * KIB * KIB;
 const CONNECTION: f64 = 5.4 * KIB;
-const TOKEN: f64 = 0.3 * KIB;
+const TOKEN: f64 = 0.4 * KIB;
 const TOPIC: f64 = 8.5 * KIB;
 
 /// Connections with a token of their own, subscribed to topics on NATS.

@@ -25,13 +25,11 @@ const TIME: Duration = Duration::from_secs(2);
 pub(super) struct Places {
     free: Arc<Semaphore>,
     /// From the oldest to the newest, the ended ones among them: those keep the memory of a task each, so they are
-    /// thrown out whenever there are twice as many as were left the last time. At most twice as many as places.
+    /// thrown out whenever there are twice as many as were left the last time. At most twice as many as places. None is
+    /// kept for less: what lasts as long as its connection would come to lie between them, and their holes stay.
     taken: VecDeque<Taken>,
     full: usize,
 }
-
-/// Ended ones that may be among [`Places::taken`] in any case.
-const FEW: usize = 16;
 
 struct Taken {
     since: Instant,
@@ -54,7 +52,7 @@ struct Inner {
 
 impl Places {
     pub(super) fn new(most: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(most)), taken: VecDeque::new(), full: FEW }
+        Self { free: Arc::new(Semaphore::new(most)), taken: VecDeque::new(), full: 0 }
     }
 
     /// Waits for a place.
@@ -86,7 +84,7 @@ impl Places {
     pub(super) fn taken(&mut self, place: WeakPlace, connection: AbortHandle) {
         if self.taken.len() >= self.full {
             self.taken.retain(Taken::holds);
-            self.full = (2 * self.taken.len()).max(FEW);
+            self.full = 2 * self.taken.len();
         }
         self.taken.push_back(Taken { since: Instant::now(), place: place.0, connection });
     }
@@ -197,7 +195,7 @@ mod tests {
         for _ in 0..1_000 {
             let place = places.take().await.unwrap();
             places.taken(place.downgrade(), never());
-            assert!(places.taken.len() <= FEW);
+            assert!(places.taken.len() <= 2);
         }
         assert!(places.taken.front().unwrap().holds());
     }
