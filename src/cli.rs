@@ -37,6 +37,7 @@ Examples:
 
 Exit codes:
    0  done
+   1  the Lease was lost (controller)
   64  bad usage or configuration
   65  a measurement that does not count (bench)
   69  a service that is not there

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{Failure, controller::IMAGE, manifest, print};
+use super::{Failure, controller::PodArgs, manifest, print};
 use crate::{
     api::Manifests,
-    controller::{Planned, preview},
+    controller::{Assumed, Planned, preview},
     gateway::examine::examine,
 };
 
@@ -22,7 +22,8 @@ Examples:
   helm template charts/my-app | topic-gateway check -f -
 
 With `--output yaml` the objects are those of a cluster that has every optional kind (HTTPRoute, PodMonitor,
-PrometheusRule), without owner references and without the values of Secrets.
+PrometheusRule) and a controller with the options above, without owner references and with another text in place of
+each value of a Secret.
 
 Exit codes: 0 valid, 64 not valid; each finding is FILE:LINE: FIELD: WHAT IS WRONG; WHAT TO DO")]
 pub(super) struct Args {
@@ -32,9 +33,12 @@ pub(super) struct Args {
     /// What to print of a valid resource
     #[arg(short, long, value_enum, default_value_t = Output::Summary)]
     output: Output,
-    /// Image of gateway pods that the controller is started with
-    #[arg(long, value_name = "IMAGE", env = "TOPIC_GATEWAY_IMAGE", default_value = IMAGE)]
-    image: String,
+    /// What the controller is started with.
+    #[command(flatten)]
+    pods: PodArgs,
+    /// Namespace of the controller, which a NetworkPolicy lets in
+    #[arg(long, value_name = "NAMESPACE", default_value = "topic-gateway")]
+    controller_namespace: String,
 }
 
 /// What to print of a valid resource.
@@ -42,6 +46,8 @@ pub(super) struct Args {
 enum Output {
     /// That it is valid, and what the controller would make of it, by name
     Summary,
+    /// The names alone, one a line
+    Names,
     /// The objects that the controller would apply
     Yaml,
 }
@@ -50,17 +56,22 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let manifests = manifest::load(&args.files)?;
     examine(&manifests.gateway.spec, &manifests.secrets)
         .map_err(|unfit| Failure::usage(unfit.to_string()))?;
-    let planned = preview(&manifests.gateway, &manifests.secrets, &args.image).map_err(Failure::usage)?;
+    let PodArgs { image, image_pull_policy: pull_policy } = args.pods.clone();
+    let assumed = Assumed { image, pull_policy, namespace: args.controller_namespace.clone() };
+    let planned = preview(&manifests.gateway, &manifests.secrets, assumed).map_err(Failure::usage)?;
     match args.output {
-        Output::Summary => print(&(report(&args.files, &manifests) + &names(&planned))),
+        Output::Summary => {
+            let names = names(&planned).join(", ");
+            print(&format!("{}in a cluster: {names}\n", report(&args.files, &manifests)))
+        }
+        Output::Names => print(&(names(&planned).join("\n") + "\n")),
         Output::Yaml => print(&yaml(&planned)?),
     }
 }
 
-/// A line with the objects that the controller would make.
-fn names(planned: &[Planned]) -> String {
-    let names: Vec<_> = planned.iter().map(|Planned { kind, name, .. }| format!("{kind}/{name}")).collect();
-    format!("in a cluster: {}\n", names.join(", "))
+/// The objects that the controller would make.
+fn names(planned: &[Planned]) -> Vec<String> {
+    planned.iter().map(|Planned { kind, name, .. }| format!("{kind}/{name}")).collect()
 }
 
 /// A document for each object.

@@ -15,9 +15,6 @@ use crate::{
     runtime::{signals::terminated, telemetry},
 };
 
-/// Image of gateway pods, where nobody names another.
-pub(super) const IMAGE: &str = concat!("topic-gateway:", env!("CARGO_PKG_VERSION"));
-
 /// Run the operator: make gateways of every `TopicGateway` in a cluster
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -80,17 +77,18 @@ struct ElectionArgs {
     lease_name: String,
 }
 
-#[derive(Debug, clap::Args)]
-struct PodArgs {
+/// What gateway pods are made with.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct PodArgs {
     /// Image of gateway pods, where the resource names none
-    #[arg(long, value_name = "IMAGE", env = "TOPIC_GATEWAY_IMAGE", default_value = IMAGE)]
-    image: String,
+    #[arg(long, value_name = "IMAGE", env = "TOPIC_GATEWAY_IMAGE", default_value = concat!("topic-gateway:", env!("CARGO_PKG_VERSION")))]
+    pub(super) image: String,
     /// When that image is pulled
     #[arg(
         long, value_name = "POLICY", env = "TOPIC_GATEWAY_IMAGE_PULL_POLICY", default_value = "IfNotPresent",
         value_parser = pull_policy
     )]
-    image_pull_policy: ImagePullPolicy,
+    pub(super) image_pull_policy: ImagePullPolicy,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {

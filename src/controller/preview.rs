@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::Value;
 
 use super::{
     build::{Defaults, Inputs, SessionKey, children},
@@ -22,21 +23,32 @@ pub struct Planned {
     pub object: Value,
 }
 
+/// What stands for a value of a Secret, which is base64 as any value is.
+pub const NOT_SHOWN: &str = "(not shown)";
+
+/// What a controller is started with, as far as children show it.
+#[derive(Debug, Clone)]
+pub struct Assumed {
+    /// Image of gateway pods, where the resource names none.
+    pub image: String,
+    /// When it is pulled.
+    pub pull_policy: ImagePullPolicy,
+    /// Where the controller is.
+    pub namespace: String,
+}
+
 /// The children of this resource, in the order in which they are applied, in a cluster that has every optional kind.
 /// Without a namespace it is taken to be in `default`.
 ///
 /// # Errors
 /// A Secret that the resource refers to is not among these, or it has no name.
-pub fn preview(gateway: &TopicGateway, secrets: &Secrets, image: &str) -> Result<Vec<Planned>, String> {
+pub fn preview(gateway: &TopicGateway, secrets: &Secrets, assumed: Assumed) -> Result<Vec<Planned>, String> {
     let mut gateway = gateway.clone();
     gateway.metadata.namespace.get_or_insert_with(|| "default".into());
     gateway.metadata.uid = Some(String::new());
     gateway.metadata.generation = Some(1);
-    let defaults = Defaults {
-        image: image.into(),
-        pull_policy: ImagePullPolicy::IfNotPresent,
-        controller_namespace: "topic-gateway".into(),
-    };
+    let Assumed { image, pull_policy, namespace } = assumed;
+    let defaults = Defaults { image, pull_policy, controller_namespace: namespace };
     let optional = BTreeSet::from(Kind::ALL);
     let inputs = Inputs {
         gateway: &gateway,
@@ -61,9 +73,9 @@ fn shown(mut object: Value) -> Value {
         metadata.remove("ownerReferences");
     }
     if object["kind"] == "Secret"
-        && let Some(data) = object["data"].as_object_mut()
+        && let Some(data) = object.get_mut("data").and_then(Value::as_object_mut)
     {
-        data.values_mut().for_each(|value| *value = json!("(not shown)"));
+        data.values_mut().for_each(|value| *value = BASE64_STANDARD.encode(NOT_SHOWN).into());
     }
     object
 }
