@@ -113,8 +113,15 @@ pub(super) async fn serve_within(
                 trouble.over();
                 let (weak, peer) = (place.downgrade(), Peer(address.ip().to_canonical()));
                 let tls = state.tls.clone();
+                let own = place.clone();
                 let talk = converse(socket, peer, tls, router.clone(), place, cancel.clone(), bounds);
-                places.taken(weak, tasks.spawn(talk).abort_handle());
+                tasks.spawn(async move {
+                    tokio::select! {
+                        () = own.evicted() => {}
+                        () = talk => {}
+                    }
+                });
+                places.taken(weak);
             }
             Err(error) => {
                 if trouble.begins(&error) {

@@ -13,7 +13,6 @@ use std::{
 
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    task::AbortHandle,
     time::timeout,
 };
 
@@ -24,9 +23,9 @@ const TIME: Duration = Duration::from_secs(2);
 /// has had its time: clients that connect and say nothing delay the others by no more than that.
 pub(super) struct Places {
     free: Arc<Semaphore>,
-    /// From the oldest to the newest, the ended ones among them: those keep the memory of a task each, so they are
-    /// thrown out whenever there are twice as many as were left the last time. At most twice as many as places. None is
-    /// kept for less: what lasts as long as its connection would come to lie between them, and their holes stay.
+    /// From the oldest to the newest, the ended ones among them: those are thrown out whenever there are twice as many as
+    /// were left the last time. At most twice as many as places. None of them holds its task: what lasts as long as its
+    /// connection would come to lie between the memory of tasks that have ended, and keep it in pieces.
     taken: VecDeque<Taken>,
     full: usize,
 }
@@ -34,7 +33,6 @@ pub(super) struct Places {
 struct Taken {
     since: Instant,
     place: Weak<Inner>,
-    connection: AbortHandle,
 }
 
 /// One connection's place; free again when the connection ends, or when its answer turns out to be a stream.
@@ -44,6 +42,7 @@ pub(super) struct Place(Arc<Inner>);
 struct Inner {
     permit: Mutex<Option<OwnedSemaphorePermit>>,
     left: Notify,
+    evicted: Notify,
     began: Instant,
     /// When a piece of the stream was handed over that the connection has not asked to be followed yet, in
     /// milliseconds since the beginning and one; 0: it waits for the next one.
@@ -58,8 +57,9 @@ impl Places {
     /// Waits for a place.
     pub(super) async fn take(&mut self) -> io::Result<Place> {
         let permit = Mutex::new(Some(self.permit().await?));
-        let (left, began, handed_over) = (Notify::new(), Instant::now(), AtomicU64::new(0));
-        Ok(Place(Arc::new(Inner { permit, left, began, handed_over })))
+        let (left, evicted) = (Notify::new(), Notify::new());
+        let (began, handed_over) = (Instant::now(), AtomicU64::new(0));
+        Ok(Place(Arc::new(Inner { permit, left, evicted, began, handed_over })))
     }
 
     async fn permit(&mut self) -> io::Result<OwnedSemaphorePermit> {
@@ -80,13 +80,13 @@ impl Places {
         next.await.map_err(io::Error::other)
     }
 
-    /// Notes who has a place.
-    pub(super) fn taken(&mut self, place: WeakPlace, connection: AbortHandle) {
+    /// Notes that somebody has this place, whose connection ends when it is [`Place::evicted`].
+    pub(super) fn taken(&mut self, place: WeakPlace) {
         if self.taken.len() >= self.full {
             self.taken.retain(Taken::holds);
             self.full = 2 * self.taken.len();
         }
-        self.taken.push_back(Taken { since: Instant::now(), place: place.0, connection });
+        self.taken.push_back(Taken { since: Instant::now(), place: place.0 });
     }
 }
 
@@ -100,8 +100,9 @@ impl Taken {
 
     /// Ends the connection, if it still has its place: whoever takes the permit out has it.
     fn evict(self) -> Option<OwnedSemaphorePermit> {
-        let permit = self.place.upgrade()?.permit().take()?;
-        self.connection.abort();
+        let inner = self.place.upgrade()?;
+        let permit = inner.permit().take()?;
+        inner.evicted.notify_one();
         Some(permit)
     }
 }
@@ -136,6 +137,11 @@ impl Place {
         self.0.left.notified().await;
     }
 
+    /// Waits until others have the place. For one task.
+    pub(super) async fn evicted(&self) {
+        self.0.evicted.notified().await;
+    }
+
     /// A piece of the stream, or its end, was handed over to be written.
     pub(super) fn handed_over(&self) {
         self.0.handed_over.store(self.0.ms(), Relaxed);
@@ -159,22 +165,19 @@ impl Place {
 mod tests {
     use super::*;
 
-    fn never() -> AbortHandle {
-        tokio::spawn(std::future::pending::<()>()).abort_handle()
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_stream_leaves_its_place_and_is_not_ended_for_it() {
         let mut places = Places::new(1);
-        let (stream, connection) = (places.take().await.unwrap(), never());
-        places.taken(stream.downgrade(), connection.clone());
+        let stream = places.take().await.unwrap();
+        places.taken(stream.downgrade());
         assert!(stream.leave());
         timeout(Duration::from_secs(1), stream.left()).await.unwrap();
         let next = timeout(Duration::from_secs(1), places.take()).await.unwrap().unwrap();
-        places.taken(next.downgrade(), never());
+        places.taken(next.downgrade());
         // The next one has to wait for the second connection; the first is not touched.
         timeout(Duration::from_secs(10), places.take()).await.unwrap().unwrap();
-        assert!(!connection.is_finished());
+        timeout(Duration::from_secs(1), next.evicted()).await.unwrap();
+        assert!(timeout(Duration::from_secs(1), stream.evicted()).await.is_err());
         assert!(!next.leave(), "it has lost its place");
     }
 
@@ -182,7 +185,7 @@ mod tests {
     async fn the_place_of_a_connection_that_ended_is_free() {
         let mut places = Places::new(1);
         let place = places.take().await.unwrap();
-        places.taken(place.downgrade(), never());
+        places.taken(place.downgrade());
         drop(place);
         timeout(Duration::from_millis(1), places.take()).await.unwrap().unwrap();
     }
@@ -191,10 +194,10 @@ mod tests {
     async fn connections_that_have_ended_are_soon_forgotten() {
         let mut places = Places::new(512);
         let stays = places.take().await.unwrap();
-        places.taken(stays.downgrade(), never());
+        places.taken(stays.downgrade());
         for _ in 0..1_000 {
             let place = places.take().await.unwrap();
-            places.taken(place.downgrade(), never());
+            places.taken(place.downgrade());
             assert!(places.taken.len() <= 2);
         }
         assert!(places.taken.front().unwrap().holds());
