@@ -46,6 +46,6 @@ mod watch;
 mod work;
 
 pub use client::ClientError;
-pub use preview::{Assumed, NOT_SHOWN, Planned, preview};
+pub use preview::{Assumed, Planned, preview};
 pub use process::{RunError, run};
 pub use settings::{Election, Examine, Fault, KeepStream, KeptStream, Settings, Unfit};

@@ -1,13 +1,10 @@
 //! Two shards against one: what a delivery costs when a gateway has both cores, which it shares with the generator.
 
-use std::time::Duration;
-
 use crate::{
-    body::body,
-    generator::{Bed, drive, stamped},
+    generator::Bed,
     measure::{Figure, median, settle},
     placing::SERVER_CORE,
-    readers::{Look, Readers},
+    readers::Look,
 };
 
 const TOPIC: &str = "bench.hot";
@@ -32,7 +29,7 @@ fn compare(burst: u8, rounds: usize, raw: &mut Vec<String>) -> Figure {
     // One round more, which warms up and does not count.
     for round in 0..=rounds {
         for ((bed, readers), nanos) in beds.iter_mut().zip(&mut nanos) {
-            let cost = cost(bed, readers, burst);
+            let cost = bed.cost(readers, TOPIC, burst, SUBSCRIBERS);
             if round > 0 {
                 nanos.push(cost);
             }
@@ -46,18 +43,4 @@ fn compare(burst: u8, rounds: usize, raw: &mut Vec<String>) -> Figure {
         "CPU per delivery of two shards on two cores, bursts of {burst}: {ratio:.3} x one on one (bar {BAR})"
     );
     Figure { text, good: ratio <= BAR }
-}
-
-/// Nanoseconds of the gateway's CPU time per delivery, over about a second.
-fn cost(bed: &mut Bed, readers: &mut Readers, burst: u8) -> f64 {
-    let (times, every) = if burst == 1 { (50, 20) } else { (20, 50) };
-    let deliveries = u64::from(times) * u64::from(burst) * SUBSCRIBERS as u64;
-    let before = bed.cpu();
-    drive(readers, times, Duration::from_millis(every), deliveries, |at| {
-        for _ in 0..burst {
-            stamped(&mut bed.outside, TOPIC, &body(0, at));
-        }
-        bed.outside.send();
-    });
-    bed.cpu().saturating_sub(before).as_nanos() as f64 / deliveries as f64
 }

@@ -120,6 +120,20 @@ impl Bed {
         readers
     }
 
+    /// Nanoseconds of the gateway's CPU time per delivery to so many subscribers of a topic, over about a second.
+    pub(crate) fn cost(&mut self, readers: &mut Readers, topic: &str, burst: u8, subscribers: usize) -> f64 {
+        let (times, every) = if burst == 1 { (50, 20) } else { (20, 50) };
+        let deliveries = u64::from(times) * u64::from(burst) * subscribers as u64;
+        let before = self.cpu();
+        drive(readers, times, Duration::from_millis(every), deliveries, |at| {
+            for _ in 0..burst {
+                stamped(&mut self.outside, topic, &body(0, at));
+            }
+            self.outside.send();
+        });
+        self.cpu().saturating_sub(before).as_nanos() as f64 / deliveries as f64
+    }
+
     /// CPU time of the gateway, all threads.
     pub(crate) fn cpu(&self) -> Duration {
         cpu(self.gateway.process.id())

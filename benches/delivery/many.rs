@@ -7,9 +7,9 @@ use serde_json::json;
 
 use crate::{
     body::body,
-    generator::{Bed, drive, stamped},
+    generator::{Bed, stamped},
     measure::{Figure, median, settle},
-    readers::{Look, Readers},
+    readers::Look,
     support::{DEADLINE, RawSocket, frame},
 };
 
@@ -31,8 +31,8 @@ pub(crate) fn run(rounds: usize, raw: &mut Vec<String>) -> Vec<Figure> {
     settle(&mut many_readers);
     let mut ratios = Vec::new();
     for round in 0..=rounds {
-        let alone = cost(&mut few, &mut few_readers);
-        let beside = cost(&mut many, &mut many_readers);
+        let alone = few.cost(&mut few_readers, TOPIC, 1, SUBSCRIBERS);
+        let beside = many.cost(&mut many_readers, TOPIC, 1, SUBSCRIBERS);
         if round > 0 {
             raw.push(format!("ns per delivery: {alone:.0} alone, {beside:.0} beside {TOPICS} topics"));
             ratios.push(beside / alone);
@@ -65,18 +65,6 @@ fn hold_topics(bed: &Bed) -> Vec<RawSocket> {
     let holders = (0..TOPICS / EACH).map(hold).collect();
     bed.gateway.wait_for_metric("topicgateway_topics", &[], TOPICS as f64);
     holders
-}
-
-/// Nanoseconds of the gateway's CPU time per delivery, over about a second.
-fn cost(bed: &mut Bed, readers: &mut Readers) -> f64 {
-    let (times, every) = (50, Duration::from_millis(20));
-    let deliveries = u64::from(times) * SUBSCRIBERS as u64;
-    let before = bed.cpu();
-    drive(readers, times, every, deliveries, |at| {
-        stamped(&mut bed.outside, TOPIC, &body(0, at));
-        bed.outside.send();
-    });
-    bed.cpu().saturating_sub(before).as_nanos() as f64 / deliveries as f64
 }
 
 /// CPU time of a scrape: what it takes by the clock depends on who else is served.

@@ -23,8 +23,8 @@ pub struct Planned {
     pub object: Value,
 }
 
-/// What stands for a value of a Secret, which is base64 as any value is.
-pub const NOT_SHOWN: &str = "(not shown)";
+/// What stands for a value of a Secret, in base64 as any value is.
+const NOT_SHOWN: &str = "(not shown)";
 
 /// What a controller is started with, as far as children show it.
 #[derive(Debug, Clone)]

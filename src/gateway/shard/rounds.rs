@@ -135,6 +135,8 @@ impl Rounds {
             };
             if look {
                 self.look(Duration::ZERO)?;
+            } else {
+                self.engine.at(self.now());
             }
             self.round();
         }
@@ -160,9 +162,8 @@ impl Rounds {
         Ok(())
     }
 
-    /// Does what there is to do, up to a turn's share.
+    /// Does what there is to do, up to a turn's share. The engine knows the time by now.
     fn round(&mut self) {
-        self.engine.at(self.now());
         let mut batch = std::mem::take(&mut self.batch);
         self.inbox.drain(&mut batch);
         batch.drain(..).for_each(|event| self.handle(event));
