@@ -7,8 +7,8 @@
 //!        └─ the same bytes, the same pace ──► floor: a loop of `send` ──► 1 000 sockets ──────────────┘
 //! ```
 //!
-//! `cargo bench --bench delivery`; `-- slow` for one of `singles`, `bursts`, `idle`, `slow`, `feeds`, `cores`, `topics`,
-//! `receive`, `fairness`, `sizing` and `start`; `-- --quick` for a first look; `-- --figures=FILE` writes
+//! `cargo bench --bench delivery`; `-- slow` for one of `singles`, `bursts`, `idle`, `arrivals`, `slow`, `feeds`, `cores`,
+//! `topics`, `receive`, `fairness`, `sizing` and `start`; `-- --quick` for a first look; `-- --figures=FILE` writes
 //! them as JSON, too; `-- --load` for 100 000 messages to 1 000 subscribers of three topics, each checked for completeness
 //! and order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench may fail by panicking")]
@@ -20,6 +20,7 @@
     reason = "figures for people"
 )]
 
+mod arrivals;
 mod body;
 mod cores;
 mod feeds;

@@ -3,6 +3,7 @@
 use std::{fs, time::Duration};
 
 use crate::{
+    arrivals,
     body::body,
     cores, feeds,
     floor::Floor,
@@ -34,10 +35,11 @@ pub(crate) fn run(quick: bool, names: &[&str], file: Option<&str>) -> bool {
     // Many short rounds: what else the machine does falls on few of them, and the median leaves those out.
     let (rounds, slow_rounds) = if quick { (3, 1) } else { (11, 5) };
     let idlers = if quick { 2_000 } else { 8_000 };
-    let all: [(&str, Measure<'_>); 11] = [
+    let all: [(&str, Measure<'_>); 12] = [
         ("singles", &|raw| delivery(1, 1.10, rounds, raw)),
         ("bursts", &|raw| delivery(BURST, 1.15, rounds, raw)),
         ("idle", &|raw| idle(idlers, raw)),
+        ("arrivals", &|raw| arrivals::run(rounds, raw)),
         ("slow", &|raw| slow(slow_rounds, raw)),
         ("feeds", &|raw| feeds::run(rounds, raw)),
         ("cores", &|raw| cores::run(rounds, raw)),
@@ -136,9 +138,11 @@ fn idle(connections: usize, raw: &mut Vec<String>) -> Vec<Figure> {
 /// 10 of 50 readers stop: what the others notice, A B A B.
 fn slow(rounds: usize, raw: &mut Vec<String>) -> Vec<Figure> {
     let (mut ratios, mut growth) = (Vec::new(), 0);
+    let every = unhurried();
+    raw.push(format!("4 messages every {every:.1?}"));
     for _ in 0..rounds {
-        let (alone, _) = percentile_99(0);
-        let (beside, more) = percentile_99(10);
+        let (alone, _) = percentile_99(0, every);
+        let (beside, more) = percentile_99(10, every);
         raw.push(format!(
             "p99 of 40 readers: {alone} us alone, {beside} us beside 10 that stopped (+{more} bytes)"
         ));
@@ -159,9 +163,18 @@ fn slow(rounds: usize, raw: &mut Vec<String>) -> Vec<Figure> {
     ]
 }
 
-/// 99th percentile of 40 readers' latency in microseconds at 4 000 messages a second, and how memory grew since before
-/// anybody was slow.
-fn percentile_99(stopped: usize) -> (u32, u64) {
+/// How often 4 messages can be sent to 40 readers without a queue of them: 4 000 a second, or as many as take a quarter of
+/// this machine's core. What waits for a core that is full says nothing of slow readers.
+fn unhurried() -> Duration {
+    let mut bed = Bed::start();
+    let mut readers = bed.readers(&[TOPIC], 40, Look::Count);
+    settle(&mut readers);
+    let nanos = bed.cost(&mut readers, TOPIC, 4, 40) * 40.0 * 4.0;
+    Duration::from_millis(1).max(Duration::from_nanos(nanos as u64) * 4)
+}
+
+/// 99th percentile of 40 readers' latency in microseconds, and how memory grew since before anybody was slow.
+fn percentile_99(stopped: usize, every: Duration) -> (u32, u64) {
     let mut bed = Bed::start();
     let mut readers = bed.readers(&[TOPIC], 40, Look::Latency);
     let idle: Vec<RawSocket> = (0..stopped).map(|_| bed.slow_subscriber(TOPIC)).collect();
@@ -170,7 +183,7 @@ fn percentile_99(stopped: usize) -> (u32, u64) {
     let run = |readers: &mut Readers, bed: &mut Bed| {
         let times = 2_000;
         let deliveries = u64::from(times) * 4 * 40;
-        drive(readers, times, Duration::from_millis(1), deliveries, |at| publish(&mut bed.outside, 4, at));
+        drive(readers, times, every, deliveries, |at| publish(&mut bed.outside, 4, at));
     };
     // Fills the window: what is measured is life with those who are behind for good.
     run(&mut readers, &mut bed);
