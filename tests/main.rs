@@ -41,4 +41,5 @@ mod slow_consumers;
 mod sse;
 mod subscribing;
 mod tls;
+mod traces;
 mod url_topics;

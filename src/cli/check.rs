@@ -2,7 +2,11 @@
 
 use std::fmt::Write;
 
-use super::{Failure, controller::PodArgs, manifest, print};
+use super::{
+    Failure,
+    controller::{PodArgs, traced},
+    manifest, print,
+};
 use crate::{
     api::Manifests,
     controller::{Assumed, Planned, preview},
@@ -57,7 +61,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     examine(&manifests.gateway.spec, &manifests.secrets)
         .map_err(|unfit| Failure::usage(unfit.to_string()))?;
     let PodArgs { image, image_pull_policy: pull_policy } = args.pods.clone();
-    let assumed = Assumed { image, pull_policy, namespace: args.controller_namespace.clone() };
+    let assumed =
+        Assumed { image, pull_policy, environment: traced(), namespace: args.controller_namespace.clone() };
     let planned = preview(&manifests.gateway, &manifests.secrets, assumed).map_err(Failure::usage)?;
     match args.output {
         Output::Summary => {

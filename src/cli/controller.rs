@@ -1,6 +1,6 @@
 //! `topic-gateway controller`: the operator.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use futures_util::FutureExt as _;
 
@@ -92,7 +92,8 @@ pub(super) struct PodArgs {
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    telemetry::init(telemetry::Format::detect()).map_err(|error| Failure::usage(error.to_string()))?;
+    let _traces = telemetry::init(telemetry::Format::detect(), "topic-gateway-controller")
+        .map_err(|error| Failure::usage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Failure::internal(format!("the system refuses a thread: {error}; raise its limits"))
     })?;
@@ -123,6 +124,7 @@ fn settings(args: Args) -> Settings {
         admin: args.admin,
         image: args.pods.image,
         pull_policy: args.pods.image_pull_policy,
+        environment: traced(),
         namespace: args.pod_namespace,
         identity: args.pod_name.unwrap_or_else(identity),
         election,
@@ -149,6 +151,19 @@ fn settings(args: Args) -> Settings {
             .boxed()
         }),
     }
+}
+
+/// What this process's environment says to OpenTelemetry, but for who it is itself and for what may be secret.
+pub(super) fn traced() -> BTreeMap<String, String> {
+    let own = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"];
+    let set = |variable: &&str| std::env::var(variable).is_ok_and(|value| !value.is_empty());
+    if !telemetry::ENDPOINTS.iter().any(|variable| set(&variable)) {
+        return BTreeMap::new();
+    }
+    let all = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let told = |name: &str| name.starts_with("OTEL_") && !own.contains(&name) && !name.ends_with("_HEADERS");
+    all.filter(|(name, _)| told(name)).collect()
 }
 
 /// Outside a pod: unlike that of any other controller that may be running.

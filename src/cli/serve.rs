@@ -40,7 +40,8 @@ const QUEUE: u32 = 4096;
 
 /// Serves until the process is told to end.
 pub(super) fn serve(configuration: Configuration, serving: Serving) -> Result<(), Failure> {
-    telemetry::init(telemetry::Format::detect()).map_err(|error| Failure::usage(error.to_string()))?;
+    let _traces = telemetry::init(telemetry::Format::detect(), "topic-gateway")
+        .map_err(|error| Failure::usage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Failure::internal(format!("the system refuses a thread: {error}; raise its limits"))
     })?;

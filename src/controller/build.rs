@@ -61,6 +61,8 @@ pub(crate) struct Defaults {
     pub(crate) image: String,
     /// Its pull policy.
     pub(crate) pull_policy: ImagePullPolicy,
+    /// Environment of the pods; empty without traces.
+    pub(crate) environment: BTreeMap<String, String>,
     /// The controller's namespace: a `NetworkPolicy` lets it ask the pods for their state.
     pub(crate) controller_namespace: String,
 }

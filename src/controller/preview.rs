@@ -1,6 +1,6 @@
 //! What the controller would make of a resource that no cluster has seen yet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::Value;
@@ -33,6 +33,8 @@ pub struct Assumed {
     pub image: String,
     /// When it is pulled.
     pub pull_policy: ImagePullPolicy,
+    /// Environment of gateway pods.
+    pub environment: BTreeMap<String, String>,
     /// Where the controller is.
     pub namespace: String,
 }
@@ -47,8 +49,8 @@ pub fn preview(gateway: &TopicGateway, secrets: &Secrets, assumed: Assumed) -> R
     gateway.metadata.namespace.get_or_insert_with(|| "default".into());
     gateway.metadata.uid = Some(String::new());
     gateway.metadata.generation = Some(1);
-    let Assumed { image, pull_policy, namespace } = assumed;
-    let defaults = Defaults { image, pull_policy, controller_namespace: namespace };
+    let Assumed { image, pull_policy, environment, namespace } = assumed;
+    let defaults = Defaults { image, pull_policy, environment, controller_namespace: namespace };
     let optional = BTreeSet::from(Kind::ALL);
     let inputs = Inputs {
         gateway: &gateway,

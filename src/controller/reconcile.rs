@@ -9,6 +9,8 @@ mod status;
 
 use std::{sync::Arc, time::Duration};
 
+use tracing::{Instrument as _, Span, debug_span};
+
 use super::{
     apply::{self, Owner},
     cache::Gateway,
@@ -102,6 +104,7 @@ pub(crate) async fn reconcile(shared: &Arc<Shared>, key: &Key, memory: &mut Memo
     }
     let uid = gateway.metadata.uid.clone().unwrap_or_default();
     let generation = gateway.metadata.generation.unwrap_or_default();
+    Span::current().record("generation", generation);
     if memory.made_from.as_ref().is_some_and(|sources| sources.uid != uid) {
         *memory = Memory::default();
     }
@@ -118,17 +121,17 @@ impl Pass<'_> {
     async fn run(mut self) -> Result<Next, Error> {
         let mut changed = None;
         if !self.gateway.spec.paused {
-            changed = self.settle().await?;
+            changed = self.settle().instrument(debug_span!("apply")).await?;
         }
         let pods = self.shared.caches.lock().pods_of(self.key);
         let good_for = self.memory.pods.good_for(&pods, self.generation);
-        pods::refresh(&mut self.memory.pods, &pods, good_for).await;
+        pods::refresh(&mut self.memory.pods, &pods, good_for).instrument(debug_span!("ask pods")).await;
         let mut told = None;
         if changed.is_some() || self.is_applied() {
             let asked = &mut self.memory.pods;
             told = pods::tell(self.shared, self.key, asked, &pods, self.generation, changed).await;
         }
-        self.report(&pods).await?;
+        self.report(&pods).instrument(debug_span!("status")).await?;
         self.tell_forbidden().await;
         let running = pods.values().any(|pod| pod.address.is_some() && !pod.leaving);
         let stale = self.memory.pods.stale_in(&pods);

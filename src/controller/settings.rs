@@ -1,6 +1,6 @@
 //! What the controller is started with.
 
-use std::{fmt, net::SocketAddr};
+use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use futures_util::future::BoxFuture;
 
@@ -17,6 +17,9 @@ pub struct Settings {
     pub image: String,
     /// Its pull policy.
     pub pull_policy: ImagePullPolicy,
+    /// Environment of the pods: what the controller's own says to OpenTelemetry, so that both send their traces to the
+    /// same collector. Changing it replaces pods.
+    pub environment: BTreeMap<String, String>,
     /// The namespace the controller runs in.
     pub namespace: String,
     /// Who this process is among the controllers of a cluster: the name of its pod.

@@ -12,7 +12,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, field::Empty};
 
 use super::{
     backoff::Backoff,
@@ -23,6 +23,7 @@ use super::{
     reconcile::{Error, Next, reconcile},
     shared::Shared,
 };
+use crate::runtime::telemetry;
 
 /// Longest pass. A request that hangs does not hold a place for longer.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -93,7 +94,10 @@ impl Work {
         {
             let mut memory = self.memories.remove(&key).unwrap_or_default();
             let (shared, own) = (self.shared.clone(), key.clone());
-            let span = tracing::info_span!("pass", gateway = %key);
+            let span = tracing::info_span!("pass", otel.name = "reconcile", gateway = %key, generation = Empty, trace_id = Empty);
+            if let Some(id) = telemetry::trace_id(&span) {
+                span.record("trace_id", tracing::field::display(id));
+            }
             let pass = async move {
                 shared.metrics.pass_began();
                 let began = Instant::now();

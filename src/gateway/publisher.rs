@@ -14,6 +14,8 @@ use tokio::{
     time::timeout,
 };
 
+use tracing::{Instrument as _, Span, debug_span, field::Empty};
+
 use crate::{
     api::Topic,
     gateway::{
@@ -111,6 +113,16 @@ impl Publisher {
         message_id: Arc<str>,
         body: Bytes,
     ) -> impl Future<Output = PublishAnswer> + Send + use<> {
+        let span = debug_span!(
+            "publish",
+            otel.kind = "producer",
+            messaging.system = "nats",
+            messaging.destination.name = topic.as_str(),
+            messaging.message.id = &*message_id,
+            messaging.message.body.size = body.len(),
+            result = Empty,
+            otel.status_code = Empty,
+        );
         let permit = self.0.in_flight.clone().try_acquire_owned().ok();
         let wait = match permit {
             Some(_) => self.hand_over(user, topic, message_id, body),
@@ -118,7 +130,7 @@ impl Publisher {
                 "{MAX_IN_FLIGHT} messages wait for the backbone: publish it again later with the same messageId"
             ))),
         };
-        outcome(self.0.clone(), wait, permit)
+        outcome(self.0.clone(), wait, permit).instrument(span)
     }
 
     fn hand_over(&self, user: &str, topic: Topic, message_id: Arc<str>, body: Bytes) -> Wait {
@@ -166,7 +178,23 @@ async fn outcome(shared: Arc<Shared>, wait: Wait, permit: Option<OwnedSemaphoreP
     };
     drop(permit);
     shared.counts.add(&answer);
+    note(&answer);
     answer
+}
+
+/// What came of it, in the current span.
+fn note(answer: &PublishAnswer) {
+    let (result, failed) = match answer {
+        PublishAnswer::Accepted(_) => ("ok", false),
+        PublishAnswer::Duplicate(_) => ("duplicate", false),
+        PublishAnswer::Unavailable(_) => ("unavailable", true),
+        PublishAnswer::Limited(_) => ("refused", true),
+    };
+    let span = Span::current();
+    span.record("result", result);
+    if failed {
+        span.record("otel.status_code", "ERROR");
+    }
 }
 
 fn unavailable(error: &PublishError) -> PublishAnswer {

@@ -1,4 +1,6 @@
-//! Logs: plain lines on a terminal, JSON elsewhere, to stderr. `RUST_LOG` chooses what is said.
+//! Logs: plain lines on a terminal, JSON elsewhere, to stderr. `RUST_LOG` chooses what is said. And [traces].
+
+mod traces;
 
 use std::{
     env,
@@ -6,7 +8,12 @@ use std::{
 };
 
 use tracing::{Subscriber, level_filters::LevelFilter};
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, fmt::MakeWriter, layer::SubscriberExt as _, registry::LookupSpan,
+    util::SubscriberInitExt,
+};
+
+pub(crate) use traces::{ENDPOINTS, Traces, follow, trace_id};
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +37,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Where traces go.
+    #[error(transparent)]
+    Traces(#[from] traces::Error),
     /// Only one can be in a process.
     #[error("logging was set up before")]
     Twice,
@@ -44,14 +54,21 @@ impl Format {
 
 /// What is said without `RUST_LOG`. The NATS client tells of every message it drops at `info`: the gateway counts them
 /// and says it once. The Kubernetes client tells of every request that fails: the controller does, with what to do.
-const DEFAULT: &str = "info,async_nats=warn,kube_client=off,kube_runtime=off";
+const DEFAULT: &str =
+    "info,async_nats=warn,kube_client=off,kube_runtime=off,opentelemetry_sdk=warn,opentelemetry-otlp=warn";
 
-/// Sets up logging for the process, at `info` (the NATS client at `warn`) unless `RUST_LOG` says otherwise.
-pub fn init(format: Format) -> Result<(), Error> {
+/// Sets up logging for the process, at `info` (the NATS client at `warn`) unless `RUST_LOG` says otherwise, and traces
+/// under this name of the service where a collector is named. What is returned is to be kept to the end: it sends what
+/// is still on its way then.
+pub fn init(format: Format, service: &'static str) -> Result<Option<Traces>, Error> {
     let filter = filter(&env::var("RUST_LOG").unwrap_or_default())?;
     let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let subscriber = subscriber(format, filter, colours, io::stderr);
-    subscriber.try_init().map_err(|_| Error::Twice)
+    let log = log(format, filter, colours, io::stderr);
+    let traces = Traces::from_environment(service)?;
+    let spans = traces.as_ref().map(Traces::layer);
+    // The layer of spans is below: it is made for a registry alone.
+    Registry::default().with(spans).with(log).try_init().map_err(|_| Error::Twice)?;
+    Ok(traces)
 }
 
 fn filter(text: &str) -> Result<EnvFilter, Error> {
@@ -62,19 +79,15 @@ fn filter(text: &str) -> Result<EnvFilter, Error> {
         .map_err(|error| Error::Filter { text: text.to_owned(), reason: error.to_string() })
 }
 
-fn subscriber<W>(
-    format: Format,
-    filter: EnvFilter,
-    colours: bool,
-    writer: W,
-) -> Box<dyn Subscriber + Send + Sync>
+fn log<S, W>(format: Format, filter: EnvFilter, colours: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
+    S: Subscriber + for<'s> LookupSpan<'s>,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     match format {
-        Format::Plain => Box::new(builder.with_target(false).with_ansi(colours).finish()),
-        Format::Json => Box::new(builder.json().flatten_event(true).finish()),
+        Format::Plain => lines.with_target(false).with_ansi(colours).with_filter(filter).boxed(),
+        Format::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
     }
 }
 
@@ -99,8 +112,8 @@ mod tests {
         }
         let sink = Sink::default();
         let writer = sink.clone();
-        let subscriber = subscriber(format, filter(directives).unwrap(), false, move || writer.clone());
-        tracing::subscriber::with_default(subscriber, log);
+        let lines = super::log(format, filter(directives).unwrap(), false, move || writer.clone());
+        tracing::subscriber::with_default(Registry::default().with(lines), log);
         String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
     }
 

@@ -2,6 +2,7 @@
 //! both. Loaded by path from both, so that the modules below are looked for beside this file.
 
 mod client;
+mod collector;
 mod configured;
 mod event_stream;
 mod gateway;
@@ -21,6 +22,7 @@ use std::{
 };
 
 pub(crate) use client::{Client, data_of};
+pub(crate) use collector::{Collector, Seen};
 pub(crate) use configured::Configured;
 pub(crate) use event_stream::EventStream;
 pub(crate) use gateway::{Gateway, command};

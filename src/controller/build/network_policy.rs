@@ -1,6 +1,8 @@
 //! Who may talk to the pods, and to whom they may talk. The kubelet's probes come from the node and are not held up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::Uri;
 
 use k8s_openapi::{
     api::networking::v1::{
@@ -14,6 +16,7 @@ use super::{Child, given_list, parent::Parent};
 use crate::{
     api::TopicGatewaySpec,
     controller::{kind::Kind, names, observed::Problem},
+    runtime::telemetry::ENDPOINTS,
 };
 
 /// Port of NATS, where an address names none.
@@ -50,7 +53,7 @@ pub(super) fn build(parent: &Parent<'_>) -> Option<Result<Child, Problem>> {
             pod_selector: Some(parent.selector()),
             policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
             ingress: Some(ingress),
-            egress: Some(egress(parent.spec)),
+            egress: Some(egress(parent)),
         }),
     };
     Some(parent.child(Kind::NetworkPolicy, parent.name, &policy))
@@ -70,17 +73,27 @@ fn controller(parent: &Parent<'_>) -> NetworkPolicyPeer {
     }
 }
 
-/// Names are looked up wherever the cluster's DNS is; NATS may be anywhere, in the cluster or not, on the ports given.
-fn egress(spec: &TopicGatewaySpec) -> Vec<NetworkPolicyEgressRule> {
+/// Names are looked up wherever the cluster's DNS is; NATS, and the collector of traces, may be anywhere, in the cluster or
+/// not, on the ports given.
+fn egress(parent: &Parent<'_>) -> Vec<NetworkPolicyEgressRule> {
     let dns = vec![port("UDP", 53), port("TCP", 53)];
-    let nats: Vec<_> = nats_ports(spec).into_iter().map(|number| port("TCP", number.into())).collect();
+    let nats: Vec<_> = nats_ports(parent.spec).into_iter().map(|number| port("TCP", number.into())).collect();
+    let collector = collector_ports(&parent.inputs.defaults.environment);
+    let collector: Vec<_> = collector.into_iter().map(|number| port("TCP", number.into())).collect();
     let to_anybody = |ports| NetworkPolicyEgressRule { ports: Some(ports), to: None };
-    [dns, nats].into_iter().filter(|ports| !ports.is_empty()).map(to_anybody).collect()
+    [dns, nats, collector].into_iter().filter(|ports| !ports.is_empty()).map(to_anybody).collect()
 }
 
 fn nats_ports(spec: &TopicGatewaySpec) -> BTreeSet<u16> {
     let servers = spec.backbone.nats.iter().flat_map(|nats| &nats.servers);
     servers.map(|server| port_of(server)).collect()
+}
+
+/// Where pods send their traces.
+fn collector_ports(environment: &BTreeMap<String, String>) -> BTreeSet<u16> {
+    let urls = ENDPOINTS.iter().filter_map(|variable| environment.get(*variable)?.parse::<Uri>().ok());
+    let default = |url: &Uri| if url.scheme_str() == Some("https") { 443 } else { 80 };
+    urls.map(|url| url.port_u16().unwrap_or_else(|| default(&url))).collect()
 }
 
 /// The port of `nats://host:port`, where an address in brackets may hold colons of its own.

@@ -29,6 +29,7 @@ struct Given {
     secrets: Secrets,
     optional: BTreeSet<Kind>,
     key: SessionKey,
+    environment: BTreeMap<String, String>,
 }
 
 impl Given {
@@ -37,7 +38,8 @@ impl Given {
             Manifests::parse(&[("input.yaml".into(), text.into())]).unwrap();
         gateway.metadata.uid = Some("5b5ff1f6-0c5c-4d6e-9d1b-1d6f0e3f6a11".into());
         gateway.metadata.generation = Some(3);
-        Self { gateway, secrets, optional: Kind::ALL.into(), key: SessionKey([7; 32]) }
+        let (optional, key) = (Kind::ALL.into(), SessionKey([7; 32]));
+        Self { gateway, secrets, optional, key, environment: BTreeMap::new() }
     }
 
     /// The resource of this spec beside `backbone: {memory: {}}`.
@@ -53,9 +55,10 @@ impl Given {
         let defaults = Defaults {
             image: "registry.example.com/topic-gateway:0".into(),
             pull_policy: ImagePullPolicy::IfNotPresent,
+            environment: self.environment.clone(),
             controller_namespace: "topic-gateway-system".into(),
         };
-        let Self { gateway, secrets, optional, key } = self;
+        let Self { gateway, secrets, optional, key, .. } = self;
         children(&Inputs { gateway, secrets: Some(secrets), defaults: &defaults, optional, session_key: key })
     }
 
@@ -64,6 +67,7 @@ impl Given {
         let defaults = Defaults {
             image: "i".into(),
             pull_policy: ImagePullPolicy::IfNotPresent,
+            environment: BTreeMap::new(),
             controller_namespace: "c".into(),
         };
         let Self { gateway, optional, key, .. } = self;
@@ -249,6 +253,26 @@ fn a_policy_lets_the_whole_cluster_scrape_unless_told_otherwise() {
     assert_eq!(admin["from"][0], json!({"namespaceSelector": {}}));
     // Topics in memory need nobody but DNS.
     assert_eq!(policy["spec"]["egress"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn pods_send_traces_where_the_controller_does_and_a_policy_lets_them() {
+    let mut given = Given::spec(&json!({"networkPolicy": {"enabled": true}}));
+    let container = |given: &Given| {
+        given.only(Kind::Deployment).unwrap()["spec"]["template"]["spec"]["containers"][0].take()
+    };
+    assert!(container(&given).get("env").is_none());
+    let told =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"), ("OTEL_TRACES_SAMPLER", "always_off")];
+    given.environment = told.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let env = container(&given)["env"].take();
+    let who = "k8s.namespace.name=prices,k8s.deployment.name=trial,k8s.pod.name=$(POD_NAME)";
+    assert_eq!(env[0]["valueFrom"], json!({"fieldRef": {"fieldPath": "metadata.name"}}));
+    assert_eq!(env[1], json!({"name": "OTEL_RESOURCE_ATTRIBUTES", "value": who}));
+    assert_eq!(env[2], json!({"name": told[0].0, "value": told[0].1}));
+    assert_eq!(env[3], json!({"name": told[1].0, "value": told[1].1}));
+    let policy = given.only(Kind::NetworkPolicy).unwrap();
+    assert_eq!(policy["spec"]["egress"][1]["ports"], json!([{"protocol": "TCP", "port": 4318}]));
 }
 
 #[test]

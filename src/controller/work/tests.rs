@@ -1,4 +1,4 @@
-use std::convert::Infallible;
+use std::{collections::BTreeMap, convert::Infallible};
 
 use futures_util::FutureExt as _;
 use http::{Request, Response};
@@ -44,6 +44,7 @@ fn shared(server: Server, examine: fn(&TopicGatewaySpec, &Secrets) -> Result<(),
         admin: ([127, 0, 0, 1], 0).into(),
         image: "gateway".into(),
         pull_policy: ImagePullPolicy::Always,
+        environment: BTreeMap::new(),
         namespace: "default".into(),
         identity: "me".into(),
         election: None,

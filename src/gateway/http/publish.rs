@@ -14,6 +14,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::LengthLimitError;
+use tracing::{Instrument as _, debug_span, field::Empty};
 
 pub(super) use rates::Rates;
 
@@ -34,6 +35,7 @@ use crate::{
         },
         shard::PublishAnswer,
     },
+    runtime::telemetry,
 };
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -56,11 +58,22 @@ pub(super) async fn publish(
     topic: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
+    let span = debug_span!(
+        "POST /publish/{topic}",
+        otel.kind = "server",
+        http.request.method = "POST",
+        http.route = "/publish/{topic}",
+        http.response.status_code = Empty,
+    );
+    telemetry::follow(&span, request.headers());
     let (mut id, counted) = (None, app.clone());
-    receive(app, topic, request, &mut id).await.unwrap_or_else(|refusal| {
+    let received = receive(app, topic, request, &mut id).instrument(span.clone()).await;
+    let answer = received.unwrap_or_else(|refusal| {
         counted.front.counts.error(refusal.code);
         answer::refused(&refusal, id.as_deref())
-    })
+    });
+    span.record("http.response.status_code", answer.status().as_u16());
+    answer
 }
 
 async fn receive(

@@ -81,4 +81,6 @@ fn a_closed_network_policy_still_lets_the_test_in() {
     let labels = &the(objects, "Pod")["metadata"]["labels"];
     assert!(admitted.iter().all(|(key, value)| &labels[key] == value), "{admitted:?}");
     assert_eq!(policy["egress"][0]["to"][1]["ipBlock"]["cidr"], "192.0.2.0/24");
+    // Where traces go.
+    assert_eq!(policy["egress"][2], json!({"ports": [{"port": 4318, "protocol": "TCP"}]}));
 }

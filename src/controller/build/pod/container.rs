@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, Container, ContainerPort, HTTPGetAction, Lifecycle, LifecycleHandler, Probe,
-        ResourceRequirements, SecurityContext, SleepAction, VolumeMount,
+        Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, Lifecycle,
+        LifecycleHandler, ObjectFieldSelector, Probe, ResourceRequirements, SecurityContext, SleepAction,
+        VolumeMount,
     },
     apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
 };
@@ -17,6 +18,8 @@ use crate::{
 
 /// Seconds a gateway may take to start, looked at once a second.
 const START_SECONDS: i32 = 60;
+/// Variable with the name of the pod.
+const POD_NAME: &str = "POD_NAME";
 /// What is set aside where the resource says nothing.
 const REQUESTS: [(&str, &str); 2] = [("cpu", "100m"), ("memory", "128Mi")];
 
@@ -27,6 +30,7 @@ pub(super) fn container(parent: &Parent<'_>) -> Container {
         image: Some(spec.image.as_ref().unwrap_or(&defaults.image).clone()),
         image_pull_policy: Some(spec.image_pull_policy.unwrap_or(defaults.pull_policy).as_str().into()),
         args: Some(arguments()),
+        env: environment(parent),
         ports: Some(vec![
             port(names::PUBLIC_PORT, parent.spec.listeners.port),
             port(names::ADMIN_PORT, names::ADMIN_PORT_NUMBER),
@@ -46,6 +50,33 @@ pub(super) fn container(parent: &Parent<'_>) -> Container {
         volume_mounts: Some(mounts()),
         ..Container::default()
     }
+}
+
+/// Where traces go, and who sends them. Nothing where they go nowhere.
+fn environment(parent: &Parent<'_>) -> Option<Vec<EnvVar>> {
+    let given = &parent.inputs.defaults.environment;
+    if given.is_empty() {
+        return None;
+    }
+    let plain =
+        |name: &str, value: String| EnvVar { name: name.into(), value: Some(value), ..EnvVar::default() };
+    let own = EnvVar {
+        name: POD_NAME.into(),
+        value_from: Some(EnvVarSource {
+            field_ref: Some(ObjectFieldSelector {
+                field_path: "metadata.name".into(),
+                ..ObjectFieldSelector::default()
+            }),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
+    };
+    let who = format!(
+        "k8s.namespace.name={},k8s.deployment.name={},k8s.pod.name=$({POD_NAME})",
+        parent.namespace, parent.name
+    );
+    let given = given.iter().map(|(name, value)| plain(name, value.clone()));
+    Some([own, plain("OTEL_RESOURCE_ATTRIBUTES", who)].into_iter().chain(given).collect())
 }
 
 fn arguments() -> Vec<String> {

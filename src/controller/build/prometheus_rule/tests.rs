@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use prometheus::proto::MetricType;
 use regex::Regex;
 use serde_json::json;
@@ -23,6 +25,7 @@ fn rules(spec: &Value) -> Vec<Value> {
     let defaults = Defaults {
         image: "i".into(),
         pull_policy: crate::api::ImagePullPolicy::Always,
+        environment: BTreeMap::new(),
         controller_namespace: "c".into(),
     };
     let inputs = Inputs {
