@@ -33,6 +33,8 @@ pub struct Assumed {
     pub image: String,
     /// When it is pulled.
     pub pull_policy: ImagePullPolicy,
+    /// The page that alerts link to, each to its heading there; empty: no links.
+    pub runbook_url: String,
     /// Where the controller is.
     pub namespace: String,
 }
@@ -47,8 +49,8 @@ pub fn preview(gateway: &TopicGateway, secrets: &Secrets, assumed: Assumed) -> R
     gateway.metadata.namespace.get_or_insert_with(|| "default".into());
     gateway.metadata.uid = Some(String::new());
     gateway.metadata.generation = Some(1);
-    let Assumed { image, pull_policy, namespace } = assumed;
-    let defaults = Defaults { image, pull_policy, controller_namespace: namespace };
+    let Assumed { image, pull_policy, runbook_url, namespace } = assumed;
+    let defaults = Defaults { image, pull_policy, runbook_url, controller_namespace: namespace };
     let optional = BTreeSet::from(Kind::ALL);
     let inputs = Inputs {
         gateway: &gateway,

@@ -17,6 +17,8 @@ pub struct Settings {
     pub image: String,
     /// Its pull policy.
     pub pull_policy: ImagePullPolicy,
+    /// The page that alerts link to, each to its heading there; empty: no links.
+    pub runbook_url: String,
     /// The namespace the controller runs in.
     pub namespace: String,
     /// Who this process is among the controllers of a cluster: the name of its pod.

@@ -39,6 +39,7 @@ impl Shared {
         let defaults = Defaults {
             image: settings.image.clone(),
             pull_policy: settings.pull_policy,
+            runbook_url: settings.runbook_url.clone(),
             controller_namespace: settings.namespace.clone(),
         };
         Self {

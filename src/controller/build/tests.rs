@@ -53,6 +53,7 @@ impl Given {
         let defaults = Defaults {
             image: "registry.example.com/topic-gateway:0".into(),
             pull_policy: ImagePullPolicy::IfNotPresent,
+            runbook_url: "https://runbooks.example.com/alerts".into(),
             controller_namespace: "topic-gateway-system".into(),
         };
         let Self { gateway, secrets, optional, key } = self;
@@ -64,6 +65,7 @@ impl Given {
         let defaults = Defaults {
             image: "i".into(),
             pull_policy: ImagePullPolicy::IfNotPresent,
+            runbook_url: String::new(),
             controller_namespace: "c".into(),
         };
         let Self { gateway, optional, key, .. } = self;

@@ -23,6 +23,7 @@ fn rules(spec: &Value) -> Vec<Value> {
     let defaults = Defaults {
         image: "i".into(),
         pull_policy: crate::api::ImagePullPolicy::Always,
+        runbook_url: "docs/alerts.md".into(),
         controller_namespace: "c".into(),
     };
     let inputs = Inputs {
