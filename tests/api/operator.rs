@@ -14,6 +14,7 @@ mod references;
 mod refused;
 mod rights;
 mod streams;
+mod watched;
 
 use std::{
     net::SocketAddr,

@@ -3,6 +3,7 @@
 
 mod client;
 mod configured;
+mod dashboards;
 mod event_stream;
 mod gateway;
 mod http;
@@ -10,6 +11,7 @@ mod metrics;
 mod nats_client;
 mod nats_server;
 mod process;
+mod prometheus;
 mod raw;
 mod resource;
 mod tls;
@@ -22,6 +24,7 @@ use std::{
 
 pub(crate) use client::{Client, data_of};
 pub(crate) use configured::Configured;
+pub(crate) use dashboards::{about_everything, dashboard, queries};
 pub(crate) use event_stream::EventStream;
 pub(crate) use gateway::{Gateway, command};
 pub(crate) use http::{Answer, get, request, try_get};
@@ -29,6 +32,7 @@ pub(crate) use metrics::Metrics;
 pub(crate) use nats_client::NatsClient;
 pub(crate) use nats_server::NatsServer;
 pub(crate) use process::Process;
+pub(crate) use prometheus::Prometheus;
 pub(crate) use raw::{RawSocket, frame};
 pub(crate) use resource::Resource;
 pub(crate) use tls::Authority;
