@@ -1,9 +1,10 @@
-//! The chart says what the code says: definition, values, metrics, alerts. What needs Helm or promtool is in the
-//! modules of that name, so that `tests/run` can leave them out, and say so, where they are not to be had.
+//! The chart says what the code says: definition, values, metrics, alerts. What needs Helm, promtool or Prometheus is
+//! in the modules of that name, so that `tests/run` can leave them out, and say so, where they are not to be had.
 
 mod dashboards;
 mod helm;
 mod metric_names;
+mod prometheus;
 mod promql;
 mod promtool;
 mod rules;
@@ -52,6 +53,14 @@ fn stem(path: &Path) -> &str {
 #[track_caller]
 fn parse(yaml: &str) -> Value {
     serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"))
+}
+
+/// Every document that is not empty.
+#[track_caller]
+fn parse_all(yaml: &str) -> Vec<Value> {
+    let documents: Vec<Value> =
+        serde_saphyr::from_multiple(yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
+    documents.into_iter().filter(|document| !document.is_null()).collect()
 }
 
 #[test]

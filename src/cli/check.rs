@@ -60,9 +60,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let manifests = manifest::load(&args.files)?;
     examine(&manifests.gateway.spec, &manifests.secrets)
         .map_err(|unfit| Failure::usage(unfit.to_string()))?;
-    let PodArgs { image, image_pull_policy: pull_policy } = args.pods.clone();
-    let assumed =
-        Assumed { image, pull_policy, environment: traced(), namespace: args.controller_namespace.clone() };
+    let PodArgs { image, image_pull_policy: pull_policy, runbook_url } = args.pods.clone();
+    let (environment, namespace) = (traced(), args.controller_namespace.clone());
+    let assumed = Assumed { image, pull_policy, runbook_url, environment, namespace };
     let planned = preview(&manifests.gateway, &manifests.secrets, assumed).map_err(Failure::usage)?;
     match args.output {
         Output::Summary => {

@@ -77,7 +77,7 @@ struct ElectionArgs {
     lease_name: String,
 }
 
-/// What gateway pods are made with.
+/// What the objects of a gateway are made with.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct PodArgs {
     /// Image of gateway pods, where the resource names none
@@ -89,6 +89,9 @@ pub(super) struct PodArgs {
         value_parser = pull_policy
     )]
     pub(super) image_pull_policy: ImagePullPolicy,
+    /// Where docs/alerts.md is to be read, to whose headings the alerts of a gateway link; empty: no links
+    #[arg(long, value_name = "URL", env = "TOPIC_GATEWAY_RUNBOOK_URL", default_value = "docs/alerts.md")]
+    pub(super) runbook_url: String,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
@@ -125,6 +128,7 @@ fn settings(args: Args) -> Settings {
         image: args.pods.image,
         pull_policy: args.pods.image_pull_policy,
         environment: traced(),
+        runbook_url: args.pods.runbook_url,
         namespace: args.pod_namespace,
         identity: args.pod_name.unwrap_or_else(identity),
         election,

@@ -63,6 +63,8 @@ pub(crate) struct Defaults {
     pub(crate) pull_policy: ImagePullPolicy,
     /// Environment of the pods; empty without traces.
     pub(crate) environment: BTreeMap<String, String>,
+    /// The page that alerts link to, each to its heading there; empty: no links.
+    pub(crate) runbook_url: String,
     /// The controller's namespace: a `NetworkPolicy` lets it ask the pods for their state.
     pub(crate) controller_namespace: String,
 }

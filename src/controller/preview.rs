@@ -35,6 +35,8 @@ pub struct Assumed {
     pub pull_policy: ImagePullPolicy,
     /// Environment of gateway pods.
     pub environment: BTreeMap<String, String>,
+    /// The page that alerts link to, each to its heading there; empty: no links.
+    pub runbook_url: String,
     /// Where the controller is.
     pub namespace: String,
 }
@@ -49,8 +51,8 @@ pub fn preview(gateway: &TopicGateway, secrets: &Secrets, assumed: Assumed) -> R
     gateway.metadata.namespace.get_or_insert_with(|| "default".into());
     gateway.metadata.uid = Some(String::new());
     gateway.metadata.generation = Some(1);
-    let Assumed { image, pull_policy, environment, namespace } = assumed;
-    let defaults = Defaults { image, pull_policy, environment, controller_namespace: namespace };
+    let Assumed { image, pull_policy, runbook_url, environment, namespace } = assumed;
+    let defaults = Defaults { image, pull_policy, runbook_url, environment, controller_namespace: namespace };
     let optional = BTreeSet::from(Kind::ALL);
     let inputs = Inputs {
         gateway: &gateway,

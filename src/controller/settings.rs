@@ -20,6 +20,8 @@ pub struct Settings {
     /// Environment of the pods: what the controller's own says to OpenTelemetry, so that both send their traces to the
     /// same collector. Changing it replaces pods.
     pub environment: BTreeMap<String, String>,
+    /// The page that alerts link to, each to its heading there; empty: no links.
+    pub runbook_url: String,
     /// The namespace the controller runs in.
     pub namespace: String,
     /// Who this process is among the controllers of a cluster: the name of its pod.

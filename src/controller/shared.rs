@@ -40,6 +40,7 @@ impl Shared {
             image: settings.image.clone(),
             pull_policy: settings.pull_policy,
             environment: settings.environment.clone(),
+            runbook_url: settings.runbook_url.clone(),
             controller_namespace: settings.namespace.clone(),
         };
         Self {

@@ -15,6 +15,7 @@ mod refused;
 mod rights;
 mod streams;
 mod traces;
+mod watched;
 
 use std::{
     net::SocketAddr,

@@ -1,32 +1,17 @@
 //! The dashboards are about what exists, and can be read by somebody who sees them for the first time.
 
-use std::{collections::BTreeSet, fs};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use super::{files, metric_names, stem};
+use crate::support::{dashboard, queries};
 
 /// Every dashboard with its file's name.
 pub(super) fn dashboards() -> Vec<(String, Value)> {
-    files("files/dashboards", "json")
-        .iter()
-        .map(|path| {
-            (stem(path).to_owned(), serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap())
-        })
-        .collect()
-}
-
-/// Every query of its panels, each with the place it stands at.
-pub(super) fn queries(name: &str, dashboard: &Value) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for panel in dashboard["panels"].as_array().unwrap() {
-        let place = format!("{name}: {}", panel["title"].as_str().unwrap());
-        for target in panel["targets"].as_array().into_iter().flatten() {
-            found.push((place.clone(), target["expr"].as_str().unwrap().to_owned()));
-        }
-    }
-    assert!(!found.is_empty(), "{name} has no queries: is the search still right?");
-    found
+    let names =
+        files("files/dashboards", "json").iter().map(|path| stem(path).to_owned()).collect::<Vec<_>>();
+    names.into_iter().map(|name| (name.clone(), dashboard(&name))).collect()
 }
 
 fn variables(dashboard: &Value) -> &Vec<Value> {

@@ -18,7 +18,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{chart, files, stem};
+use super::{chart, files, parse_all, stem};
 
 /// The namespace everything is rendered for.
 const NAMESPACE: &str = "messaging";
@@ -45,7 +45,7 @@ fn template(release: &str, arguments: &[&str]) -> Output {
 
 /// The objects of a release called `trial` with these values (`key=value`, as `--set` takes them).
 #[track_caller]
-fn render(values: &[&str]) -> Vec<Value> {
+pub(super) fn render(values: &[&str]) -> Vec<Value> {
     render_as("trial", &values.iter().flat_map(|value| ["--set", *value]).collect::<Vec<_>>())
 }
 
@@ -54,9 +54,7 @@ fn render_as(release: &str, arguments: &[&str]) -> Vec<Value> {
     let output = template(release, arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    let objects: Vec<Value> =
-        serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    objects.into_iter().filter(|object| !object.is_null()).collect()
+    parse_all(&text)
 }
 
 /// What Helm says when it refuses these values.
@@ -88,7 +86,7 @@ fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
 
 /// The only object of this kind.
 #[track_caller]
-fn the<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
+pub(super) fn the<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
     let found = of_kind(objects, kind);
     assert_eq!(found.len(), 1, "{kind}");
     found[0]

@@ -5,7 +5,8 @@ use std::{env, fs, path::Path, process::Command};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{chart, dashboards, parse, root};
+use super::{chart, dashboards, root, rules};
+use crate::support::queries;
 
 #[track_caller]
 fn assert_passes(arguments: &[&str], file: &Path) {
@@ -25,15 +26,10 @@ fn alerts_fire_when_they_should_and_only_then() {
     assert_passes(&["test", "rules"], &root().join("tests/chart/alerts.yaml"));
 }
 
-/// The alerts that the controller makes for one gateway, as its own test holds them in a file: in a folder of their own,
-/// called `rules.yaml`.
+/// The alerts that the controller makes for one gateway: in a folder of their own, called `rules.yaml`.
 fn made_for_a_gateway() -> TempDir {
-    let golden =
-        fs::read_to_string(root().join("src/controller/build/tests/golden/everything.yaml")).unwrap();
-    let objects = golden.split("---\n").map(parse);
-    let rule = objects.into_iter().find(|object| object["kind"] == "PrometheusRule").unwrap();
     let directory = TempDir::new().unwrap();
-    fs::write(directory.path().join("rules.yaml"), rule["spec"].to_string()).unwrap();
+    fs::write(directory.path().join("rules.yaml"), rules::made_for_a_gateway().to_string()).unwrap();
     directory
 }
 
@@ -55,7 +51,7 @@ fn alerts_on_latency_fire_when_the_budget_burns_and_only_then() {
 fn prometheus_reads_the_queries_of_the_dashboards() {
     let directory = TempDir::new().unwrap();
     for (name, dashboard) in dashboards::dashboards() {
-        let queries = dashboards::queries(&name, &dashboard);
+        let queries = queries(&name, &dashboard);
         let rules: Vec<_> = queries
             .iter()
             .enumerate()

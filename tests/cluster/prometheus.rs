@@ -1,15 +1,11 @@
 //! The real Prometheus, scraping what a `PodMonitor` says.
 
-use std::{fmt::Write as _, fs, net::SocketAddr, path::PathBuf, process::Command};
-
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::{
-    cluster::wait_for,
-    namespace::Namespace,
-    support::{Process, get, try_get},
-};
+use crate::{cluster::wait_for, namespace::Namespace, support};
+
+/// Where Prometheus looks for its targets.
+const TARGETS: &str = "targets.json";
 
 /// A server of its own on a free port.
 ///
@@ -19,9 +15,7 @@ use crate::{
 pub(crate) struct Prometheus<'a> {
     namespace: &'a Namespace,
     monitor: Value,
-    process: Process,
-    address: SocketAddr,
-    directory: TempDir,
+    server: support::Prometheus,
 }
 
 impl<'a> Prometheus<'a> {
@@ -29,23 +23,13 @@ impl<'a> Prometheus<'a> {
     #[track_caller]
     pub(crate) fn start(namespace: &'a Namespace, monitor: &str) -> Self {
         let monitor = namespace.get(&format!("podmonitor/{monitor}"));
-        let directory = TempDir::new().unwrap();
-        let endpoint = &monitor["spec"]["podMetricsEndpoints"][0];
-        let path = endpoint["path"].as_str().unwrap_or("/metrics");
-        let job = json!({
-            "job_name": "pods",
-            "metrics_path": path,
-            "file_sd_configs": [{"files": [directory.path().join("targets.json")]}],
-        });
+        let path = monitor["spec"]["podMetricsEndpoints"][0]["path"].as_str().unwrap_or("/metrics");
+        let job =
+            json!({"job_name": "pods", "metrics_path": path, "file_sd_configs": [{"files": [TARGETS]}]});
         let config = json!({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]});
-        fs::write(directory.path().join("prometheus.yml"), config.to_string()).unwrap();
-        let (process, address) = spawn(&directory);
-        let server = Self { namespace, monitor, process, address, directory };
+        let server = support::Prometheus::start(&config, &[]);
+        let server = Self { namespace, monitor, server };
         server.find_pods();
-        wait_for("Prometheus is ready", || {
-            let ready = try_get(server.address, "/-/ready").is_some_and(|answer| answer.status == 200);
-            if ready { Ok(()) } else { Err(server.process.stderr()) }
-        });
         server
     }
 
@@ -58,31 +42,14 @@ impl<'a> Prometheus<'a> {
         let endpoint = &self.monitor["spec"]["podMetricsEndpoints"][0];
         let pods = self.namespace.list("pods", &selector.join(","));
         let targets: Vec<_> = pods.iter().map(|pod| target(pod, &endpoint["port"])).collect();
-        // Prometheus looks for a new file, not for a new text in an old one.
-        let part = self.directory.path().join("targets.part");
-        fs::write(&part, Value::Array(targets).to_string()).unwrap();
-        fs::rename(part, self.directory.path().join("targets.json")).unwrap();
-    }
-
-    /// The samples that a query gives now: labels and value.
-    #[track_caller]
-    pub(crate) fn query(&self, query: &str) -> Vec<(Value, f64)> {
-        let mut encoded = String::new();
-        for byte in query.bytes() {
-            write!(encoded, "%{byte:02x}").unwrap();
-        }
-        let answer = get(self.address, &format!("/api/v1/query?query={encoded}"));
-        let result = answer.json()["data"]["result"].take();
-        let samples = result.as_array().unwrap_or_else(|| panic!("{query}: {answer:?}"));
-        let value = |sample: &Value| sample["value"][1].as_str().unwrap().parse().unwrap();
-        samples.iter().map(|sample| (sample["metric"].clone(), value(sample))).collect()
+        self.server.replace(TARGETS, &Value::Array(targets).to_string());
     }
 
     /// Waits until a query gives one sample of this value.
     #[track_caller]
     pub(crate) fn wait_for_value(&self, query: &str, expected: f64) {
         wait_for(&format!("{query} is {expected}"), || {
-            let samples = self.query(query);
+            let samples = self.server.query(query);
             match &samples[..] {
                 [(_, value)] if (value - expected).abs() < 1e-9 => Ok(()),
                 _ => Err(format!("{samples:?}")),
@@ -98,21 +65,4 @@ fn target(pod: &Value, port: &Value) -> Value {
     let found = ports.find(|found| found["name"] == *port).unwrap_or_else(|| panic!("no port {port}"));
     let address = format!("{}:{}", pod["status"]["podIP"].as_str().unwrap(), found["containerPort"]);
     json!({"targets": [address], "labels": {"pod": pod["metadata"]["name"]}})
-}
-
-fn spawn(directory: &TempDir) -> (Process, SocketAddr) {
-    let option = |name: &str, path: PathBuf| format!("--{name}={}", path.display());
-    let mut command = Command::new("prometheus");
-    command
-        .arg(option("config.file", directory.path().join("prometheus.yml")))
-        .arg(option("storage.tsdb.path", directory.path().join("data")))
-        .arg("--web.listen-address=127.0.0.1:0");
-    let process = Process::spawn(&mut command);
-    let address = wait_for("Prometheus tells its address", || {
-        let text = process.stderr();
-        let mut listens = text.lines().filter(|line| line.contains("Listening on"));
-        let address = listens.find_map(|line| line.split("address=").nth(1)?.trim().parse().ok());
-        address.ok_or(text)
-    });
-    (process, address)
 }

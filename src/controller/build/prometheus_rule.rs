@@ -33,7 +33,7 @@ pub(super) fn build(parent: &Parent<'_>) -> Child {
 }
 
 fn rule(parent: &Parent<'_>, alert: &Alert) -> Value {
-    json!({
+    let mut rule = json!({
         "alert": alert.name,
         "expr": alert.expression,
         "for": alert.lasts,
@@ -47,7 +47,12 @@ fn rule(parent: &Parent<'_>, alert: &Alert) -> Value {
             "description": alert.description,
             "runbook": alert.runbook,
         },
-    })
+    });
+    let page = parent.inputs.defaults.runbook_url.as_str();
+    if !page.is_empty() {
+        rule["annotations"]["runbook_url"] = format!("{page}#{}", alert.name.to_lowercase()).into();
+    }
+    rule
 }
 
 fn alerts(parent: &Parent<'_>) -> Vec<Alert> {

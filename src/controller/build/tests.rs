@@ -56,6 +56,7 @@ impl Given {
             image: "registry.example.com/topic-gateway:0".into(),
             pull_policy: ImagePullPolicy::IfNotPresent,
             environment: self.environment.clone(),
+            runbook_url: "https://runbooks.example.com/alerts".into(),
             controller_namespace: "topic-gateway-system".into(),
         };
         let Self { gateway, secrets, optional, key, .. } = self;
@@ -68,6 +69,7 @@ impl Given {
             image: "i".into(),
             pull_policy: ImagePullPolicy::IfNotPresent,
             environment: BTreeMap::new(),
+            runbook_url: String::new(),
             controller_namespace: "c".into(),
         };
         let Self { gateway, optional, key, .. } = self;

@@ -42,6 +42,8 @@ fn alerts_get_labels_and_links_and_may_be_left_out() {
     }
     let stored = read("files/alerts/topic-gateway.yaml").matches("- alert: ").count();
     assert_eq!(rules.len(), stored - 1);
+    let without = render(&["metrics.prometheusRule.enabled=true", "metrics.prometheusRule.runbookUrl="]);
+    assert!(!the(&without, "PrometheusRule").to_string().contains("runbook_url"));
 }
 
 #[test]

@@ -26,6 +26,7 @@ fn rules(spec: &Value) -> Vec<Value> {
         image: "i".into(),
         pull_policy: crate::api::ImagePullPolicy::Always,
         environment: BTreeMap::new(),
+        runbook_url: "docs/alerts.md".into(),
         controller_namespace: "c".into(),
     };
     let inputs = Inputs {
