@@ -107,6 +107,9 @@ for (const [path, { connected, opens, frame }] of Object.entries(ENDPOINTS)) {
     await play.subscribe(topic('e'));
     await play.has('#problem', `no gateway answers at ${path === '/sse' ? address(gone) : gone.url}`);
     await play.has('#problem', 'again by itself');
+    await play.connect({ url: `${address(gateway)}/nowhere` });
+    await play.subscribe(topic('e'));
+    await play.has('#problem', path === '/sse' ? 'answers with 404, but not as a gateway does' : 'no gateway answers');
     await play.connect({ url: gateway.url, token: 'no.token.really' });
     await play.subscribe(topic('e'));
     await play.has('#problem', 'AUTH_FAILED');

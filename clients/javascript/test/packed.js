@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const library = fileURLToPath(new URL('..', import.meta.url));
-const npm = (args, cwd) => promisify(execFile)('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], { cwd });
+const npm = (args, cwd) => promisify(execFile)('npm', [...args, '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'], { cwd });
 
 /** What `npm pack` says of the package, from its answer in JSON. */
 export async function pack(...args) {
