@@ -17,6 +17,7 @@ fn documents() -> Vec<PathBuf> {
         "",
         "docs",
         "charts/topic-gateway",
+        "clients/javascript",
         "examples",
         "examples/endpoints",
         "examples/full-example",

@@ -186,5 +186,8 @@ export class Client {
   close(): Promise<void>;
 }
 
-/** Connects to a gateway (`ws://host:8080/ws`), and again whenever the connection is lost, until `close`. */
+/**
+ * Connects to a gateway (`ws://host:8080/ws`), and again whenever the connection is lost, until `close`. An address that
+ * ends in `/ws/sub/{topic}` subscribes to that topic by itself, from now on.
+ */
 export function connect(url: string | URL, options?: ConnectOptions): Client;

@@ -11,10 +11,12 @@ import { Refresh } from './refresh.js';
 import { Replays } from './replays.js';
 import { Stream } from './stream.js';
 import { Subscription } from './subscription.js';
-import { isPattern, matches } from './topic.js';
+import { isPattern, matches, topicOf } from './topic.js';
 
 export class Client {
   #url;
+  /** The topic that the address subscribes to by itself, as soon as a connection is there. */
+  #ownTopic;
   #token;
   #WebSocket;
   #state = 'connecting';
@@ -40,12 +42,14 @@ export class Client {
   /** Called when the gateway knows that a topic is not wanted any more, or is gone itself. */
   #unsubscribing = new Set();
   #reported;
+  #warned = false;
 
   constructor(url, { token, WebSocket = globalThis.WebSocket } = {}) {
     if (WebSocket === undefined) {
       throw new GatewayError('USAGE', 'there is no WebSocket here: use Node 22 or newer, or give one as the option `WebSocket`');
     }
     this.#url = String(url);
+    this.#ownTopic = topicOf(this.#url);
     this.#token = token;
     this.#WebSocket = WebSocket;
     this.#open();
@@ -83,6 +87,9 @@ export class Client {
     }
     if (this.#state === 'closed') throw this.#closedError();
     checkSubscribe(topic, handler, options);
+    if (topic === this.#ownTopic && (options.fromSeq ?? options.last) !== undefined) {
+      throw new GatewayError('USAGE', 'the address subscribes to it from now on: connect to /ws for what was before', { topic });
+    }
     if (this.#streams.has(topic)) {
       throw new GatewayError('USAGE', 'this client is subscribed to it already: use that subscription, or end it first', { topic });
     }
@@ -159,14 +166,17 @@ export class Client {
   #introduce(token) {
     // One `resume` speaks of one epoch; whoever has not been told of the newest is subscribed for itself.
     const epoch = this.#epoch;
-    const resumable = [...this.#streams.values()].filter(({ feed }) => feed.resumable && feed.epoch === epoch);
+    // What the address subscribes to is held before a `resume` is read, and would not be resumed by it.
+    const own = this.#streams.get(this.#ownTopic);
+    own?.asked();
+    const resumable = [...this.#streams.values()].filter((stream) => stream !== own && stream.feed.resumable && stream.feed.epoch === epoch);
     const resumed = resumable.slice(0, RESUMED_TOPICS);
     if (!this.#session || resumed.length === 0) {
       this.#setup(token);
       return;
     }
     const lastSeqPerTopic = Object.fromEntries(resumed.map(({ topic, resumeAfter }) => [topic, resumeAfter]));
-    for (const stream of resumed) stream.resuming();
+    for (const stream of resumed) stream.asked();
     this.#connection.command(
       { type: 'resume', sessionId: this.#session.sessionId, lastSeqPerTopic, epoch, token },
       (frame) => {
@@ -222,8 +232,9 @@ export class Client {
     this.#connection.end('refused');
   }
 
-  #lost({ code, reason }) {
-    const { again, tries, message } = afterClose(code, reason, typeof this.#token === 'function');
+  #lost({ code, reason, opened }) {
+    const refreshable = typeof this.#token === 'function';
+    const { again, tries, message } = afterClose(code, reason, { url: this.#url, refreshable, opened });
     this.#interrupt();
     if (code === 1009) this.#publishes.tooLarge();
     if (!again) {
@@ -250,6 +261,10 @@ export class Client {
   #wait(wait, reason) {
     this.#timer = setTimeout(() => this.#open(), wait);
     this.#become('waiting', { reason, retryInMs: wait });
+    if (this.#session || this.#warned || this.#events.heard('state')) return;
+    // Whoever waits for a connection that never was is not left without a word.
+    this.#warned = true;
+    console.warn(`topic-gateway-client: ${reason}; it is tried again`);
   }
 
   #end(error) {

@@ -2,6 +2,8 @@
 
 const SLOW = 4; // as after four failed attempts
 const RECONNECT = { again: true, tries: 0 };
+/** The code of a connection that ended without one. */
+const ABNORMAL = 1006;
 
 const CODES = new Map([
   [1002, { again: true, tries: SLOW, text: 'the gateway saw a protocol error' }],
@@ -19,11 +21,16 @@ const CODES = new Map([
 
 /**
  * Whether to connect again after a close, as after how many failed attempts at least, and what to say.
- * `refreshable`: a function yields tokens, so that an expired one is no end.
+ * `refreshable`: a function yields tokens, so that an expired one is no end. `opened`: there was a connection to lose.
  */
-export function afterClose(code, reason, refreshable) {
+export function afterClose(code, reason, { url, refreshable, opened }) {
+  // Neither a browser nor Node says why no connection was made.
+  if (code === ABNORMAL && !opened) return { ...RECONNECT, message: nobody(url) };
   const { again, tries, text } = CODES.get(code) ?? { ...RECONNECT, text: 'the connection was lost' };
   const message = `${text} (${code}${reason ? `, ${reason}` : ''})`;
   if (code === 4401 && refreshable) return { again: true, tries: 0, message };
   return { again, tries: tries ?? 0, message };
 }
+
+const nobody = (url) =>
+  `no gateway answers at ${url.replace(/\?.*/s, '')}: see that it is running, and that the address is right (ws or wss, host, port, /ws at its end)`;

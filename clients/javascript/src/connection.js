@@ -10,22 +10,26 @@ export class Connection {
   #timer;
   #opening;
   #failing;
+  #opened = false;
   #heard = false;
   #nextId = 0;
   /** Commands without an answer, by id. Bounded by what the client keeps of each kind. */
   #commands = new Map();
 
-  /** `on`: `{ open(), frame(frame), end({ code, reason }) }`. */
+  /** `on`: `{ open(), frame(frame), end({ code, reason, opened }) }`; `opened`: there was a connection. */
   constructor(WebSocket, url, on) {
     this.#on = on;
+    this.#socket = new WebSocket(url); // Throws where the address is none.
     this.#opening = setTimeout(() => this.end('the gateway did not answer in time'), OPENING);
-    this.#socket = new WebSocket(url);
-    this.#socket.onopen = () => on.open();
+    this.#socket.onopen = () => {
+      this.#opened = true;
+      on.open();
+    };
     this.#socket.onmessage = ({ data }) => this.#receive(data);
     this.#socket.onclose = ({ code, reason }) => this.#ended(code, String(reason ?? ''));
     // A close follows, which says more; but not in Node where no connection was made.
     this.#socket.onerror = () => {
-      this.#failing ??= setTimeout(() => this.#ended(1006, 'no connection was made'), 0);
+      this.#failing ??= setTimeout(() => this.#ended(1006, ''), 0);
     };
   }
 
@@ -113,7 +117,7 @@ export class Connection {
     const on = this.#on;
     this.#on = undefined;
     this.#quit();
-    on?.end({ code, reason });
+    on?.end({ code, reason, opened: this.#opened });
   }
 
   #quit() {

@@ -63,12 +63,13 @@ export class Feed {
     } else if (recovered === true || (recovered === false && before !== undefined && !anew && seqNo === asked)) {
       this.position = before ?? seqNo;
     } else {
-      // The gateway says itself what a `recovered: false` lacks.
-      if (recovered === undefined && before !== undefined && seqNo > before) items.push(this.#gap(before + 1, seqNo, 'disconnected'));
-      this.position = seqNo;
+      // The gateway says itself what a `recovered: false` lacks. If nobody asked it to go on (the address subscribes to its
+      // topic from now on), what lies between is asked for as any hole.
+      this.#behind = recovered === undefined && before < seqNo;
+      this.position = this.#behind ? before : seqNo;
     }
     this.#placed = recovered === false;
-    this.#head = this.position ?? 0;
+    this.#head = this.#behind ? seqNo : (this.position ?? 0);
     return items;
   }
 

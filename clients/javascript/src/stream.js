@@ -57,15 +57,16 @@ export class Stream {
     );
   }
 
-  /** `resume` has asked for it. */
-  resuming() {
+  /** `resume` or the address has asked for it. */
+  asked() {
     this.state = 'asked';
   }
 
   subscribed(frame) {
     if (this.state === 'ended' || this.state === 'new') return;
     const { resumable, position } = this.feed;
-    const items = this.feed.begin(frame, resumable ? this.resumeAfter : undefined);
+    const asked = resumable ? this.resumeAfter : undefined;
+    const items = this.feed.begin(frame, asked);
     this.#host.began(frame);
     if (this.#began && this.state === 'asked' && !resumable) items.push({ gap: { topic: this.topic, reason: 'disconnected' } });
     if (this.feed.position < position) this.acks.reset();
@@ -74,6 +75,8 @@ export class Stream {
     this.#tries = 0;
     const { seqNo = 0, recoverable = false, recovered } = frame;
     this.#readied.resolve({ seqNo, recoverable, recovered });
+    // Nobody asked for what could not be processed before the connection was lost.
+    if (recovered === undefined && asked < position && this.feed.position === position) this.#handleAgain(asked + 1, position);
     this.#settle(items);
   }
 
@@ -209,6 +212,11 @@ export class Stream {
         });
       },
     });
+  }
+
+  /** Messages that were seen come to the handlers that failed, and to no other. */
+  #handleAgain(fromSeq, toSeq) {
+    this.#host.replay({ topic: this.topic, fromSeq, toSeq, answered: () => {}, refused: (error) => this.#host.fail(error) });
   }
 
   #again(action) {

@@ -66,7 +66,7 @@ export class Bench {
   errors = [];
   received = [];
 
-  constructor(t, options = {}) {
+  constructor(t, { url = 'ws://gateway/ws', ...options } = {}) {
     mock.timers.enable({ apis: ['setTimeout', 'Date'] });
     mock.method(Math, 'random', () => 0.5);
     const { sockets } = this;
@@ -75,7 +75,7 @@ export class Bench {
         super(url, sockets);
       }
     };
-    this.client = connect('ws://gateway/ws', { WebSocket, ...options });
+    this.client = connect(url, { WebSocket, ...options });
     this.client.on('state', (change) => this.states.push(change));
     this.client.on('gap', (gap) => this.gaps.push(gap));
     this.client.on('error', (error) => this.errors.push(error));

@@ -62,7 +62,10 @@ const table = [
   ['a position that the gateway puts back is followed', [['m', 11], ['lost'], ['subscribed', { seqNo: 2, recovered: false }], ['gap'], ['m', 3, 2], ['m', 4]], [11, 'expired -', 3, 4]],
   ['a position that the gateway puts ahead is followed', [['m', 11], ['lost'], ['subscribed', { seqNo: 20, recovered: false }], ['gap', 12, 20], ['m', 21, 20]], [11, 'expired 12-20', 21]],
   ['numbers of another stream are told as a gap', [['subscribed', { seqNo: 10, epoch: 1 }], ['m', 11], ['lost'], ['subscribed', { seqNo: 9, recovered: true, epoch: 2 }], ['m', 10], ['m', 11]], [11, 'expired -', 10, 11]],
-  ['a skip that nobody speaks of is reported', [['m', 11], ['lost'], ['subscribed', { seqNo: 20 }], ['m', 21, 20]], [11, 'disconnected 12-20', 21]],
+  ['a skip that nobody speaks of is asked for as a hole', [['m', 11], ['lost'], ['subscribed', { seqNo: 13 }], ['m', 14], ['m', 12], ['m', 13], ['replayed', 13]], [11, '?12-13', 12, 13, 14]],
+  ['a skip without a message behind it is asked for, too', [['m', 11], ['lost'], ['subscribed', { seqNo: 13 }], ['m', 12], ['m', 13], ['replayed', 13]], [11, '?12-13', 12, 13]],
+  ['a skip whose history is gone is reported', [['m', 11], ['lost'], ['subscribed', { seqNo: 13 }], ['refused', false], ['m', 14]], [11, '?12-13', 'expired 12-13', 14]],
+  ['nothing is asked for where nothing was missed', [['m', 11], ['lost'], ['subscribed', { seqNo: 11 }], ['m', 12]], [11, 12]],
   ['a topic that lost its history goes on', [['m', 11], ['lost'], ['subscribed', { seqNo: 0, recoverable: false }], ['m', 3]], [11, 'disconnected -', 3]],
 ];
 

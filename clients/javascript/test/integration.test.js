@@ -141,6 +141,24 @@ scenario('a replay gives a part again, with or without a subscription', async (t
   assert.deepEqual(got, [9, 10, 11]);
 });
 
+scenario('a message whose handler failed is handled again when the gateway sends it again, one that was processed is not', async (t) => {
+  const client = open(t);
+  const [tried, saved] = [[], []];
+  const save = ({ data }) => {
+    tried.push(data);
+    if (data === 2 && !saved.includes(3)) throw new Error('not yet');
+    saved.push(data);
+  };
+  await client.subscribe('open.acked.a', save, { autoAck: true }).ready;
+  await publish(client, 'open.acked.a', 1, 3);
+  await until(() => saved.includes(2), 'the second one again');
+  assert.deepEqual([tried, saved], [[1, 2, 3, 2], [1, 3, 2]]);
+  // What comes behind it shows that nothing else came again.
+  await publish(client, 'open.acked.a', 4, 4);
+  await until(() => saved.includes(4), 'the next one');
+  assert.deepEqual([saved, client.seen.errors.length], [[1, 3, 2, 4], 1]);
+});
+
 scenario('a gateway that is killed and replaced by one that knows nothing is followed, and the loss told', async (t) => {
   const first = await startGateway({ file: resource });
   const own = await startRelay(first);

@@ -39,7 +39,17 @@ macro_rules! client {
 }
 
 const PAGE: &str = include_str!("playground/index.html");
-const OWN: [File; 5] = own![CSS "style.css", JS "playground.js", JS "chart.js", JS "held.js", JS "log.js"];
+const OWN: [File; 9] = own![
+    CSS "style.css",
+    JS "address.js",
+    JS "chart.js",
+    JS "events.js",
+    JS "held.js",
+    JS "log.js",
+    JS "playground.js",
+    JS "refusal.js",
+    JS "sockets.js",
+];
 const CLIENT: [File; 18] = client![
     "acks.js",
     "backoff.js",
@@ -89,17 +99,25 @@ fn file(kind: &'static str, text: &'static str) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, fs};
+    use std::{collections::BTreeSet, fs, path};
 
     use super::*;
 
+    fn names_in(folder: &str) -> impl Iterator<Item = String> {
+        let folder = path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap())
+    }
+
+    fn names_of(files: &[File]) -> BTreeSet<String> {
+        files.iter().map(|(name, ..)| (*name).to_owned()).collect()
+    }
+
     #[test]
-    fn the_page_has_the_whole_client() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/javascript/src");
-        let names =
-            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let there: BTreeSet<_> = names.map(|name| format!("client/{name}")).collect();
-        assert_eq!(there, CLIENT.iter().map(|(name, ..)| (*name).to_owned()).collect());
+    fn the_page_has_the_whole_client_and_all_of_its_own() {
+        let there = names_in("clients/javascript/src").map(|name| format!("client/{name}"));
+        assert_eq!(there.collect::<BTreeSet<_>>(), names_of(&CLIENT));
+        let own = names_in("src/gateway/http/playground").filter(|name| name != "index.html");
+        assert_eq!(own.collect::<BTreeSet<_>>(), names_of(&OWN));
     }
 
     #[test]

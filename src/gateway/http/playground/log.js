@@ -35,4 +35,4 @@ export class Log {
 }
 
 // Whoever looks over a shoulder, or at a picture of this page, needs no token.
-const hidden = (text) => text.replace(/"(token|sessionId)":"[^"]*"/g, '"$1":"…"');
+const hidden = (text) => text.replace(/"(token|sessionId)":"[^"]*"/g, '"$1":"…"').replace(/access_token=[^&\s]*/g, 'access_token=…');

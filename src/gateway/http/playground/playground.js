@@ -1,9 +1,11 @@
-// The playground: a page around the client library, with every frame in sight.
+// The playground: a page around the endpoints of a gateway, with every frame in sight.
 
-import { connect } from './client/index.js';
+import { addressesOf } from './address.js';
 import { Chart } from './chart.js';
-import { Log } from './log.js';
+import { Events } from './events.js';
 import { Held } from './held.js';
+import { Log } from './log.js';
+import { Sockets } from './sockets.js';
 
 const $ = (id) => document.getElementById(id);
 const fields = (form) => Object.fromEntries(new FormData(form));
@@ -17,154 +19,145 @@ const charts = {
   subscriptions: new Chart($('charts'), 'Subscriptions'),
 };
 
-let client;
-let socket;
+/** Each has `subscribe`, `publish`, `drop` and `close`, and but for `events` `replay`, as the client library has. */
+const ENDPOINTS = {
+  many: (...args) => new Sockets(...args, { each: false }),
+  one: (...args) => new Sockets(...args, { each: true }),
+  events: (...args) => new Events(...args),
+};
+
+let endpoint;
 let received = 0;
 let streaming;
-// Whether this client has been connected before.
-let everOpen = false;
 const held = new Map();
 
-// The socket of the library, with its frames shown and within reach to be dropped.
-class Watched extends WebSocket {
-  constructor(url) {
-    super(url);
-    socket = this;
-    this.addEventListener('message', ({ data }) => log.add('in', data));
-    this.addEventListener('close', ({ code, reason }) => log.add('note', `closed ${code}${reason && `: ${reason}`}`));
-  }
+const complain = (text, ofConnection = false) => {
+  $('problem').textContent = text ?? '';
+  $('problem').hidden = !text;
+  $('problem').classList.toggle('of-connection', ofConnection);
+};
 
-  send(data) {
-    super.send(data);
-    log.add('out', data);
-  }
-}
-
-const show = (state, text) => {
+const show = (state, text, problem) => {
   $('state').dataset.state = state;
   $('state').textContent = text;
   $('drop').disabled = state !== 'open';
-  $('close').disabled = client === undefined;
+  $('close').disabled = !['open', 'connecting', 'waiting'].includes(state);
+  // What was refused stays until something else is tried; a connection that is back is no problem any more.
+  if (problem || $('problem').classList.contains('of-connection')) complain(problem, true);
 };
 
-const complain = (text) => {
-  $('problem').textContent = text ?? '';
-  $('problem').hidden = !text;
+/** What an endpoint tells. */
+const page = {
+  log: (kind, text) => log.add(kind, text),
+  show,
+  complain,
+  ended: (reason) => {
+    leave();
+    show(reason ? 'failed' : 'closed', reason ? 'ended' : 'not connected', reason);
+  },
 };
 
-const changed = (change) => {
-  if (change.state === 'open') {
-    everOpen = true;
-    complain();
-    show('open', `${change.resumed ? 'resumed' : 'connected'} as ${client.userId ?? 'anonymous'}`);
-  } else if (change.state === 'connecting') {
-    show('connecting', 'connecting …');
-  } else if (change.state === 'waiting') {
-    show('waiting', `lost: again in ${(change.retryInMs / 1000).toFixed(1)} s`);
-    complain(reasoned(change.reason));
-  } else {
-    end();
-    show(change.reason ? 'failed' : 'closed', change.reason ? 'ended' : 'not connected');
-    complain(change.reason);
-  }
-};
-
-// What a browser does not say: why no connection was made.
-const reasoned = (reason) =>
-  !everOpen && reason.includes('1006')
-    ? 'There is no gateway at this address, or it does not answer. Is it running, and is the address right (ws:// or wss://, port, /ws)? Trying again by itself.'
-    : `${reason}. Trying again by itself.`;
-
-const end = () => {
+const leave = () => {
   stopStreaming();
-  client = undefined;
+  const old = endpoint;
+  endpoint = undefined;
   for (const one of held.values()) one.remove();
   held.clear();
+  return old?.close();
 };
 
 const begin = () => {
-  const { url, token } = fields($('connect'));
-  everOpen = false;
+  const { endpoint: kind, url, token } = fields($('connect'));
   complain();
   try {
-    client = connect(url, { token: token || undefined, WebSocket: Watched });
+    endpoint = ENDPOINTS[kind](addressesOf(url), token || undefined, page);
   } catch (error) {
-    client = undefined;
-    show('failed', 'not connected');
-    return complain(error.message);
+    show('failed', 'not connected', error.message);
   }
-  client.on('state', changed);
-  client.on('error', (error) => complain(error.message));
-  client.on('gap', (gap) => log.add('note', `a gap: ${JSON.stringify(gap)}`));
-  show('connecting', 'connecting …');
-  return client;
+  return endpoint;
 };
 
-// The client, connected with what the form says if there is none.
-const connected = () => client ?? begin();
-
-$('connect').addEventListener('submit', async (event) => {
-  event.preventDefault();
-  const old = client;
-  if (old) end();
-  await old?.close();
+const anew = async () => {
+  await leave();
   begin();
+};
+
+// The endpoint, connected with what the form says if there is none.
+const connected = () => endpoint ?? begin();
+
+// What an endpoint cannot do is not offered, and said.
+const choose = () => {
+  const { endpoint: kind } = fields($('connect'));
+  for (const part of document.querySelectorAll('[data-endpoint]')) part.hidden = !part.dataset.endpoint.split(' ').includes(kind);
+  $('beginning').disabled = kind !== 'many';
+  $('range').disabled = kind === 'events';
+};
+
+$('connect').addEventListener('submit', (event) => {
+  event.preventDefault();
+  anew();
 });
-$('drop').addEventListener('click', () => socket?.close(4000, 'dropped by the playground'));
-$('close').addEventListener('click', () => client?.close());
+$('connect').addEventListener('change', ({ target }) => {
+  if (target.name !== 'endpoint') return;
+  choose();
+  anew();
+});
+$('drop').addEventListener('click', () => endpoint?.drop());
+$('close').addEventListener('click', async () => {
+  await leave();
+  show('closed', 'not connected');
+});
 
 $('subscribe').addEventListener('submit', async (event) => {
   event.preventDefault();
-  const { topic, from, number } = fields(event.target);
+  const { topic, from = 'live', number } = fields(event.target);
+  complain();
+  if (held.has(topic)) return complain(`${topic}: this page has it already. Leave it first to begin elsewhere.`);
   const own = connected();
-  if (!own || held.has(topic)) return;
-  const options = from === 'live' ? {} : { [from]: Number(number) };
+  if (!own) return;
   const row = new Held($('held'), topic);
   held.set(topic, row);
-  const gone = () => {
+  const gone = (error) => {
     if (held.get(topic) === row) held.delete(topic);
     row.remove();
+    if (error) complain(error.message);
   };
   try {
-    const subscription = own.subscribe(
-      topic,
-      (message) => {
+    const subscription = own.subscribe(topic, {
+      ...(from !== 'live' && { [from]: Number(number) }),
+      handler: (message) => {
         received += 1;
         row.take(message);
       },
-      { ...options, autoAck: true, onGap: (gap) => row.miss(gap) },
-    );
-    row.onEnd(() => subscription.unsubscribe());
-    subscription.closed.then((error) => {
-      if (error) complain(error.message);
-      gone();
+      onGap: (gap) => row.miss(gap),
     });
+    row.onEnd(() => subscription.unsubscribe());
+    subscription.closed.then(gone);
     await subscription.ready;
   } catch (error) {
-    gone();
-    complain(error.message);
+    gone(error);
   }
 });
 
-const publish = async (form, counter) => {
-  const { topic, payload, messageId } = fields(form);
-  const say = (text, bad) => {
-    $('published').textContent = text;
-    $('published').className = bad ? 'bad' : '';
-  };
+const say = (id, text, bad = false) => {
+  $(id).textContent = text;
+  $(id).className = bad ? 'bad' : '';
+};
+
+const publish = async (counter) => {
+  const { topic, payload, messageId } = fields($('publish'));
   let body;
   try {
     body = JSON.parse(payload);
   } catch (error) {
-    return say(`The payload is not JSON: ${error.message}. Text wants quotation marks: "hello".`, true);
+    return say('published', `The payload is not JSON: ${error.message}. Text wants quotation marks: "hello".`, true);
   }
   if (counter !== undefined && body !== null && typeof body === 'object' && !Array.isArray(body)) body.n = counter;
   try {
-    const own = connected();
-    const ack = await own?.publish(topic, body, messageId && counter === undefined ? { messageId } : {});
-    if (ack) say(`${ack.status}${ack.seqNo === undefined ? '' : `, number ${ack.seqNo}`}, id ${ack.messageId}`);
+    const ack = await connected()?.publish(topic, body, counter === undefined ? messageId : undefined);
+    if (ack) say('published', `${ack.status}${ack.seqNo === undefined ? '' : `, number ${ack.seqNo}`}, id ${ack.messageId}`);
   } catch (error) {
-    say(error.message, true);
+    say('published', error.message, true);
     stopStreaming();
   }
 };
@@ -177,29 +170,25 @@ const stopStreaming = () => {
 
 $('publish').addEventListener('submit', (event) => {
   event.preventDefault();
-  publish(event.target);
+  publish();
 });
 $('stream').addEventListener('click', () => {
   if (streaming) return stopStreaming();
   let n = 0;
-  streaming = setInterval(() => publish($('publish'), (n += 1)), 100);
+  streaming = setInterval(() => publish((n += 1)), 100);
   $('stream').setAttribute('aria-pressed', 'true');
 });
 
 $('replay').addEventListener('submit', async (event) => {
   event.preventDefault();
   const { topic, fromSeq, toSeq } = fields(event.target);
-  const options = { fromSeq: Number(fromSeq), ...(toSeq && { toSeq: Number(toSeq) }) };
-  const say = (text, bad) => {
-    $('replayed').textContent = text;
-    $('replayed').className = bad ? 'bad' : '';
-  };
   let count = 0;
   try {
-    const answer = await connected()?.replay(topic, options, () => (count += 1));
-    if (answer) say(`${count} messages, up to number ${answer.toSeq}; ${answer.complete ? 'complete' : 'part of it is gone'}`);
+    const range = { fromSeq: Number(fromSeq), ...(toSeq && { toSeq: Number(toSeq) }) };
+    const answer = await connected()?.replay(topic, range, () => (count += 1));
+    if (answer) say('replayed', `${count} messages, up to number ${answer.toSeq}; ${answer.complete ? 'complete' : 'part of it is gone'}`);
   } catch (error) {
-    say(error.message, true);
+    say('replayed', error.message, true);
   }
 });
 
@@ -221,5 +210,6 @@ setInterval(async () => {
   }
 }, 1000);
 
-$('connect').elements.url.value = new URL('ws', base).href.replace(/^http/, 'ws');
+$('connect').elements.url.value = base.href.replace(/\/$/, '');
+choose();
 begin();
