@@ -2,11 +2,13 @@
 
 use std::{
     env,
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write as _},
 };
 
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter, util::SubscriberInitExt};
+
+use super::colours;
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +51,16 @@ const DEFAULT: &str = "info,async_nats=warn,kube_client=off,kube_runtime=off";
 /// Sets up logging for the process, at `info` (the NATS client at `warn`) unless `RUST_LOG` says otherwise.
 pub fn init(format: Format) -> Result<(), Error> {
     let filter = filter(&env::var("RUST_LOG").unwrap_or_default())?;
-    let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let subscriber = subscriber(format, filter, colours, io::stderr);
+    let colours = colours::wanted(&io::stderr());
+    let writer = move || {
+        let mut stderr = io::stderr();
+        if colours {
+            // What is shown of what goes on (`dev`) is no part of this line.
+            let _ = stderr.write_all(b"\r\x1b[K");
+        }
+        stderr
+    };
+    let subscriber = subscriber(format, filter, colours, writer);
     subscriber.try_init().map_err(|_| Error::Twice)
 }
 
