@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{Failure, controller::PodArgs, manifest, print};
 use crate::{
-    api::Manifests,
+    api::{Manifests, SecretReference, Secrets, TopicGateway},
     controller::{Assumed, Planned, preview},
     gateway::examine::examine,
 };
@@ -13,7 +13,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A file may hold several documents: the TopicGateway and the Secrets it refers to.
-Files given together are read as one; they hold one TopicGateway.
+Files given together are read as one; they hold one TopicGateway. Secrets that are in none of them are noted: a cluster
+would take the resource without them, and have its condition ResolvedRefs wait for them.
 
 Examples:
   topic-gateway check -f gateway.yaml
@@ -53,12 +54,13 @@ enum Output {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let manifests = manifest::load(&args.files)?;
-    examine(&manifests.gateway.spec, &manifests.secrets)
+    let manifests = manifest::load_for_a_cluster(&args.files)?;
+    let Manifests { gateway, secrets, .. } = &manifests;
+    examine(&gateway.spec.without_secrets(|name| !secrets.has(name)), secrets)
         .map_err(|unfit| Failure::usage(unfit.to_string()))?;
     let PodArgs { image, image_pull_policy: pull_policy } = args.pods.clone();
     let assumed = Assumed { image, pull_policy, namespace: args.controller_namespace.clone() };
-    let planned = preview(&manifests.gateway, &manifests.secrets, assumed).map_err(Failure::usage)?;
+    let planned = preview(gateway, &completed(gateway, secrets), assumed).map_err(Failure::usage)?;
     match args.output {
         Output::Summary => {
             let names = names(&planned).join(", ");
@@ -67,6 +69,17 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Output::Names => print(&(names(&planned).join("\n") + "\n")),
         Output::Yaml => print(&yaml(&planned)?),
     }
+}
+
+/// With a value for every key that is referred to: which one, nobody is shown.
+fn completed(gateway: &TopicGateway, secrets: &Secrets) -> Secrets {
+    let mut all = secrets.clone();
+    for SecretReference { key, .. } in gateway.spec.secret_references() {
+        if !secrets.has(&key.name) {
+            all.insert(&key.name, &key.key, Vec::new());
+        }
+    }
+    all
 }
 
 /// The objects that the controller would make.
@@ -113,6 +126,21 @@ mod tests {
             "a.yaml: valid, TopicGateway prices/m, NATS at nats://a, nats://b\n\
              note: a.yaml:4: spec.authentication: nobody can connect; add an issuer to jwt, or set anonymous: Allow\n"
         );
+    }
+
+    #[test]
+    fn what_the_controller_would_make_does_not_wait_for_secrets() {
+        let text = "apiVersion: topicgateway.io/v1alpha1\nkind: TopicGateway\nmetadata: {name: m}\n\
+            spec: {backbone: {memory: {}}, listeners: {tls: {secretRef: {name: t}}}}\n";
+        let manifests = Manifests::parse_for_a_cluster(&[("a.yaml".into(), text.into())]).unwrap();
+        let secrets = completed(&manifests.gateway, &manifests.secrets);
+        let image = Assumed {
+            image: "i".into(),
+            pull_policy: crate::api::ImagePullPolicy::Always,
+            namespace: "n".into(),
+        };
+        let planned = preview(&manifests.gateway, &secrets, image).unwrap();
+        assert!(names(&planned).contains(&"Deployment/m".to_owned()), "{:?}", names(&planned));
     }
 
     #[test]
