@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Client, Gateway, Issuer, Process, Resource, command, request};
+use crate::support::{Client, Gateway, Issuer, Process, Resource, command, request, wait_until};
 
 /// Exit code, standard output and standard error of a command that ends by itself.
 #[track_caller]
@@ -61,6 +61,15 @@ fn sub_prints_whole_frames_with_json() {
     let kinds: Vec<_> = frames.iter().map(|frame| frame["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["ready", "subscribed", "message"]);
     assert_eq!((&frames[2]["messageId"], &frames[2]["data"]), (&json!("m"), &json!(1)));
+}
+
+#[test]
+fn a_gateway_that_does_not_answer_is_waited_for_and_that_is_said() {
+    // The system takes the connection, and nobody reads it.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/ws", silent.local_addr().unwrap());
+    let sub = Process::spawn(&mut command(["sub", "a", "--url", &url]));
+    wait_until("it says for whom it waits", || sub.stderr().contains(&format!("waiting for {url}")));
 }
 
 #[test]

@@ -129,7 +129,6 @@ fn is_assignment(word: &str) -> bool {
 }
 
 /// The words of every command, as one would type them.
-#[cfg(test)]
 fn words(text: &str) -> Vec<String> {
     calls(text).into_iter().map(|call| call.words.join(" ")).collect()
 }

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
 
-import { startGateway } from './gateway.js';
-import { run } from './programs.js';
+import { Client, startGateway } from './gateway.js';
+import { run, start, until } from './programs.js';
 
 const version = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout ?? '';
 const skip = !version.includes('util-linux') && 'there is no script (package util-linux) to make a terminal with';
@@ -14,12 +14,19 @@ let gateway;
 before(async () => (gateway = await startGateway()));
 after(() => gateway?.stop('SIGINT'));
 
-// What a command of the program writes, both streams together, to a terminal.
-const shown = async (args, more = {}) => {
-  const { NO_COLOR, ...env } = process.env;
+// The environment of a terminal with colours.
+const { NO_COLOR, ...plain } = process.env;
+const env = { ...plain, TERM: 'xterm' };
+
+// How `script` is called to give a command of the program a terminal.
+const onTerminal = (args) => {
   const quoted = [process.env.TOPIC_GATEWAY, ...args].map((word) => `'${word}'`).join(' ');
-  const options = { env: { ...env, TERM: 'xterm', ...more } };
-  const { code, stdout, stderr } = await run('script', ['-qec', quoted, '/dev/null'], options);
+  return ['-qec', quoted, '/dev/null'];
+};
+
+// What a command writes, both streams together, to a terminal.
+const shown = async (args, more = {}) => {
+  const { code, stdout, stderr } = await run('script', onTerminal(args), { env: { ...env, ...more } });
   assert.equal(code, 0, stdout + stderr);
   return stdout.replaceAll('\r\n', '\n');
 };
@@ -44,10 +51,18 @@ test('with NO_COLOR, and where the terminal is dumb, they have none', { skip }, 
   }
 });
 
+test('`dev` shows what goes on', { skip }, async (t) => {
+  const dev = onTerminal(['dev', '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0']);
+  const { found, lines, stop } = await start(/gateway +http:\/\/([\d.:]+)/, 'script', dev, { env });
+  t.after(() => stop());
+  const client = await Client.open(`ws://${found[1]}/ws`);
+  t.after(() => client.socket.close());
+  await until('the connection is counted', () => lines.some((line) => line.includes('connections 1  topics 0')));
+});
+
 test('a pipe gets neither', async () => {
   await published();
-  const { NO_COLOR, ...env } = process.env;
-  const options = { env: { ...env, TERM: 'xterm', CLICOLOR_FORCE: '1' } };
+  const options = { env: { ...env, CLICOLOR_FORCE: '1' } };
   const { stdout, stderr } = await run(process.env.TOPIC_GATEWAY, sub(), options);
   assert.match(stdout, /^a \d+ 1\n$/);
   assert.equal(stderr, '');

@@ -16,7 +16,7 @@ before(async () => {
 after(() => gateway?.stop('SIGKILL'));
 
 test('the example of the README runs to its end', { skip: without }, async (t) => {
-  const [, code] = /```js\nimport .*\n(.*?)```/s.exec(read(new URL('../README.md', import.meta.url)));
+  const [, code] = /```js\nimport [^\n]*\n(.*?)```/s.exec(read(new URL('../README.md', import.meta.url)));
   const connect = (url, options) => {
     assert.match(code, new RegExp(`connect\\('${url}'`));
     return open(t, gateway.url, options);
