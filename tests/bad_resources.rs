@@ -58,12 +58,6 @@ fn faults() -> Vec<Fault> {
         ),
         spec(&jwt("        algorithms: [HS256]\n"), 8, &["spec.authentication.jwt[0]", "secretRef"]),
         spec(&jwt("        algorithms: [none]\n        secretRef: {name: s, key: k}\n"), 9, &["algorithms"]),
-        spec(
-            &jwt("        algorithms: [HS256]\n        secretRef: {name: s, key: k}\n"),
-            10,
-            &["secretRef", "\"s\""],
-        ),
-        spec(&nats("      tokenSecretRef: {name: s, key: k}\n"), 8, &["tokenSecretRef", "\"s\""]),
         spec(&nats("      subscription: Sometimes\n"), 8, &["subscription", "PerTopic"]),
         spec(&nats("      subjects: [\"$SYS.>\"]\n"), 8, &["subjects"]),
         Fault { yaml: String::new(), line: 1, words: &["TopicGateway"] },
@@ -105,6 +99,26 @@ fn each_fault_is_told_with_file_line_and_field_and_ends_with_64() {
             assert_eq!(process.stdout(), "", "nothing is to be served");
         }
     }
+}
+
+#[test]
+fn a_secret_that_is_not_there_stops_dev_and_is_noted_by_check_for_a_cluster_may_have_it() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("gateway.yaml");
+    let issuer = "{issuer: a, algorithms: [HS256], secretRef: {name: s, key: k}}";
+    fs::write(&file, format!("{HEAD}  backbone: {{memory: {{}}}}\n  authentication:\n    jwt: [{issuer}]\n"))
+        .unwrap();
+    let place = "gateway.yaml:7: spec.authentication.jwt[0].secretRef: ";
+    let mut dev = Process::spawn(
+        command(["dev", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "-f"]).arg(&file),
+    );
+    assert_eq!(dev.wait().code(), Some(64));
+    assert!(dev.stderr().contains(&format!("{place}there is no Secret \"s\"")), "{}", dev.stderr());
+    let mut check = Process::spawn(command(["check", "-f"]).arg(&file));
+    assert_eq!(check.wait().code(), Some(0), "{}", check.stderr());
+    let noted = check.stdout();
+    assert!(noted.contains(&format!("{place}Secret \"s\" is not in these files")), "{noted}");
+    assert!(noted.contains("a cluster must have it") && noted.contains("Deployment/test"), "{noted}");
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn idle_connections_are_weighed_where_they_are_subscribed() {
 }
 
 #[test]
-fn connections_show_the_token_they_are_given_and_a_refusal_ends_it_with_69() {
+fn connections_show_the_token_they_are_given_and_a_refusal_ends_it_with_77() {
     let issuer = Issuer::shared();
     let gateway = Gateway::start(&Resource::with_tokens(&issuer));
     let short = ["--connections", "3", "--duration", "500ms", "--warmup", "0s"];
@@ -121,6 +121,6 @@ fn connections_show_the_token_they_are_given_and_a_refusal_ends_it_with_69() {
     let ended = valid(&gateway, &[&short[..], &["--token", &token]].concat());
     assert_eq!(ended.json["delivery"]["delivered"], 75, "{}", ended.json);
     let ended = bench(&gateway, &short);
-    assert_eq!((ended.code, ended.out.as_str()), (69, ""), "{}", ended.told);
+    assert_eq!((ended.code, ended.out.as_str()), (77, ""), "{}", ended.told);
     assert!(ended.told.contains("AUTH_REQUIRED") && ended.told.contains("--token-file"), "{}", ended.told);
 }

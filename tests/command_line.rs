@@ -5,11 +5,11 @@ use std::{fs, path::Path, process::Command};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Client, Gateway, Issuer, Process, Resource, command, request};
+use crate::support::{Client, Gateway, Issuer, Process, Resource, command, request, wait_until};
 
 /// Exit code, standard output and standard error of a command that ends by itself.
 #[track_caller]
-fn run(command: &mut Command) -> (i32, String, String) {
+pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
     let mut process = Process::spawn(command);
     let status = process.wait();
     (status.code().expect("an exit code"), process.stdout(), process.stderr())
@@ -64,6 +64,15 @@ fn sub_prints_whole_frames_with_json() {
 }
 
 #[test]
+fn a_gateway_that_does_not_answer_is_waited_for_and_that_is_said() {
+    // The system takes the connection, and nobody reads it.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/ws", silent.local_addr().unwrap());
+    let sub = Process::spawn(&mut command(["sub", "a", "--url", &url]));
+    wait_until("it says for whom it waits", || sub.stderr().contains(&format!("waiting for {url}")));
+}
+
+#[test]
 fn pub_sends_each_line_of_standard_input() {
     let gateway = Gateway::start(&Resource::open());
     let mut publish = Process::spawn(&mut command(["pub", "a", "-", "--url", &url(&gateway)]));
@@ -91,41 +100,12 @@ async fn a_client_shows_the_token_it_is_given_in_a_file() {
     let with = run(command(["pub", "a", "1", "--url", &url(&gateway), "--token-file"]).arg(&file));
     assert_eq!((with.0, with.1.as_str()), (0, "ok 1\n"), "{with:?}");
     let without = run(&mut command(["pub", "a", "1", "--url", &url(&gateway), "--retries", "0"]));
-    assert_eq!(without.0, 69, "{without:?}");
-    assert!(without.2.contains("AUTH_REQUIRED") || without.2.contains("token"), "{without:?}");
+    assert_eq!(without.0, 77, "{without:?}");
+    assert!(without.2.contains("AUTH_REQUIRED") && without.2.contains("--token-file"), "{without:?}");
     fs::write(&file, issuer.token(json!({"aud": "shop"}))).unwrap();
     let refused = run(command(["sub", "a", "--url", &url(&gateway), "--token-file"]).arg(&file));
-    assert_eq!(refused.0, 69, "{refused:?}");
+    assert_eq!(refused.0, 77, "{refused:?}");
     assert!(!format!("{refused:?}").contains("eyJ"), "the token was printed");
-}
-
-#[test]
-fn a_gateway_that_is_not_there_is_said_in_one_sentence_with_69() {
-    for arguments in [["sub", "a"].as_slice(), &["pub", "a", "1", "--retries", "0"], &["bench"]] {
-        let (code, out, told) = run(command(arguments).args(["--url", "ws://127.0.0.1:1/ws"]));
-        assert_eq!((code, out.as_str()), (69, ""), "{told}");
-        assert!(told.contains("127.0.0.1:1"), "{told}");
-        assert!(!told.contains("panicked") && !told.contains("backtrace"), "{told}");
-    }
-}
-
-#[test]
-fn wrong_usage_ends_with_64_and_says_what_is_wrong() {
-    for (arguments, word) in [
-        (["sub", "a..b"].as_slice(), "a..b"),
-        (&["sub"], "TOPIC"),
-        (&["pub", "a.*", "1"], "a.*"),
-        (&["bench", "--duration", "soon"], "10s"),
-        (&["dev", "--no-such-flag"], "--no-such-flag"),
-        (&["dev", "--listen", "nonsense"], "nonsense"),
-        (&["dev", "-f", "/no/such/file.yaml"], "/no/such/file.yaml"),
-        (&["check", "-f", "/no/such/file.yaml"], "/no/such/file.yaml"),
-        (&["no-such-command"], "no-such-command"),
-    ] {
-        let (code, out, told) = run(&mut command(arguments));
-        assert_eq!((code, out.as_str()), (64, ""), "{arguments:?}: {told}");
-        assert!(told.contains(word), "{arguments:?}: {told}");
-    }
 }
 
 #[test]
@@ -149,17 +129,6 @@ fn help_and_version_end_with_0() {
         let (code, out, told) = run(&mut command(arguments));
         assert_eq!((code, told.as_str()), (0, ""), "{arguments:?}");
         assert!(!out.is_empty());
-    }
-}
-
-#[test]
-fn a_port_in_use_is_said_with_its_address() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    for [used, free] in [["--listen", "--admin"], ["--admin", "--listen"]] {
-        let (code, _, told) = run(&mut command(["dev", used, &address, free, "127.0.0.1:0"]));
-        assert!(code == 64 || code == 69, "{code}: {told}");
-        assert!(told.contains(&address), "{told}");
     }
 }
 
@@ -271,7 +240,7 @@ async fn a_minted_token_is_accepted_by_the_gateway_and_by_check() {
     assert_eq!(code, Some(0), "{told}");
     assert!(claims.contains("ann"), "{claims}");
     let (code, _, told) = check(&issuer.token(json!({"aud": "shop"})));
-    assert_ne!(code, Some(0));
+    assert_eq!(code, Some(77));
     assert!(told.contains("aud"), "{told}");
 }
 
@@ -330,14 +299,4 @@ fn probe_says_by_its_exit_code_whether_an_address_answers_well() {
         let (code, _, told) = probe(url);
         assert_eq!((code, told.contains("write http://HOST:PORT/PATH")), (64, true), "{url}: {told}");
     }
-}
-
-#[test]
-fn a_controller_without_a_cluster_says_what_to_set() {
-    let directory = TempDir::new().unwrap();
-    let mut controller = command(["controller", "--admin", "127.0.0.1:0"]);
-    let missing = directory.path().join("kubeconfig");
-    controller.env("KUBECONFIG", missing).env("HOME", directory.path()).env_remove("KUBERNETES_SERVICE_HOST");
-    let (code, _, told) = run(&mut controller);
-    assert_eq!((code, told.contains("set KUBECONFIG")), (64, true), "{told}");
 }

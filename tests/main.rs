@@ -24,6 +24,7 @@ mod command_line;
 mod documents;
 mod draining;
 mod errors;
+mod exit_codes;
 mod health;
 mod heartbeat;
 mod history;

@@ -3,11 +3,11 @@
 mod secret;
 
 use super::{
-    Secrets, TopicGateway,
+    SecretError, Secrets, TopicGateway,
     envelope::{API_VERSION, CONFIG_KIND, GATEWAY_KIND, gateway_schema},
     validate::{
-        Checked, Finding, Findings, Node, Prepared, Report, Unknown, check_contradictions, check_references,
-        cluster_note, did_you_mean, documents, notes,
+        Checked, Finding, Findings, Node, Prepared, Report, Unknown, check_contradictions, cluster_note,
+        dangling, did_you_mean, documents, notes,
     },
 };
 
@@ -44,6 +44,19 @@ impl Manifests {
     /// assert!(findings.to_string().starts_with("a.yaml:1: spec.backbone: needs exactly one of memory and nats"));
     /// ```
     pub fn parse(files: &[(String, String)]) -> Result<Self, Findings> {
+        Self::read(files, Place::Here)
+    }
+
+    /// The same for a cluster, which may have Secrets that are not among the files: they are noted. What means something
+    /// in a cluster only is not.
+    ///
+    /// # Errors
+    /// Everything else that is wrong with the files.
+    pub fn parse_for_a_cluster(files: &[(String, String)]) -> Result<Self, Findings> {
+        Self::read(files, Place::Cluster)
+    }
+
+    fn read(files: &[(String, String)], place: Place) -> Result<Self, Findings> {
         let mut reading = Reading::default();
         for (file, text) in files {
             let (nodes, wrong) = documents(text);
@@ -56,8 +69,17 @@ impl Manifests {
             reading.broken |= !wrong.is_empty();
         }
         let first = files.first().map_or("no file", |(file, _)| file.as_str());
-        reading.finish(first)
+        reading.finish(first, place)
     }
+}
+
+/// Where the resource is to be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// By this process, with what the files hold.
+    Here,
+    /// In a cluster, which may hold more.
+    Cluster,
 }
 
 /// Documents read so far; bounded by the size of the files.
@@ -128,7 +150,7 @@ impl Reading {
         self.gateway = Some(Gateway { file: file.into(), checked, resource });
     }
 
-    fn finish(mut self, first_file: &str) -> Result<Manifests, Findings> {
+    fn finish(mut self, first_file: &str, place: Place) -> Result<Manifests, Findings> {
         let Some(Gateway { file, checked, resource }) = self.gateway else {
             if !self.broken {
                 let message = format!(
@@ -140,19 +162,31 @@ impl Reading {
         };
         let Some(gateway) = resource else { return self.report.finish(None) };
         let secrets = secret::collect(self.secrets, &gateway, &mut self.report);
-        if !self.broken {
-            check_references(&gateway.spec, &secrets, &checked, &file, &mut self.report);
+        let mut noted = notes(&gateway.spec);
+        for (field, error) in if self.broken { Vec::new() } else { dangling(&gateway.spec, &secrets) } {
+            match error {
+                SecretError::NoSecret(name) if place == Place::Cluster => {
+                    noted.push((field, not_here(&name)))
+                }
+                error => self.report.add(&file, checked.line(&field), &field, error.to_string()),
+            }
         }
         check_contradictions(&gateway.spec, &checked, &file, &mut self.report);
         let mut remarks = self.notes;
-        remarks.extend(notes(&gateway.spec).into_iter().map(|(field, message)| {
+        remarks.extend(noted.into_iter().map(|(field, message)| {
             Finding { file: file.clone(), line: checked.line(&field), field, message }.to_string()
         }));
-        if let Some((field, message)) = cluster_note(&checked) {
+        if place == Place::Here
+            && let Some((field, message)) = cluster_note(&checked)
+        {
             remarks.push(format!("{file}:{}: {message}", checked.line(&field)));
         }
         self.report.finish(Some(Manifests { gateway, secrets, notes: remarks }))
     }
+}
+
+fn not_here(secret: &str) -> String {
+    format!("Secret {secret:?} is not in these files, and was not looked into; a cluster must have it")
 }
 
 #[cfg(test)]

@@ -33,6 +33,11 @@ impl Secrets {
         self.0.entry(name.into()).or_default().insert(key.into(), value);
     }
 
+    /// Whether any value of this Secret is at hand.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// The value of one key.
     pub fn key(&self, reference: &SecretKeyRef) -> Result<&[u8], SecretError> {
         self.value(&reference.name, &reference.key)

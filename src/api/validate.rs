@@ -11,6 +11,6 @@ pub use semantic::SecretReference;
 
 pub(super) use finding::Report;
 pub(super) use schema::{Checked, Patterns, Prepared, Unknown};
-pub(super) use semantic::{check_contradictions, check_references, cluster_note, notes};
+pub(super) use semantic::{check_contradictions, cluster_note, dangling, notes};
 pub(super) use suggest::did_you_mean;
 pub(super) use yaml::{Node, documents};

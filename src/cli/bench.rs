@@ -47,7 +47,10 @@ use super::{
     client::{Connection, Target},
     print,
 };
-use crate::{api::Topic, runtime::open_files};
+use crate::{
+    api::Topic,
+    runtime::{colours, open_files},
+};
 use body::Run;
 use conductor::Manner;
 use figures::Figures;
@@ -75,7 +78,8 @@ Messages are sent when they are due, whatever becomes of those before them, and 
 due. Every delivery is checked. A result that does not count is marked INVALID, with the reasons; docs/bench.md says what
 each figure means. Use topics of its own: it publishes to PREFIX.0, PREFIX.1 and so on.
 
-Exit codes: 0 the result counts, 65 it is INVALID, 64 bad usage, 69 something cannot be reached or refused us")]
+Exit codes: 0 the result counts, 65 it is INVALID, 64 bad usage, 69 something cannot be reached, 77 the token is refused,
+or a topic, 130 ended by Ctrl-C, without a result")]
 pub(super) struct Args {
     /// Connections to open
     #[arg(short, long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
@@ -154,9 +158,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     make_room(plan.connections + args.publishers)?;
     let figures = args.measure(&plan, &target)?;
     let reasons = verdict::reasons(&figures, args.max_lag);
-    let colour =
-        io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    print(&report::text(&figures, &reasons, colour))?;
+    print(&report::text(&figures, &reasons, colours::wanted(&io::stdout())))?;
     if let Some(file) = json {
         let written = Written { valid: reasons.is_empty(), reasons: &reasons, figures: &figures };
         let text = serde_json::to_string_pretty(&written)

@@ -8,7 +8,7 @@ use super::{
     manifest, print,
 };
 use crate::{
-    api::Manifests,
+    api::{Manifests, SecretReference, Secrets, TopicGateway},
     controller::{Assumed, Planned, preview},
     gateway::examine::examine,
 };
@@ -17,7 +17,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A file may hold several documents: the TopicGateway and the Secrets it refers to.
-Files given together are read as one; they hold one TopicGateway.
+Files given together are read as one; they hold one TopicGateway. Secrets that are in none of them are noted: a cluster
+would take the resource without them, and have its condition ResolvedRefs wait for them.
 
 Examples:
   topic-gateway check -f gateway.yaml
@@ -57,13 +58,14 @@ enum Output {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let manifests = manifest::load(&args.files)?;
-    examine(&manifests.gateway.spec, &manifests.secrets)
+    let manifests = manifest::load_for_a_cluster(&args.files)?;
+    let Manifests { gateway, secrets, .. } = &manifests;
+    examine(&gateway.spec.without_secrets(|name| !secrets.has(name)), secrets)
         .map_err(|unfit| Failure::usage(unfit.to_string()))?;
     let PodArgs { image, image_pull_policy: pull_policy, runbook_url } = args.pods.clone();
     let (environment, namespace) = (traced(), args.controller_namespace.clone());
     let assumed = Assumed { image, pull_policy, runbook_url, environment, namespace };
-    let planned = preview(&manifests.gateway, &manifests.secrets, assumed).map_err(Failure::usage)?;
+    let planned = preview(gateway, &completed(gateway, secrets), assumed).map_err(Failure::usage)?;
     match args.output {
         Output::Summary => {
             let names = names(&planned).join(", ");
@@ -72,6 +74,17 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Output::Names => print(&(names(&planned).join("\n") + "\n")),
         Output::Yaml => print(&yaml(&planned)?),
     }
+}
+
+/// With a value for every key that is referred to: which one, nobody is shown.
+fn completed(gateway: &TopicGateway, secrets: &Secrets) -> Secrets {
+    let mut all = secrets.clone();
+    for SecretReference { key, .. } in gateway.spec.secret_references() {
+        if !secrets.has(&key.name) {
+            all.insert(&key.name, &key.key, Vec::new());
+        }
+    }
+    all
 }
 
 /// The objects that the controller would make.
@@ -118,6 +131,21 @@ mod tests {
             "a.yaml: valid, TopicGateway prices/m, NATS at nats://a, nats://b\n\
              note: a.yaml:4: spec.authentication: nobody can connect; add an issuer to jwt, or set anonymous: Allow\n"
         );
+    }
+
+    #[test]
+    fn what_the_controller_would_make_does_not_wait_for_secrets() {
+        let text = "apiVersion: topicgateway.io/v1alpha1\nkind: TopicGateway\nmetadata: {name: m}\n\
+            spec: {backbone: {memory: {}}, listeners: {tls: {secretRef: {name: t}}}}\n";
+        let manifests = Manifests::parse_for_a_cluster(&[("a.yaml".into(), text.into())]).unwrap();
+        let secrets = completed(&manifests.gateway, &manifests.secrets);
+        let image = Assumed {
+            image: "i".into(),
+            pull_policy: crate::api::ImagePullPolicy::Always,
+            namespace: "n".into(),
+        };
+        let planned = preview(&manifests.gateway, &secrets, image).unwrap();
+        assert!(names(&planned).contains(&"Deployment/m".to_owned()), "{:?}", names(&planned));
     }
 
     #[test]

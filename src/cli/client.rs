@@ -6,18 +6,30 @@ pub(super) mod fake;
 mod frame;
 mod trust;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    io::{self, Write as _},
+    path::PathBuf,
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::SinkExt;
 use rustls::ClientConfig;
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    select,
+    time::{sleep, timeout},
+};
 use tokio_tungstenite::{
     Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
     tungstenite::{Error, Message, error::ProtocolError},
 };
 
-pub(super) use frame::{Event, Frame, declined, listen, tame};
+pub(super) use frame::{Event, Frame, declined, dismissed, listen, tame};
 #[cfg(test)]
 pub(super) use trust::trusting;
 
@@ -28,6 +40,8 @@ pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Longest wait for a connection, and for an answer to a command.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+/// Waits that are no longer are not told of.
+const SUSPENSE: Duration = Duration::from_secs(2);
 /// Id of the `setup` command; other commands count from 1.
 pub(super) const SETUP: u64 = 0;
 /// Longest pause between two attempts.
@@ -97,7 +111,7 @@ impl Target {
         let url = &self.url;
         let connector = Connector::Rustls(self.tls.clone());
         let connecting = connect_async_tls_with_config(url.as_str(), None, false, Some(connector));
-        match timeout(PATIENCE, connecting).await {
+        match said(url, timeout(PATIENCE, connecting)).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(error)) => Err(unreachable(url, &error)),
             Err(_) => Err(absent(url, &format!("no answer within {} s", PATIENCE.as_secs()))),
@@ -138,25 +152,43 @@ impl Target {
     }
 }
 
+/// Says who is waited for, where that takes long enough to be wondered at.
+async fn said<T>(whom: &str, waited: impl Future<Output = T>) -> T {
+    tokio::pin!(waited);
+    select! {
+        done = &mut waited => return done,
+        () = sleep(SUSPENSE) => {
+            // Nobody is left to be told if standard error is gone.
+            let _ = writeln!(io::stderr(), "waiting for {whom}, up to {} s", PATIENCE.as_secs());
+        }
+    }
+    waited.await
+}
+
 /// Why there is no connection, and what to do about it.
 fn unreachable(url: &str, error: &Error) -> Failure {
-    let tls = match error {
-        Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
-        _ => None,
-    };
-    let advice = match (error, tls) {
-        (Error::Http(response), _) => return frame::declined(url, response),
-        (_, Some(rustls::Error::InvalidCertificate(why))) => return distrusted(url, why),
+    match error {
+        Error::Http(response) => frame::declined(url, response),
+        Error::Io(error) => broken(url, error),
         // An alert of TLS, which is no HTTP.
-        (Error::Protocol(ProtocolError::HttparseError(_)), _) if url.starts_with("ws://") => {
-            "what answers there does not speak HTTP: if it speaks TLS, try https:// or wss://"
+        Error::Protocol(ProtocolError::HttparseError(_)) if url.starts_with("ws://") => {
+            foreign(url, "does not speak HTTP: if it speaks TLS, try https:// or wss://")
         }
-        (_, Some(rustls::Error::InvalidMessage(_))) => {
-            "what answers there does not speak TLS: try http:// or ws://"
-        }
-        _ => return absent(url, &error.to_string()),
-    };
-    Failure::unavailable(format!("cannot reach a gateway at {url}: {advice}"))
+        other => absent(url, &other.to_string()),
+    }
+}
+
+/// The same where the socket tells.
+pub(super) fn broken(url: &str, error: &io::Error) -> Failure {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(why)) => distrusted(url, why),
+        Some(rustls::Error::InvalidMessage(_)) => foreign(url, "does not speak TLS: try http:// or ws://"),
+        _ => absent(url, &in_words(error)),
+    }
+}
+
+fn foreign(url: &str, what: &str) -> Failure {
+    Failure::unavailable(format!("cannot reach a gateway at {url}: what answers there {what}"))
 }
 
 fn distrusted(url: &str, why: &rustls::CertificateError) -> Failure {
@@ -173,6 +205,23 @@ fn absent(url: &str, why: &str) -> Failure {
     Failure::unavailable(format!(
         "cannot reach a gateway at {url}: {why}; start one with `topic-gateway dev`, or name another with --url"
     ))
+}
+
+/// A number of something that there is at least one of.
+pub(super) fn positive(text: &str) -> Result<u64, &'static str> {
+    text.parse().ok().filter(|number| *number > 0).ok_or("a whole number of 1 or more is expected")
+}
+
+/// Why a connection failed, without the number that the system has for it.
+pub(super) fn in_words(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::ConnectionRefused {
+        return "nothing listens there".into();
+    }
+    let text = error.to_string();
+    if text.contains("lookup address") {
+        return "no such host is known".into();
+    }
+    text.split(" (os error ").next().unwrap_or_default().into()
 }
 
 /// Runs a command on a small runtime of its own. Does not wait for a read from the terminal that is under way.

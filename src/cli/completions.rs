@@ -11,7 +11,9 @@ use super::{Cli, Failure, print};
 Examples:
   topic-gateway completions bash > /etc/bash_completion.d/topic-gateway
   topic-gateway completions zsh > \"${fpath[1]}/_topic-gateway\"
-  topic-gateway completions fish > ~/.config/fish/completions/topic-gateway.fish")]
+  topic-gateway completions fish > ~/.config/fish/completions/topic-gateway.fish
+
+Exit codes: 0 printed, 64 no such shell, 69 standard output cannot be written to")]
 pub(super) struct Args {
     /// The shell
     #[arg(value_enum)]

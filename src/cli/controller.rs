@@ -106,7 +106,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         })?;
         controller::run(settings(args), signals).await.map_err(|error| match error {
             RunError::Client(_) => Failure::usage(error.to_string()),
-            RunError::Admin(_) => Failure::unavailable(error.to_string()),
+            RunError::Admin(..) => Failure::unavailable(error.to_string()),
             RunError::Metrics(_) => Failure::internal(error.to_string()),
             RunError::LeaseLost(_) => Failure { code: 1, message: error.to_string() },
         })

@@ -23,7 +23,10 @@ Examples:
   topic-gateway dev -f gateway.yaml -f secrets.yaml
   topic-gateway dev --listen 127.0.0.1:0 --admin 127.0.0.1:0      (free ports, printed)
 
-Ctrl-C ends it within two seconds, SIGTERM after the drain window of the resource; each a second time at once.")]
+Ctrl-C ends it within two seconds, SIGTERM after the drain window of the resource; each a second time at once.
+
+Exit codes: 0 told to end, 64 bad usage or a file that is not valid, 69 an address is taken, 70 a fault of the program
+itself")]
 pub(super) struct Args {
     /// A file to serve, `-` for standard input; may be given several times
     #[arg(short, long = "file", value_name = "FILE")]
@@ -46,6 +49,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         admin: args.admin,
         demo: true,
         source: None,
+        live: true,
         patience: Duration::from_secs(2),
         hint: "\nIn a browser:       {page}\nRead a topic:       {program} sub prices.btc --url {url}\n\
             Publish to it:      {program} pub prices.btc '{\"price\": 1}' --url {url}\n",

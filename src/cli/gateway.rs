@@ -24,7 +24,10 @@ and by /status on the admin port.
 Examples:
   topic-gateway gateway --config /etc/topic-gateway/config.yaml
 
-SIGTERM ends it after the drain window of the resource, a second signal at once.")]
+SIGTERM ends it after the drain window of the resource, a second signal at once.
+
+Exit codes: 0 told to end, 64 bad usage or a file that is not valid, 69 an address is taken, 70 a fault of the program
+itself")]
 pub(super) struct Args {
     /// The `GatewayConfig`, YAML or JSON
     #[arg(long, value_name = "FILE")]
@@ -46,6 +49,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         admin: args.admin,
         demo: false,
         source: Some(reader),
+        live: false,
         patience: Duration::MAX,
         hint: "",
     };

@@ -10,8 +10,16 @@ const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The one resource and its Secrets in these files taken together; `-` is standard input.
 pub(super) fn load(files: &[String]) -> Result<Manifests, Failure> {
-    let texts = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Manifests::parse(&texts)?)
+    Ok(Manifests::parse(&texts(files)?)?)
+}
+
+/// The same for a cluster, which may have Secrets that the files do not have.
+pub(super) fn load_for_a_cluster(files: &[String]) -> Result<Manifests, Failure> {
+    Ok(Manifests::parse_for_a_cluster(&texts(files)?)?)
+}
+
+fn texts(files: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    files.iter().map(|file| read(file)).collect()
 }
 
 /// How messages call a file.

@@ -9,7 +9,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 
-use super::{Failure, print};
+use super::{Failure, client, print};
 
 /// Whoever is asked has so long for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,7 +40,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     match answer {
         Ok(Ok(status)) if status.is_success() => print(&format!("{url}: {status}\n")),
         Ok(Ok(status)) => Err(Failure::unavailable(format!("{url} answers {status}"))),
-        Ok(Err(error)) => Err(Failure::unavailable(format!("{url} does not answer: {error}"))),
+        Ok(Err(error)) => {
+            let why = error.downcast_ref().map_or_else(|| error.to_string(), client::in_words);
+            Err(Failure::unavailable(format!("{url} does not answer: {why}")))
+        }
         Err(_) => Err(Failure::unavailable(format!("{url} does not answer within {PATIENCE:?}"))),
     }
 }

@@ -36,7 +36,10 @@ Examples:
   tail -f ticks.ndjson | topic-gateway pub prices.btc -
 
 Prints `ok` or `duplicate` and the message's number for each message the backbone has confirmed. Ends with 0 only
-if all were confirmed. A message that was not is tried again under the same messageId: it is never stored twice.")]
+if all were confirmed. A message that was not is tried again under the same messageId: it is never stored twice.
+
+Exit codes: 0 all are confirmed, 64 bad usage, or a message that is too large, 69 no gateway can be reached, or a message
+is not confirmed, 77 the token is refused, or the topic, 130 ended by Ctrl-C")]
 pub(super) struct Args {
     /// Topic to publish to
     pub topic: String,
@@ -252,10 +255,9 @@ async fn answer(socket: &mut Socket, id: u64) -> Result<(Box<Frame>, Utf8Bytes),
                 }
                 Event::Frame(frame, text) if frame.id == Some(id) => return Ok((frame, text)),
                 Event::Frame(..) => {}
-                Event::Closed { code: 1009 | 4401 | 4403, why } => {
-                    return Err(Trouble::Lasting(Failure::unavailable(why)));
+                Event::Closed { code, why } => {
+                    return Err(client::dismissed(code, &why).map_or_else(|| lost(&why), Trouble::Lasting));
                 }
-                Event::Closed { why, .. } => return Err(lost(&why)),
             }
         }
     };

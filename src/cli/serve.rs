@@ -1,6 +1,8 @@
 //! What `dev` and `gateway` have in common: listen, serve, tell the addresses, end well.
 
-use std::{net::SocketAddr, time::Duration};
+mod live;
+
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpSocket},
@@ -14,6 +16,7 @@ use crate::{
         pod::{Options, Pod, StartError},
     },
     runtime::{
+        colours,
         open_files::{self, Shares},
         signals::{Termination, terminated},
         telemetry,
@@ -28,6 +31,8 @@ pub(super) struct Serving {
     pub(super) demo: bool,
     /// Where the configuration is read from again when it changes.
     pub(super) source: Option<Reader>,
+    /// Whether somebody who looks on at a terminal is shown what goes on.
+    pub(super) live: bool,
     /// Longest drain after Ctrl-C, when somebody waits at a terminal.
     pub(super) patience: Duration,
     /// Lines to print below the addresses; `{url}` is the public one, `{page}` that of the playground, `{program}` this program.
@@ -75,7 +80,14 @@ async fn until_the_end(configuration: Configuration, serving: Serving, files: Sh
     let hint = serving.hint.replace("{url}", &url).replace("{program}", &program).replace("{page}", &page);
     print(&hint)?;
 
+    let looked_at = serving.live && colours::wanted(&io::stdout()) && colours::wanted(&io::stderr());
+    let live = looked_at.then(|| tokio::spawn(live::show(pod.activity())));
     let signal = signals.next().await;
+    if let Some(live) = live {
+        live.abort();
+        // Its line is wiped when it has ended; that it was told to is no news.
+        let _ = live.await;
+    }
     let window = pod.drain_window();
     let (window, patience) = match signal {
         Termination::Terminate => (window, Duration::MAX),

@@ -20,9 +20,9 @@ use super::{
     Failure,
     client::{self, Connection, Event, Frame, Socket, Target},
 };
-use crate::api::Filter;
+use crate::{api::Filter, runtime::colours};
 use positions::{Positions, Session};
-use view::View;
+use view::{Style, View};
 
 /// How long a message may wait for its acknowledgement, which goes up to the last one: whatever is sent until it is
 /// acknowledged would stop else.
@@ -42,19 +42,23 @@ Examples:
   topic-gateway sub prices.btc --last 10
 
 Prints a line per message: topic, number in the topic (or -), data. Gaps, errors and reconnects are told on
-standard error. After a reconnect it goes on where it was, if the topic has a history. Ends with Ctrl-C, after --count messages, or when no topic is left that may be read.")]
+standard error. After a reconnect it goes on where it was, if the topic has a history. Ends with Ctrl-C, after
+--count messages, or when no topic is left that may be read.
+
+Exit codes: 0 ended by Ctrl-C or after --count messages, 64 bad usage, 69 no gateway can be reached, 77 the token is
+refused, or every topic")]
 pub(super) struct Args {
     /// Topics, or patterns with * (one token) and > (the rest)
     #[arg(required = true, value_name = "TOPIC")]
     pub topics: Vec<String>,
     /// End after so many messages
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = client::positive)]
     pub count: Option<u64>,
     /// Begin with the last N messages of each topic
-    #[arg(long, value_name = "N", conflicts_with = "from_seq", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "from_seq", value_parser = client::positive)]
     pub last: Option<u64>,
     /// Begin with this number of each topic, or with the first one that is still there
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = client::positive)]
     pub from_seq: Option<u64>,
     /// Print the gateway's frames as they are, one a line
     #[arg(long)]
@@ -76,9 +80,13 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
             )));
         }
     }
-    let colour =
-        io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let view = View::new(io::stdout().lock(), io::stderr(), args.json, colour);
+    let style = Style {
+        json: args.json,
+        colour: colours::wanted(&io::stdout()),
+        // Whoever looks on is told that it works before the first message comes.
+        subscriptions: io::stderr().is_terminal(),
+    };
+    let view = View::new(io::stdout().lock(), io::stderr(), style);
     let (left, positions) = (args.count, Positions::default());
     let start = args.last.map(|last| ("last", last)).or(args.from_seq.map(|seq| ("fromSeq", seq)));
     let mut follower = Follower { target, view, wanted: args.topics, start, positions, left, failures: 0 };
@@ -172,10 +180,10 @@ impl<O: Write, E: Write> Follower<O, E> {
             };
             let (frame, text) = match event {
                 Event::Frame(frame, text) => (frame, text),
-                Event::Closed { code: 4401 | 4403, why } => {
-                    return Err(Failure::unavailable(format!("{why}; give another token with --token-file")));
-                }
-                Event::Closed { why, .. } => return Ok(End::Lost { why, not_before: leave_at }),
+                Event::Closed { code, why } => match client::dismissed(code, &why) {
+                    Some(failure) => return Err(failure),
+                    None => return Ok(End::Lost { why, not_before: leave_at }),
+                },
             };
             if !self.positions.sees(&frame) {
                 continue;
@@ -275,6 +283,7 @@ impl<O: Write, E: Write> Follower<O, E> {
             None if frame.retryable => {}
             None => return Err(frame.failure()),
         }
+        self.view.error(frame);
         Ok(())
     }
 }

@@ -1,6 +1,9 @@
-//! `topic-gateway token`: makes tokens for trials, and says whether a gateway would accept a token.
+//! `topic-gateway token`: makes tokens for trials and what verifies them, and says whether a gateway would accept one.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    path::PathBuf,
+};
 
 use clap::Subcommand;
 
@@ -13,21 +16,15 @@ mod mint;
 #[cfg(test)]
 mod tests;
 
-/// Makes and checks tokens for trials.
+/// Make and check tokens for trials
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   topic-gateway token mint -f gateway.yaml --user ann
   topic-gateway token check -f gateway.yaml < token
-  topic-gateway token mint --secret-file jwt.key --issuer home --audience market --user ann --subscribe 'prices.>'
-  topic-gateway token mint --secret-env JWT_SECRET --issuer home --user bob --ttl 10m --claim 'roles=[\"trader\"]'
-  topic-gateway token mint --secret-file jwt.key --issuer home --user ann |
-    topic-gateway token check --secret-file jwt.key --issuer home
-  topic-gateway token check --jwks-file keys.json --issuer https://id.example.com < token
+  topic-gateway token jwks --private-key-file key.pem --kid first
 
-With -f the resource says what its issuers are; where it has several, --issuer chooses the one to make a token of.
-A shared secret is taken byte for byte: a line break at the end of the file belongs to it.
-Exit codes: 0 the token was made or is valid, 64 it was not or is not.")]
+Exit codes: 0 done, 64 bad usage or an unfit key, 77 a gateway would refuse the token (check)")]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -35,10 +32,30 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a token and print it, and nothing else, to standard output.
+    /// Make a token and print it, and nothing else, to standard output
     Mint(mint::Mint),
-    /// Print a token's claims to standard output, and say whether a gateway would accept it, or why not.
+    /// Print a token's claims to standard output, and say whether a gateway would accept it, or why not
     Check(check::Check),
+    /// Print the public half of a private key as JWKS, as an identity provider publishes it
+    Jwks(Jwks),
+}
+
+/// Whose public half is to be printed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  openssl genpkey -algorithm ed25519 -out key.pem
+  topic-gateway token jwks --private-key-file key.pem --kid first > jwks.json
+  kubectl create secret generic members-jwks --from-file jwks.json
+
+Exit codes: 0 done, 64 bad usage or an unfit key")]
+struct Jwks {
+    /// File that holds the private key in PEM (RSA, EC P-256, EC P-384 or Ed25519), as openssl genpkey writes it
+    #[arg(long, value_name = "PATH")]
+    private_key_file: PathBuf,
+    /// What the key shall be called there (`kid`)
+    #[arg(long, value_name = "NAME")]
+    kid: Option<String>,
 }
 
 /// Runs the command. What is not the token or its claims goes to standard error.
@@ -69,6 +86,11 @@ fn answer(
                 print(stdout, &claims)?;
             }
             check.verdict(&token, now).map(Some)
+        }
+        Command::Jwks(Jwks { private_key_file, kid }) => {
+            let jwks = key::signing(&private_key_file)?.jwks(kid.as_deref());
+            print(stdout, &format!("{:#}", jwks.unwrap_or_default()))?;
+            Ok(None)
         }
     }
 }

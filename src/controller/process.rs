@@ -1,6 +1,6 @@
 //! The controller's process: from the admin port to the last pass.
 
-use std::{io, sync::Arc, time::Instant};
+use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -26,8 +26,8 @@ pub enum RunError {
     #[error("the metrics do not fit together: {0}")]
     Metrics(#[from] prometheus::Error),
     /// The admin port is taken.
-    #[error("cannot listen on the admin address: {0}; choose another one with --admin")]
-    Admin(#[from] io::Error),
+    #[error("cannot listen on {0}: {1}; choose another address with --admin")]
+    Admin(SocketAddr, io::Error),
     /// Another controller works, or may at any moment.
     #[error("the Lease was lost: {0}; this process ends so that no two controllers work")]
     LeaseLost(String),
@@ -38,12 +38,15 @@ pub enum RunError {
 pub async fn run(settings: Settings, mut signals: Terminated) -> Result<(), RunError> {
     let metrics = Metrics::new(settings.concurrency, settings.lease_name())?;
     let client = client::connect(&metrics.requests).await?;
-    let admin = TcpListener::bind(settings.admin).await?;
+    let address = settings.admin;
+    let taken = |error| RunError::Admin(address, error);
+    let admin = TcpListener::bind(address).await.map_err(taken)?;
+    let listening = admin.local_addr().map_err(taken)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         identity = settings.identity,
         namespaces = if settings.namespaces.is_empty() { "all".into() } else { settings.namespaces.join(",") },
-        admin = %admin.local_addr()?,
+        admin = %listening,
         "The controller starts."
     );
     let shared = Arc::new(Shared::new(client, metrics, settings));

@@ -26,6 +26,7 @@ mod object;
 mod pem;
 mod policy;
 mod sharing;
+mod signing;
 #[cfg(test)]
 mod tests;
 
@@ -36,7 +37,8 @@ use sharing::Given;
 
 pub use credential::Credential;
 pub use error::{AccessError, AuthError, KeyError};
-pub use jws::{sign, unverified_claims};
+pub use jws::unverified_claims;
+pub use signing::{SigningKey, SigningKeyError, sign};
 
 /// Longest token, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8192;

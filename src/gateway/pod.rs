@@ -65,6 +65,21 @@ pub struct Options {
     pub source: Option<Reader>,
 }
 
+/// What goes on in a pod.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// Open connections.
+    pub connections: u64,
+    /// Topics and patterns with a subscriber.
+    pub topics: u64,
+    /// Subscriptions of all connections.
+    pub subscriptions: u64,
+    /// Messages that came from the backbone since the start.
+    pub received: u64,
+    /// Messages that were written to sockets since the start.
+    pub delivered: u64,
+}
+
 /// Why a pod does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -88,6 +103,8 @@ pub struct Pod {
     control: CancellationToken,
     admin: (TaskTracker, CancellationToken),
     loaded: Arc<Loaded>,
+    metrics: Arc<Metrics>,
+    counts: Arc<backbone::Counts>,
     home: Home,
 }
 
@@ -149,15 +166,33 @@ impl Pod {
         let admin_tasks = (TaskTracker::new(), CancellationToken::new());
         admin_tasks.0.spawn(runtime::admin::serve(admin, router, admin_tasks.1.clone()));
         if let Some(reader) = source {
-            let places = Places { access, front, metrics, inboxes: inboxes.clone(), backbone: exchange };
+            let (metrics, inboxes) = (metrics.clone(), inboxes.clone());
+            let places = Places { access, front, metrics, inboxes, backbone: exchange };
             tasks.spawn(Reload::new(reader, places, configuration).run(loaded.clone(), accept.clone()));
         }
-        Ok(Self { inboxes, shards, readiness, tasks, accept, control, admin: admin_tasks, loaded, home })
+        let admin = admin_tasks;
+        Ok(Self { inboxes, shards, readiness, tasks, accept, control, admin, loaded, metrics, counts, home })
     }
 
     /// Over how long the configuration in force wants connections to be closed.
     pub fn drain_window(&self) -> Duration {
         self.loaded.drain_window()
+    }
+
+    /// Tells what goes on, whenever it is asked.
+    pub fn activity(&self) -> impl Fn() -> Activity + Send + 'static {
+        let (metrics, counts, shards) = (self.metrics.clone(), self.counts.clone(), self.shards.len());
+        move || {
+            let (topics, subscriptions) = metrics.topics().totals();
+            let of_shards = || (0..shards).map(|index| metrics.shard(index));
+            Activity {
+                connections: of_shards().map(|shard| shard.connections()).sum(),
+                topics,
+                subscriptions,
+                received: counts.messages_received.load(Relaxed),
+                delivered: of_shards().map(|shard| shard.messages_delivered()).sum(),
+            }
+        }
     }
 
     /// Ends: not ready, nothing accepted, everybody told and closed evenly over `window`, the backbone drained.

@@ -4,7 +4,7 @@ mod traces;
 
 use std::{
     env,
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write as _},
 };
 
 use tracing::{Subscriber, level_filters::LevelFilter};
@@ -14,6 +14,8 @@ use tracing_subscriber::{
 };
 
 pub(crate) use traces::{ENDPOINTS, Traces, follow, trace_id};
+
+use super::colours;
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +64,16 @@ const DEFAULT: &str =
 /// is still on its way then.
 pub fn init(format: Format, service: &'static str) -> Result<Option<Traces>, Error> {
     let filter = filter(&env::var("RUST_LOG").unwrap_or_default())?;
-    let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let log = log(format, filter, colours, io::stderr);
+    let colours = colours::wanted(&io::stderr());
+    let writer = move || {
+        let mut stderr = io::stderr();
+        if colours {
+            // What is shown of what goes on (`dev`) is no part of this line.
+            let _ = stderr.write_all(b"\r\x1b[K");
+        }
+        stderr
+    };
+    let log = log(format, filter, colours, writer);
     let traces = Traces::from_environment(service)?;
     let spans = traces.as_ref().map(Traces::layer);
     // The layer of spans is below: it is made for a registry alone.

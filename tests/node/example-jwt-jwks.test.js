@@ -1,6 +1,8 @@
-// examples/jwt-jwks.yaml, with the program beside it in the place of an identity provider.
+// examples/jwt-jwks.yaml, with the keys beside it in the place of an identity provider's.
 
 import assert from 'node:assert/strict';
+import { sign } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 
 import { Client, startGateway } from './gateway.js';
@@ -10,11 +12,26 @@ let gateway;
 before(async () => (gateway = await startGateway('-f', path('examples/jwt-jwks.yaml'))));
 after(() => gateway?.stop('SIGINT'));
 
-const mint = async (kid, ...args) => {
-  const program = path('examples/jwt-jwks-token.mjs');
-  const { code, stdout, stderr } = await run('node', [program, ...args], { env: { ...process.env, KID: kid } });
+const tokenOf = async (...args) => {
+  const { code, stdout, stderr } = await run(process.env.TOPIC_GATEWAY, ['token', ...args]);
   assert.equal(code, 0, stderr);
   return stdout.trim();
+};
+
+const keyFile = (kid) => path(`examples/jwt-jwks-${kid}.pem`);
+
+// As the file says it.
+const mint = (kid, user, ...claims) =>
+  tokenOf('mint', '-f', path('examples/jwt-jwks.yaml'), '--private-key-file', keyFile(kid), '--kid', kid,
+    '--user', user, '--subscribe', `inbox.${user}`, ...claims.flatMap((claim) => ['--claim', claim]));
+
+// As an identity provider signs: whatever it likes.
+const signed = (kid, claims) => {
+  const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const exp = Math.floor(Date.now() / 1000) + 3600;
+  const body = { iss: 'https://id.example.com/', aud: 'members', sub: 'ann', exp, ...claims };
+  const text = `${encode({ alg: 'EdDSA', kid })}.${encode(body)}`;
+  return `${text}.${sign(null, Buffer.from(text), readFileSync(keyFile(kid))).toString('base64url')}`;
 };
 
 const setUp = async (token, ...topics) => {
@@ -24,8 +41,8 @@ const setUp = async (token, ...topics) => {
 };
 
 test('a token of either key says who its user is and what it may', async () => {
-  const ann = await setUp(await mint('first', 'ann', '{"roles": ["editor"]}'), 'news.today', 'inbox.ann');
-  const bob = await setUp(await mint('second', 'bob', '{"plan": "gold"}'), 'news.today', 'early.today');
+  const ann = await setUp(await mint('first', 'ann', 'roles=["editor"]'), 'news.today', 'inbox.ann');
+  const bob = await setUp(await mint('second', 'bob', 'plan=gold'), 'news.today', 'early.today');
   for (const [client, user] of [[ann, 'ann'], [bob, 'bob']]) {
     assert.equal((await client.expect('ready')).userId, user);
     for (const _ of [1, 2]) await client.expect('subscribed');
@@ -45,9 +62,9 @@ test('what the provider has not signed for this gateway is refused', async () =>
   const other = Buffer.from('{"alg":"EdDSA","kid":"second"}').toString('base64url');
   for (const [token, code] of [
     [undefined, 'AUTH_REQUIRED'],
-    [await mint('first', 'ann', '{"aud": "another"}'), 'AUTH_FAILED'],
-    [await mint('first', 'ann', '{"iss": "https://id.example.com"}'), 'AUTH_FAILED'],
-    [await mint('first', 'ann', '{"exp": 1}'), 'AUTH_FAILED'],
+    [signed('first', { aud: 'another' }), 'AUTH_FAILED'],
+    [signed('first', { iss: 'https://id.example.com' }), 'AUTH_FAILED'],
+    [signed('first', { exp: 1 }), 'AUTH_FAILED'],
     [`${header}.${Buffer.from('{"sub":"ann"}').toString('base64url')}.${signature}`, 'AUTH_FAILED'],
     [`${other}.${body}.${signature}`, 'AUTH_FAILED'],
   ]) {
@@ -63,5 +80,13 @@ test('`token check` says the same of the file', async () => {
   const valid = await check(await mint('first', 'ann'));
   assert.equal(valid.code, 0, valid.stderr);
   assert.match(valid.stderr, /user "ann"/);
-  assert.equal((await check(await mint('first', 'ann', '{"aud": "another"}'))).code, 64);
+  assert.equal((await check(signed('first', {}))).code, 0);
+  assert.equal((await check(signed('first', { aud: 'another' }))).code, 77);
+});
+
+test('the keys in its Secret are those that `token jwks` makes of the private ones', async () => {
+  const [, document] = /jwks\.json: \|\n((?: {4}.*\n)+)/.exec(readFileSync(path('examples/jwt-jwks.yaml'), 'utf8'));
+  const made = ['first', 'second'].map((kid) => tokenOf('jwks', '--private-key-file', keyFile(kid), '--kid', kid));
+  const keys = (await Promise.all(made)).flatMap((text) => JSON.parse(text).keys);
+  assert.deepEqual(keys, JSON.parse(document).keys);
 });

@@ -109,6 +109,38 @@ fn secrets_may_stand_in_another_file_and_in_base64() {
 }
 
 #[test]
+fn a_cluster_may_have_secrets_that_the_files_do_not_have() {
+    let nats =
+        "{servers: [nats://n], tokenSecretRef: {name: s, key: t}, tls: {caSecretRef: {name: ca, key: c}}}";
+    let text = format!("{HEAD}spec:\n  backbone: {{nats: {nats}}}\n  authentication: {{jwt: [{ISSUER}]}}\n");
+    assert_eq!(parse(&text).unwrap_err().iter().count(), 3);
+    let files = |more: &str| [("a.yaml".to_owned(), [&text, more].concat())];
+    let read = Manifests::parse_for_a_cluster(&files("")).unwrap();
+    let note = |place: &str, name: &str| {
+        format!(
+            "a.yaml:{place}: Secret \"{name}\" is not in these files, and was not looked into; a cluster must have it"
+        )
+    };
+    assert_eq!(
+        read.notes,
+        [
+            note("5: spec.backbone.nats.tokenSecretRef", "s"),
+            note("5: spec.backbone.nats.tls.caSecretRef", "ca"),
+            note("6: spec.authentication.jwt[0].secretRef", "s"),
+        ]
+    );
+    let spec = read.gateway.spec;
+    let left = spec.without_secrets(|name| name == "s").secret_references();
+    assert_eq!(left.iter().map(|reference| reference.key.name.as_str()).collect::<Vec<_>>(), ["ca"]);
+    assert_eq!(spec.without_secrets(|_| true).secret_references(), []);
+    assert_eq!(spec.without_secrets(|_| false), spec);
+    // One that is there must have what is wanted of it.
+    let secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {k: v}\n";
+    let found = Manifests::parse_for_a_cluster(&files(secret)).unwrap_err().to_string();
+    assert!(found.contains("Secret \"s\" has no key \"t\"") && found.lines().count() == 1, "{found}");
+}
+
+#[test]
 fn other_kinds_are_noted_and_left_aside() {
     let more = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n---\napiVersion: apps/v1\nkind: Deployment\n";
     let text =

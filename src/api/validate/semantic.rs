@@ -2,7 +2,8 @@
 
 use super::finding::Report;
 use crate::api::{
-    Anonymous, Pattern, SecretKeyRef, SecretRef, Secrets, TopicGatewaySpec, validate::schema::Checked,
+    Anonymous, Pattern, SecretError, SecretKeyRef, SecretRef, Secrets, TopicGatewaySpec,
+    validate::schema::Checked,
 };
 
 /// One key of a Secret that the resource needs.
@@ -42,6 +43,30 @@ impl TopicGatewaySpec {
         found
     }
 
+    /// The same without what refers to a Secret of such a name, so that the rest can be judged.
+    #[must_use]
+    pub fn without_secrets(&self, absent: impl Fn(&str) -> bool) -> Self {
+        let mut spec = self.clone();
+        let key = |reference: &mut SecretKeyRef| absent(&reference.name);
+        let whole = |reference: &mut SecretRef| absent(&reference.name);
+        spec.authentication.jwt.retain(|issuer| {
+            let references = [&issuer.jwks_secret_ref, &issuer.public_key_secret_ref, &issuer.secret_ref];
+            !references.into_iter().flatten().any(|reference| absent(&reference.name))
+        });
+        spec.listeners.tls.take_if(|tls| absent(&tls.secret_ref.name));
+        if let Some(nats) = &mut spec.backbone.nats {
+            nats.credentials_secret_ref.take_if(key);
+            nats.nkey_secret_ref.take_if(key);
+            nats.token_secret_ref.take_if(key);
+            nats.user_password_secret_ref.take_if(whole);
+            if let Some(tls) = &mut nats.tls {
+                tls.ca_secret_ref.take_if(key);
+                tls.client_certificate_secret_ref.take_if(whole);
+            }
+        }
+        spec
+    }
+
     /// What contradicts itself, field and message: subjects that hold nothing below the prefix and could never become a
     /// topic, a stream that forgets too early.
     pub fn contradictions(&self) -> Vec<(String, String)> {
@@ -75,24 +100,14 @@ fn whole(found: &mut Vec<SecretReference>, field: &str, reference: Option<&Secre
     }
 }
 
-/// Every reference must lead to a key of a Secret that is there.
-pub(in crate::api) fn check_references(
-    spec: &TopicGatewaySpec,
-    secrets: &Secrets,
-    checked: &Checked,
-    file: &str,
-    report: &mut Report,
-) {
-    let mut last = None;
-    for reference in spec.secret_references() {
-        if let Err(error) = secrets.key(&reference.key) {
-            let wrong = (reference.field, error.to_string());
-            if last.as_ref() != Some(&wrong) {
-                report.add(file, checked.line(&wrong.0), &wrong.0, wrong.1.as_str());
-            }
-            last = Some(wrong);
-        }
-    }
+/// References that do not lead to a key of a Secret that is there, with the field that has them: each once.
+pub(in crate::api) fn dangling(spec: &TopicGatewaySpec, secrets: &Secrets) -> Vec<(String, SecretError)> {
+    let references = spec.secret_references().into_iter();
+    let mut found: Vec<_> = references
+        .filter_map(|reference| Some((reference.field, secrets.key(&reference.key).err()?)))
+        .collect();
+    found.dedup();
+    found
 }
 
 /// Nothing may contradict itself.

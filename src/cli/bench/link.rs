@@ -6,7 +6,7 @@ use super::{
 };
 use crate::cli::{
     Failure,
-    client::{Frame, tame},
+    client::{self, Frame, tame},
 };
 
 /// One connection to a gateway.
@@ -82,6 +82,11 @@ impl Link {
         frame::close(out, self.mask);
     }
 
+    /// Whether it is no WebSocket yet.
+    pub(super) fn is_upgrading(&self) -> bool {
+        matches!(self.stage, Stage::Upgrading(_))
+    }
+
     /// Whether everything asked for is there.
     pub(super) fn is_live(&self) -> bool {
         matches!(self.stage, Stage::Live)
@@ -148,9 +153,9 @@ impl Link {
             }
             Stage::SettingUp(_) => {
                 let Ending { code, reason } = ending;
-                return Err(Failure::unavailable(format!(
-                    "a connection to {url} ended before it was set up: {reason} ({code}); look at the gateway's log"
-                )));
+                let why = format!("a connection to {url} ended before it was set up: {reason} ({code})");
+                return Err(client::dismissed(code, &why)
+                    .unwrap_or_else(|| Failure::unavailable(format!("{why}; look at the gateway's log"))));
             }
         }
         Ok(())
@@ -296,7 +301,7 @@ mod tests {
         trial.text(READY).unwrap();
         let error = r#"{"type":"error","id":0,"code":"ACL_DENIED","message":"not yours","topic":"a","retryable":false}"#;
         let failure = trial.text(error).unwrap_err();
-        assert!(failure.code == 69 && failure.message.contains("a: not yours (ACL_DENIED)"), "{failure}");
+        assert!(failure.code == 77 && failure.message.contains("a: not yours (ACL_DENIED)"), "{failure}");
     }
 
     #[test]

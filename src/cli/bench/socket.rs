@@ -16,7 +16,7 @@ use super::{
     link::{Ending, Link},
     upgrade,
 };
-use crate::cli::Failure;
+use crate::cli::{Failure, client};
 
 /// Opens connections to one gateway, or to all that its name leads to, in turn.
 #[derive(Debug)]
@@ -63,8 +63,9 @@ impl Dialer {
         let addresses: Vec<_> = (host.as_str(), port)
             .to_socket_addrs()
             .map_err(|error| {
+                let why = client::in_words(&error);
                 Failure::unavailable(format!(
-                    "cannot find the host of {url}: {error}; name another with --url"
+                    "cannot reach a gateway at {url}: {why}; name another with --url"
                 ))
             })?
             .collect();
@@ -97,7 +98,8 @@ impl Dialer {
                 }
                 _ => "is a gateway there? Start one with `topic-gateway dev`, or name another with --url",
             };
-            Failure::unavailable(format!("cannot open connection {number} to {}: {error}; {hint}", self.url))
+            let why = client::in_words(&error);
+            Failure::unavailable(format!("cannot open connection {number} to {}: {why}; {hint}", self.url))
         })
     }
 
@@ -136,7 +138,8 @@ impl Wire {
         match self.exchange(dialer, buffer, all, owner) {
             Ok(()) => Ok(()),
             Err(Trouble::Refused(failure)) => Err(failure),
-            Err(Trouble::Lost(why)) => self.link.lost(&why.to_string(), dialer.url()),
+            Err(Trouble::Lost(why)) if self.link.is_upgrading() => Err(client::broken(dialer.url(), &why)),
+            Err(Trouble::Lost(why)) => self.link.lost(&client::in_words(&why), dialer.url()),
         }
     }
 

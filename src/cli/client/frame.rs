@@ -88,17 +88,36 @@ impl Frame {
         let Self { code, message, .. } = self;
         let about = self.topic.as_ref().map(|topic| format!("{topic}: ")).unwrap_or_default();
         let hint = match code.as_str() {
-            "AUTH_REQUIRED" => "; give a token with --token-file or TOPIC_GATEWAY_TOKEN",
-            "AUTH_FAILED" => "; give another token with --token-file or TOPIC_GATEWAY_TOKEN",
-            _ => "",
+            "AUTH_REQUIRED" => "; give a token with --token-file or TOPIC_GATEWAY_TOKEN".into(),
+            "AUTH_FAILED" => format!("; {ANOTHER_TOKEN}"),
+            _ => String::new(),
         };
         let sentence = format!("{about}{message} ({code}){hint}");
         match code.as_str() {
             "BAD_REQUEST" | "TOPIC_INVALID" => Failure::usage(sentence),
+            // More than there may be, whenever it is tried.
+            "LIMIT_EXCEEDED" if !self.retryable => Failure::usage(sentence),
+            "AUTH_REQUIRED" | "AUTH_FAILED" | "ACL_DENIED" | "FORBIDDEN" => Failure::refused(sentence),
             _ => Failure::unavailable(sentence),
         }
     }
 }
+
+/// The failure that a close means, where coming back would end in the same.
+pub(in crate::cli) fn dismissed(code: u16, why: &str) -> Option<Failure> {
+    match code {
+        1009 => Some(Failure::usage(format!(
+            "{why}; send less at once, or raise limits.messageBytes of the gateway"
+        ))),
+        4401 => Some(Failure::refused(format!("{why}; {ANOTHER_TOKEN}"))),
+        4403 => Some(Failure::refused(format!(
+            "{why}; {ANOTHER_TOKEN}, or have the gateway's authorization changed"
+        ))),
+        _ => None,
+    }
+}
+
+const ANOTHER_TOKEN: &str = "give another token with --token-file or TOPIC_GATEWAY_TOKEN";
 
 /// The failure an HTTP answer instead of a WebSocket means.
 pub(in crate::cli) fn declined(url: &str, response: &Response) -> Failure {
@@ -116,7 +135,11 @@ pub(in crate::cli) fn declined(url: &str, response: &Response) -> Failure {
         Ok(answer) => answer.error.message,
         Err(_) => "check the path of --url, the gateway's WebSocket is at /ws".into(),
     };
-    Failure::unavailable(format!("{url} answered {status}: {why}"))
+    let sentence = format!("{url} answered {status}: {why}");
+    match status.as_u16() {
+        401 | 403 => Failure::refused(sentence),
+        _ => Failure::unavailable(sentence),
+    }
 }
 
 /// Text from elsewhere on one line, without anything a terminal would obey.
@@ -139,13 +162,34 @@ mod tests {
         for (code, exit) in [
             ("TOPIC_INVALID", 64),
             ("BAD_REQUEST", 64),
-            ("AUTH_FAILED", 69),
-            ("ACL_DENIED", 69),
+            ("AUTH_REQUIRED", 77),
+            ("AUTH_FAILED", 77),
+            ("ACL_DENIED", 77),
+            ("LIMIT_EXCEEDED", 64),
             ("BACKBONE_UNAVAILABLE", 69),
         ] {
             let frame = Frame { code: code.into(), message: "why".into(), ..Frame::default() };
             assert_eq!(frame.failure().code, exit, "{code}");
             assert!(frame.failure().message.contains("why"), "{code}");
+        }
+        let later = Frame { code: "LIMIT_EXCEEDED".into(), retryable: true, ..Frame::default() };
+        assert_eq!(later.failure().code, 69, "a moment later it may be well");
+    }
+
+    #[test]
+    fn a_close_that_another_connection_would_end_in_is_a_failure_with_what_to_do() {
+        for (close, exit, told) in
+            [(1009, 64, "limits.messageBytes"), (4401, 77, "--token-file"), (4403, 77, "authorization")]
+        {
+            let failure = dismissed(close, "the reason").unwrap();
+            assert_eq!(failure.code, exit, "{close}");
+            assert!(
+                failure.message.starts_with("the reason; ") && failure.message.contains(told),
+                "{failure}"
+            );
+        }
+        for passing in [1001, 1006, 1012, 1013, 4408, 4409, 4429] {
+            assert_eq!(dismissed(passing, "why"), None, "{passing}");
         }
     }
 

@@ -121,7 +121,7 @@ async fn a_refusal_for_good_is_not_tried_again() {
     };
     let (ended, ()) = join!(publish(&gateway, 3, None, Ok("1")), serve);
     let failure = ended.result.unwrap_err();
-    assert!(failure.code == 69 && failure.message.contains("the reason (ACL_DENIED)"), "{failure}");
+    assert!(failure.code == 77 && failure.message.contains("the reason (ACL_DENIED)"), "{failure}");
 }
 
 #[tokio::test]

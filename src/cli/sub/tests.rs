@@ -14,7 +14,7 @@ async fn sub(gateway: &Gateway, token: Option<&str>, topics: &[&str], count: Opt
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut follower = Follower {
         target: gateway.target(token),
-        view: View::new(&mut out, &mut err, false, false),
+        view: View::new(&mut out, &mut err, Style::default()),
         wanted: topics.iter().map(|topic| (*topic).to_owned()).collect(),
         start: None,
         positions: Positions::default(),
@@ -186,7 +186,7 @@ async fn a_refused_token_ends_it_with_the_gateways_words() {
     };
     let (ended, ()) = join!(sub(&gateway, Some("x"), &["t"], None), serve);
     let failure = ended.result.unwrap_err();
-    assert_eq!(failure.code, 69);
+    assert_eq!(failure.code, 77);
     assert!(failure.message.contains("the token ended"), "{failure}");
 }
 
@@ -207,7 +207,7 @@ async fn it_ends_when_the_last_topic_is_refused_and_not_before() {
     };
     let (ended, ()) = join!(sub(&gateway, None, &["a", "t"], None), serve);
     assert_eq!(ended.out, "t 1 1\n");
-    assert_eq!(ended.result.unwrap_err().code, 69);
+    assert_eq!(ended.result.unwrap_err().code, 77);
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn a_close_that_forbids_ends_it() {
     let serve = async { gateway.welcome().await.0.close(4401, "token expired").await };
     let (ended, ()) = join!(sub(&gateway, None, &["t"], None), serve);
     let failure = ended.result.unwrap_err();
-    assert!(failure.code == 69 && failure.message.contains("token expired"), "{failure}");
+    assert!(failure.code == 77 && failure.message.contains("token expired"), "{failure}");
 }
 
 #[test]

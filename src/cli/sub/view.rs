@@ -14,20 +14,28 @@ use crate::{
 /// Topics whose last number is remembered, to see gaps; what comes beyond is printed all the same.
 const REMEMBERED: usize = 10_000;
 
+/// What is shown, and how.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Style {
+    /// The frames themselves on `out`, one a line.
+    pub(super) json: bool,
+    pub(super) colour: bool,
+    /// Whether a subscription that has begun is told of.
+    pub(super) subscriptions: bool,
+}
+
 /// Prints messages on `out` and everything about them on `err`.
 pub(super) struct View<O, E> {
     out: O,
     err: E,
-    json: bool,
-    colour: bool,
+    style: Style,
     /// Number of the last message per topic; at most [`REMEMBERED`].
     last: HashMap<String, Seq>,
 }
 
 impl<O: Write, E: Write> View<O, E> {
-    /// `json`: the frames themselves on `out`, one a line.
-    pub(super) fn new(out: O, err: E, json: bool, colour: bool) -> Self {
-        Self { out, err, json, colour, last: HashMap::new() }
+    pub(super) fn new(out: O, err: E, style: Style) -> Self {
+        Self { out, err, style, last: HashMap::new() }
     }
 
     /// A remark. That it cannot be written is no reason to stop.
@@ -38,7 +46,7 @@ impl<O: Write, E: Write> View<O, E> {
     /// Shows a frame, whose text is `text`. An error means that nobody reads `out` any more.
     pub(super) fn frame(&mut self, frame: &Frame, text: &str) -> io::Result<()> {
         self.remark(frame);
-        if self.json {
+        if self.style.json {
             // Between JSON's tokens a line end is only space, within strings there is none.
             return writeln!(self.out, "{}", text.replace(['\n', '\r'], " "));
         }
@@ -48,7 +56,7 @@ impl<O: Write, E: Write> View<O, E> {
         let seq = frame.seq_no.map_or("-".into(), |seq| seq.to_string());
         let topic = tame(frame.topic.as_deref().unwrap_or_default());
         let data = tame(frame.data.as_ref().map_or("null", |data| data.get()));
-        if self.colour {
+        if self.style.colour {
             writeln!(self.out, "\x1b[36m{topic}\x1b[0m \x1b[2m{seq}\x1b[0m {data}")
         } else {
             writeln!(self.out, "{topic} {seq} {data}")
@@ -59,6 +67,7 @@ impl<O: Write, E: Write> View<O, E> {
         let topic = frame.topic.as_deref().unwrap_or_default();
         match frame.kind.as_str() {
             "message" => self.look_for_gap(topic, frame),
+            "subscribed" if self.style.subscriptions => self.say(&format!("subscribed to {topic}")),
             "gap" => {
                 let reason = frame.reason.as_deref().unwrap_or("unknown reason");
                 let range = match (frame.from_seq, frame.to_seq) {
@@ -73,12 +82,14 @@ impl<O: Write, E: Write> View<O, E> {
                 let seconds = Duration::from_millis(frame.reconnect_after_ms.unwrap_or(0)).as_secs_f64();
                 self.say(&format!("this gateway is going away: changing to another in {seconds:.1} s"));
             }
-            "error" => {
-                let again = if frame.retryable { "; trying again" } else { "" };
-                self.say(&format!("error: {}{again}", frame.failure()));
-            }
             _ => {}
         }
+    }
+
+    /// An `error` that does not end the command.
+    pub(super) fn error(&mut self, frame: &Frame) {
+        let again = if frame.retryable { "; trying again" } else { "" };
+        self.say(&format!("error: {}{again}", frame.failure()));
     }
 
     fn look_for_gap(&mut self, topic: &str, frame: &Frame) {
@@ -104,7 +115,7 @@ mod tests {
     /// What is printed on either side for these frames.
     fn shown(json: bool, colour: bool, frames: &[&str]) -> (String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let mut view = View::new(&mut out, &mut err, json, colour);
+        let mut view = View::new(&mut out, &mut err, Style { json, colour, subscriptions: false });
         for text in frames {
             view.frame(&serde_json::from_str(text).unwrap(), text).unwrap();
         }
@@ -132,6 +143,16 @@ mod tests {
     }
 
     #[test]
+    fn a_subscription_is_told_of_where_somebody_looks_on() {
+        let begun = r#"{"type":"subscribed","topic":"prices.*","seqNo":0,"recoverable":false}"#;
+        assert_eq!(shown(false, false, &[begun]), (String::new(), String::new()));
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let style = Style { subscriptions: true, ..Style::default() };
+        View::new(&mut out, &mut err, style).frame(&serde_json::from_str(begun).unwrap(), begun).unwrap();
+        assert_eq!((out, String::from_utf8(err).unwrap()), (Vec::new(), "subscribed to prices.*\n".into()));
+    }
+
+    #[test]
     fn json_is_the_frames_one_a_line() {
         let spread = "{\"type\":\"message\",\"topic\":\"t\",\"data\":[1,\n2]}";
         assert_eq!(
@@ -154,11 +175,23 @@ mod tests {
 
     #[test]
     fn draining_and_errors_are_told_in_words() {
-        let frames = [
-            r#"{"type":"draining","reconnectAfterMs":1500}"#,
-            r#"{"type":"error","code":"ACL_DENIED","message":"not yours","topic":"t","retryable":false}"#,
-        ];
-        let told = shown(false, false, &frames).1;
-        assert!(told.contains("1.5 s") && told.contains("error: t: not yours (ACL_DENIED)"), "{told}");
+        let told = shown(false, false, &[r#"{"type":"draining","reconnectAfterMs":1500}"#]).1;
+        assert!(told.contains("1.5 s"), "{told}");
+        let error = |retryable| Frame {
+            code: "ACL_DENIED".into(),
+            message: "not yours".into(),
+            topic: Some("t".into()),
+            retryable,
+            ..Frame::default()
+        };
+        let mut err = Vec::new();
+        let mut view = View::new(Vec::new(), &mut err, Style::default());
+        view.error(&error(false));
+        view.error(&error(true));
+        let told = String::from_utf8(err).unwrap();
+        assert_eq!(
+            told,
+            "error: t: not yours (ACL_DENIED)\nerror: t: not yours (ACL_DENIED); trying again\n"
+        );
     }
 }

@@ -46,6 +46,9 @@ fn run_on(
     fs::write(path("lone.yaml"), resource(LONE)).unwrap();
     fs::write(path("none.yaml"), resource("[]")).unwrap();
     fs::write(path("rsa.pem"), include_str!("../../gateway/access/fixtures/rsa.pem")).unwrap();
+    fs::write(path("rsa.key"), pem(include_bytes!("../../gateway/access/fixtures/rsa.pk8"))).unwrap();
+    fs::write(path("ed25519.key"), pem(include_bytes!("../../gateway/access/fixtures/ed25519.pk8"))).unwrap();
+    fs::write(path("ed25519.pem"), include_str!("../../gateway/access/fixtures/ed25519.pem")).unwrap();
     let line = line.iter().map(|word| word.strip_prefix('@').map_or_else(|| (*word).into(), path));
     let args = Line::try_parse_from(["token".to_owned()].into_iter().chain(line)).unwrap().args;
     let mut stdout = Vec::new();
@@ -68,10 +71,33 @@ fn check(more: &[&str], token: &str) -> (String, Result<Option<String>, Failure>
     command(&[&["check", "--secret-file", "@secret", "--issuer", "home"], more].concat(), token)
 }
 
+/// Why it could not be done.
+#[track_caller]
+fn complaint(result: Result<Option<String>, Failure>) -> String {
+    let failure = result.unwrap_err();
+    assert_eq!(failure.code, 64, "{failure}");
+    failure.message
+}
+
+/// What a gateway says to the token.
+#[track_caller]
 fn refusal(result: Result<Option<String>, Failure>) -> String {
     let failure = result.unwrap_err();
-    assert_eq!(failure.code, 64);
+    assert_eq!(failure.code, 77, "{failure}");
     failure.message
+}
+
+/// The header of a token, whoever signed it.
+fn header(token: &str) -> serde_json::Value {
+    let engine = base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    let text = base64::Engine::decode(&engine, token.split('.').next().unwrap()).unwrap();
+    serde_json::from_slice(&text).unwrap()
+}
+
+/// Private keys, as openssl writes them.
+fn pem(pkcs8: &[u8]) -> String {
+    let text = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, pkcs8);
+    format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n")
 }
 
 #[test]
@@ -143,7 +169,7 @@ fn what_no_gateway_would_accept_is_not_minted() {
     ] {
         let line = [&["mint", "--secret-file", "@secret", "--issuer", "home"], more].concat();
         let (token, result) = command(&line, "");
-        let told = refusal(result);
+        let told = complaint(result);
         assert!(token.is_empty() && told.contains(why), "{told}");
     }
 }
@@ -163,12 +189,54 @@ fn an_unfit_secret_is_refused() {
         (["--secret-file", "@rsa.pem"], "PEM"),
         (["--secret-file", "@nowhere"], "cannot read"),
         (["--secret-env", "TOPIC_GATEWAY_TEST_NOT_SET"], "TOPIC_GATEWAY_TEST_NOT_SET is not set"),
-        (["--public-key-file", "@rsa.pem"], "only a shared secret"),
-        (["--jwks-file", "@secret"], "JWKS"),
+        (["--private-key-file", "@rsa.pem"], "rsa.pem (--private-key-file) is a public key"),
+        (["--private-key-file", "@secret"], "(--private-key-file) is no private key in PEM"),
+        (["--private-key-file", "@nowhere"], "cannot read"),
     ] {
-        let told = refusal(with(&key));
-        assert!(told.contains(why) && !told.contains(SECRET), "{told}");
+        let told = complaint(with(&key));
+        assert!(told.contains(why) && !told.contains(SECRET) && !told.contains("Secret \""), "{told}");
     }
+    let check = |key: &[&str]| command(&[&["check", "--issuer", "home"], key].concat(), &mint(&[])).1;
+    assert!(complaint(check(&["--jwks-file", "@secret"])).contains("(--jwks-file) is no JWKS document"));
+    assert!(complaint(check(&["--public-key-file", "@rsa.key"])).contains("is a private key"));
+}
+
+#[test]
+fn a_private_key_signs_for_a_gateway_that_has_its_public_half() {
+    let directory = tempfile::tempdir().unwrap();
+    for (key, more, algorithm) in [
+        ("@rsa.key", &[][..], "RS256"),
+        ("@rsa.key", &["--algorithm", "PS384"], "PS384"),
+        ("@ed25519.key", &[], "EdDSA"),
+    ] {
+        let whom = ["--issuer", "home", "--user", "ann", "--kid", "first", "--private-key-file", key];
+        let (token, note) = run_on(&directory, &[&["mint"], &whom[..], more].concat(), "");
+        assert_eq!(note, Ok(None));
+        assert_eq!(header(&token), serde_json::json!({"alg": algorithm, "typ": "JWT", "kid": "first"}));
+        let public = key.replace(".key", ".pem");
+        let check = ["check", "--issuer", "home", "--public-key-file", &public];
+        assert!(run_on(&directory, &check, &token).1.is_ok(), "{algorithm}");
+        let (jwks, note) = run_on(&directory, &["jwks", "--private-key-file", key, "--kid", "first"], "");
+        assert_eq!(note, Ok(None));
+        fs::write(directory.path().join("jwks"), jwks).unwrap();
+        let check = ["check", "--issuer", "home", "--jwks-file", "@jwks"];
+        assert!(run_on(&directory, &check, &token).1.is_ok(), "{algorithm}");
+    }
+}
+
+#[test]
+fn a_private_key_signs_for_an_issuer_of_a_file_and_for_no_other() {
+    let mint = |issuer, key| {
+        let whom = ["--issuer", issuer, "--user", "ann", "--private-key-file", key];
+        command(&[&["mint", "-f", "@gateway.yaml"], &whom[..]].concat(), "")
+    };
+    let (token, note) = mint("keys", "@rsa.key");
+    assert_eq!(note, Ok(None));
+    assert!(command(&["check", "-f", "@gateway.yaml"], &token).1.is_ok());
+    let other = complaint(mint("keys", "@ed25519.key").1);
+    assert!(other.contains("is not the private half"), "{other}");
+    let shared = complaint(mint("home", "@rsa.key").1);
+    assert!(shared.contains("the issuer uses [HS384]"), "{shared}");
 }
 
 #[test]
@@ -211,19 +279,19 @@ fn a_file_that_leaves_the_issuer_open_is_refused_with_what_to_choose_from() {
             &["-f", "@gateway.yaml", "--issuer", "x"],
             r#"no issuer "x": give --issuer one of "home", "shop", "keys""#,
         ),
-        (&["-f", "@gateway.yaml", "--issuer", "keys"], "only a shared secret can sign"),
+        (&["-f", "@gateway.yaml", "--issuer", "keys"], "give the private one with --private-key-file"),
         (&["-f", "@none.yaml"], "no issuer: add one to authentication.jwt"),
         (&["-f", "@nowhere.yaml"], "cannot read"),
     ] {
         let (token, result) = command(&[&["mint", "--user", "ann"], line].concat(), "");
-        let message = refusal(result);
+        let message = complaint(result);
         assert!(token.is_empty() && message.contains(told), "{message}");
     }
 }
 
 #[test]
 fn standard_input_cannot_be_both_resource_and_token() {
-    let message = refusal(command(&["check", "-f", "-"], "").1);
+    let message = complaint(command(&["check", "-f", "-"], "").1);
     assert!(message.starts_with("standard input cannot be both"), "{message}");
 }
 
@@ -252,6 +320,7 @@ fn options_that_make_no_sense_are_refused_by_the_command_line() {
         &["--subscribe", "a..b"],
         &["--algorithm", "none"],
         &["--secret-env", "Y"],
+        &["--private-key-file", "Y"],
         &["-f", "Y"],
     ] {
         assert!(!parses(more), "{more:?}");

@@ -1,12 +1,12 @@
-//! Compact JWS (RFC 7515 §3.1): taken apart, and put together for trial tokens.
+//! Compact JWS (RFC 7515 §3.1), taken apart.
 
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{AuthError, MAX_TOKEN_BYTES, key, object::Object};
+use super::{AuthError, MAX_TOKEN_BYTES, object::Object};
 use crate::api::JwtAlgorithm;
 
 /// A token taken apart. Nothing of it is trusted before the signature is verified.
@@ -63,14 +63,4 @@ fn object(json: &[u8]) -> Result<Object, AuthError> {
 /// act upon them.
 pub fn unverified_claims(token: &str) -> Result<Map<String, Value>, AuthError> {
     Ok(Jws::parse(token)?.claims.0.into_iter().collect())
-}
-
-/// Signs claims with a shared secret; `None` for an algorithm that is not HMAC. For trial tokens.
-pub fn sign(algorithm: JwtAlgorithm, secret: &[u8], claims: &Map<String, Value>) -> Option<String> {
-    let hmac = key::hmac(algorithm)?;
-    let header = json!({"alg": algorithm, "typ": "JWT"}).to_string();
-    let claims = Value::Object(claims.clone()).to_string();
-    let signed = format!("{}.{}", BASE64URL.encode(header), BASE64URL.encode(claims));
-    let signature = ring::hmac::sign(&ring::hmac::Key::new(hmac, secret), signed.as_bytes());
-    Some(format!("{signed}.{}", BASE64URL.encode(signature)))
 }

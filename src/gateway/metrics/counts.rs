@@ -123,6 +123,11 @@ impl ShardCounts {
         self.delivered_bytes.fetch_add(bytes, Relaxed);
     }
 
+    /// Messages that were written to sockets up to now.
+    pub fn messages_delivered(&self) -> u64 {
+        self.delivered.load(Relaxed)
+    }
+
     /// A message was delivered so many microseconds after its publish, so many times.
     pub fn latency(&self, micros: u64, times: u64) {
         self.latencies.add(micros, times);
