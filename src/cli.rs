@@ -127,7 +127,7 @@ fn without_numbers(message: &str) -> String {
 ///
 /// # Errors
 /// What the program would say instead of working.
-pub fn accepts<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<(), String> {
+pub fn accepts<W: Into<OsString>>(words: impl IntoIterator<Item = W>) -> Result<(), String> {
     let words = words.into_iter().map(Into::into);
     match Cli::try_parse_from([OsString::from("topic-gateway")].into_iter().chain(words)) {
         Err(error) if error.use_stderr() => Err(error.to_string()),

@@ -163,10 +163,12 @@ impl Reading {
         let Some(gateway) = resource else { return self.report.finish(None) };
         let secrets = secret::collect(self.secrets, &gateway, &mut self.report);
         let mut noted = notes(&gateway.spec);
-        for (field, error) in if self.broken { Vec::new() } else { dangling(&gateway.spec, &secrets) } {
+        // Where a document could not be read, it may be the Secret.
+        let dangling = if self.broken { Vec::new() } else { dangling(&gateway.spec, &secrets) };
+        for (field, error) in dangling {
             match error {
                 SecretError::NoSecret(name) if place == Place::Cluster => {
-                    noted.push((field, not_here(&name)))
+                    noted.push((field, not_here(&name)));
                 }
                 error => self.report.add(&file, checked.line(&field), &field, error.to_string()),
             }

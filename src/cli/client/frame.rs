@@ -90,6 +90,7 @@ impl Frame {
         let hint = match code.as_str() {
             "AUTH_REQUIRED" => "; give a token with --token-file or TOPIC_GATEWAY_TOKEN".into(),
             "AUTH_FAILED" => format!("; {ANOTHER_TOKEN}"),
+            "ACL_DENIED" => "; a rule in the gateway's authorization has to allow it, or the token".into(),
             _ => String::new(),
         };
         let sentence = format!("{about}{message} ({code}){hint}");

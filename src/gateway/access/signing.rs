@@ -22,8 +22,8 @@ pub struct SigningKey(Kind);
 
 enum Kind {
     Secret(Vec<u8>),
-    Rsa(RsaKeyPair),
-    Curve(JwtAlgorithm, EcdsaKeyPair),
+    Rsa(Box<RsaKeyPair>),
+    Curve(JwtAlgorithm, Box<EcdsaKeyPair>),
     Ed25519(Ed25519KeyPair),
 }
 
@@ -68,7 +68,7 @@ impl SigningKey {
                 pkcs8(key.secret_pkcs8_der()).ok_or(SigningKeyError::Unsupported)
             }
             Ok(PrivateKeyDer::Pkcs1(key)) => RsaKeyPair::from_der(key.secret_pkcs1_der())
-                .map(|pair| Self(Kind::Rsa(pair)))
+                .map(|pair| Self(Kind::Rsa(Box::new(pair))))
                 .map_err(|_| SigningKeyError::Unsupported),
             Ok(_) => Err(SigningKeyError::Older),
             Err(_) if has("BEGIN ENCRYPTED PRIVATE KEY") => Err(SigningKeyError::Encrypted),
@@ -166,13 +166,13 @@ pub fn sign(algorithm: JwtAlgorithm, secret: &[u8], claims: &Map<String, Value>)
 fn pkcs8(der: &[u8]) -> Option<SigningKey> {
     let curve = |algorithm, scheme| {
         let pair = EcdsaKeyPair::from_pkcs8(scheme, der, &SystemRandom::new()).ok()?;
-        Some(Kind::Curve(algorithm, pair))
+        Some(Kind::Curve(algorithm, Box::new(pair)))
     };
     let ed25519 = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).ok().map(Kind::Ed25519);
     ed25519
         .or_else(|| curve(JwtAlgorithm::ES256, &ECDSA_P256_SHA256_FIXED_SIGNING))
         .or_else(|| curve(JwtAlgorithm::ES384, &ECDSA_P384_SHA384_FIXED_SIGNING))
-        .or_else(|| RsaKeyPair::from_pkcs8(der).ok().map(Kind::Rsa))
+        .or_else(|| RsaKeyPair::from_pkcs8(der).ok().map(|pair| Kind::Rsa(Box::new(pair))))
         .map(SigningKey)
 }
 

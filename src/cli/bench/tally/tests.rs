@@ -103,7 +103,8 @@ fn errors_and_draining_are_kept_and_answers_are_nothing() {
         trial.hear(text, Duration::ZERO);
     }
     assert_eq!((trial.tally.errors, trial.tally.draining, trial.tally.foreign), (2, 1, 0));
-    assert_eq!(trial.tally.first_error.as_deref(), Some("bench.0: not yours (ACL_DENIED)"));
+    let first = trial.tally.first_error.as_deref().unwrap();
+    assert!(first.starts_with("bench.0: not yours (ACL_DENIED)"), "{first}");
 }
 
 #[test]
