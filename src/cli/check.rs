@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         .map_err(|unfit| Failure::usage(unfit.to_string()))?;
     let PodArgs { image, image_pull_policy: pull_policy, runbook_url } = args.pods.clone();
     let (environment, namespace) = (traced(), args.controller_namespace.clone());
-    let assumed = Assumed { image, pull_policy, runbook_url, environment, namespace };
+    let assumed = Assumed { image, pull_policy, environment, runbook_url, namespace };
     let planned = preview(gateway, &completed(gateway, secrets), assumed).map_err(Failure::usage)?;
     match args.output {
         Output::Summary => {
@@ -119,6 +119,8 @@ fn report(files: &[String], manifests: &Manifests) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -142,6 +144,8 @@ mod tests {
         let image = Assumed {
             image: "i".into(),
             pull_policy: crate::api::ImagePullPolicy::Always,
+            environment: BTreeMap::new(),
+            runbook_url: String::new(),
             namespace: "n".into(),
         };
         let planned = preview(&manifests.gateway, &secrets, image).unwrap();

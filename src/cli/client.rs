@@ -111,7 +111,7 @@ impl Target {
         let url = &self.url;
         let connector = Connector::Rustls(self.tls.clone());
         let connecting = connect_async_tls_with_config(url.as_str(), None, false, Some(connector));
-        match said(url, timeout(PATIENCE, connecting)).await {
+        match said(url, Box::pin(timeout(PATIENCE, connecting))).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(error)) => Err(unreachable(url, &error)),
             Err(_) => Err(absent(url, &format!("no answer within {} s", PATIENCE.as_secs()))),

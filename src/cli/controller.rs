@@ -160,8 +160,8 @@ fn settings(args: Args) -> Settings {
 /// What this process's environment says to OpenTelemetry, but for who it is itself and for what may be secret.
 pub(super) fn traced() -> BTreeMap<String, String> {
     let own = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"];
-    let set = |variable: &&str| std::env::var(variable).is_ok_and(|value| !value.is_empty());
-    if !telemetry::ENDPOINTS.iter().any(|variable| set(&variable)) {
+    let set = |variable: &str| std::env::var(variable).is_ok_and(|value| !value.is_empty());
+    if !telemetry::ENDPOINTS.iter().any(|variable| set(variable)) {
         return BTreeMap::new();
     }
     let all = std::env::vars_os()

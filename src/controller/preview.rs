@@ -51,7 +51,7 @@ pub fn preview(gateway: &TopicGateway, secrets: &Secrets, assumed: Assumed) -> R
     gateway.metadata.namespace.get_or_insert_with(|| "default".into());
     gateway.metadata.uid = Some(String::new());
     gateway.metadata.generation = Some(1);
-    let Assumed { image, pull_policy, runbook_url, environment, namespace } = assumed;
+    let Assumed { image, pull_policy, environment, runbook_url, namespace } = assumed;
     let defaults = Defaults { image, pull_policy, runbook_url, environment, controller_namespace: namespace };
     let optional = BTreeSet::from(Kind::ALL);
     let inputs = Inputs {
