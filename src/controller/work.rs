@@ -12,7 +12,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, field::Empty};
+use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{
     backoff::Backoff,
@@ -94,7 +94,10 @@ impl Work {
         {
             let mut memory = self.memories.remove(&key).unwrap_or_default();
             let (shared, own) = (self.shared.clone(), key.clone());
-            let span = tracing::info_span!("pass", otel.name = "reconcile", gateway = %key, generation = Empty, trace_id = Empty);
+            let span = tracing::info_span!(
+                "pass", otel.name = "reconcile", otel.status_code = Empty, gateway = %key, generation = Empty,
+                trace_id = Empty,
+            );
             if let Some(id) = telemetry::trace_id(&span) {
                 span.record("trace_id", tracing::field::display(id));
             }
@@ -102,6 +105,13 @@ impl Work {
                 shared.metrics.pass_began();
                 let began = Instant::now();
                 let result = reconcile(&shared, &own, &mut memory).await;
+                let seconds = began.elapsed().as_secs_f64();
+                match &result {
+                    Ok(next) => tracing::debug!(gateway = %own, ?next, seconds, "A pass has ended."),
+                    Err(_) => {
+                        Span::current().record("otel.status_code", "ERROR");
+                    }
+                }
                 Passed { memory, result, began }
             };
             let bounded = async move { timeout(DEADLINE, pass).await.unwrap_or_else(|_| too_long()) };
@@ -135,7 +145,6 @@ impl Work {
 
     fn well(&mut self, key: &Key, memory: Memory, next: Next, began: Instant) {
         let ended = if next == Next::Change { Ended::Success } else { Ended::RequeueAfter };
-        tracing::debug!(gateway = %key, ?next, seconds = began.elapsed().as_secs_f64(), "A pass has ended.");
         let wait = match next {
             Next::Forget => {
                 self.backoff.forget(key);

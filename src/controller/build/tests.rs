@@ -268,7 +268,7 @@ fn pods_send_traces_where_the_controller_does_and_a_policy_lets_them() {
         [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"), ("OTEL_TRACES_SAMPLER", "always_off")];
     given.environment = told.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let env = container(&given)["env"].take();
-    let who = "k8s.namespace.name=prices,k8s.deployment.name=trial,k8s.pod.name=$(POD_NAME)";
+    let who = "k8s.namespace.name=default,k8s.deployment.name=trial,k8s.pod.name=$(POD_NAME)";
     assert_eq!(env[0]["valueFrom"], json!({"fieldRef": {"fieldPath": "metadata.name"}}));
     assert_eq!(env[1], json!({"name": "OTEL_RESOURCE_ATTRIBUTES", "value": who}));
     assert_eq!(env[2], json!({"name": told[0].0, "value": told[0].1}));
