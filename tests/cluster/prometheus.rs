@@ -1,6 +1,12 @@
 //! The real Prometheus, scraping what a `PodMonitor` says.
 
-use std::{fmt::Write as _, fs, net::SocketAddr, path::PathBuf, process::Command};
+use std::{
+    fmt::Write as _,
+    fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::Command,
+};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -20,7 +26,8 @@ pub(crate) struct Prometheus<'a> {
     namespace: &'a Namespace,
     monitor: Value,
     process: Process,
-    address: SocketAddr,
+    /// Where it answers.
+    pub(crate) address: SocketAddr,
     directory: TempDir,
 }
 
@@ -28,6 +35,12 @@ impl<'a> Prometheus<'a> {
     /// Scrapes what this `PodMonitor` selects.
     #[track_caller]
     pub(crate) fn start(namespace: &'a Namespace, monitor: &str) -> Self {
+        Self::start_on(namespace, monitor, Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// The same on an address of this machine.
+    #[track_caller]
+    pub(crate) fn start_on(namespace: &'a Namespace, monitor: &str, own: IpAddr) -> Self {
         let monitor = namespace.get(&format!("podmonitor/{monitor}"));
         let directory = TempDir::new().unwrap();
         let endpoint = &monitor["spec"]["podMetricsEndpoints"][0];
@@ -39,7 +52,7 @@ impl<'a> Prometheus<'a> {
         });
         let config = json!({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]});
         fs::write(directory.path().join("prometheus.yml"), config.to_string()).unwrap();
-        let (process, address) = spawn(&directory);
+        let (process, address) = spawn(&directory, own);
         let server = Self { namespace, monitor, process, address, directory };
         server.find_pods();
         wait_for("Prometheus is ready", || {
@@ -57,7 +70,7 @@ impl<'a> Prometheus<'a> {
             labels.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap())).collect();
         let endpoint = &self.monitor["spec"]["podMetricsEndpoints"][0];
         let pods = self.namespace.list("pods", &selector.join(","));
-        let targets: Vec<_> = pods.iter().map(|pod| target(pod, &endpoint["port"])).collect();
+        let targets: Vec<_> = pods.iter().filter_map(|pod| target(pod, &endpoint["port"])).collect();
         // Prometheus looks for a new file, not for a new text in an old one.
         let part = self.directory.path().join("targets.part");
         fs::write(&part, Value::Array(targets).to_string()).unwrap();
@@ -91,22 +104,23 @@ impl<'a> Prometheus<'a> {
     }
 }
 
-/// A pod's address as Prometheus takes it from a file.
-fn target(pod: &Value, port: &Value) -> Value {
+/// A pod's address, once it has one, as Prometheus takes it from a file; with the labels that the operator gives it.
+fn target(pod: &Value, port: &Value) -> Option<Value> {
     let containers = pod["spec"]["containers"].as_array().unwrap();
     let mut ports = containers.iter().flat_map(|container| container["ports"].as_array().unwrap());
     let found = ports.find(|found| found["name"] == *port).unwrap_or_else(|| panic!("no port {port}"));
-    let address = format!("{}:{}", pod["status"]["podIP"].as_str().unwrap(), found["containerPort"]);
-    json!({"targets": [address], "labels": {"pod": pod["metadata"]["name"]}})
+    let address = format!("{}:{}", pod["status"]["podIP"].as_str()?, found["containerPort"]);
+    let labels = json!({"namespace": pod["metadata"]["namespace"], "pod": pod["metadata"]["name"]});
+    Some(json!({"targets": [address], "labels": labels}))
 }
 
-fn spawn(directory: &TempDir) -> (Process, SocketAddr) {
+fn spawn(directory: &TempDir, own: IpAddr) -> (Process, SocketAddr) {
     let option = |name: &str, path: PathBuf| format!("--{name}={}", path.display());
     let mut command = Command::new("prometheus");
     command
         .arg(option("config.file", directory.path().join("prometheus.yml")))
         .arg(option("storage.tsdb.path", directory.path().join("data")))
-        .arg("--web.listen-address=127.0.0.1:0");
+        .arg(format!("--web.listen-address={}", SocketAddr::new(own, 0)));
     let process = Process::spawn(&mut command);
     let address = wait_for("Prometheus tells its address", || {
         let text = process.stderr();
