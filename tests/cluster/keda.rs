@@ -61,6 +61,8 @@ fn pods_come_with_connections_and_the_emptiest_go_when_these_leave_and_nobody_lo
     staying.wait_until_attached();
     spread(&watched);
 
+    a_prometheus_that_knows_nothing_takes_no_pod_away(&namespace, &pods);
+
     drop(visitors);
     let everybody = WATCHED + STAYING as u64;
     let (mut on_pods_that_went, ended) = (0, ends(&watched));
@@ -91,8 +93,9 @@ fn as_the_example_says(namespace: &Namespace) -> Gateway<'_> {
         ("http://prometheus.monitoring:9090", &*format!("http://prometheus.{}:9090", namespace.name())),
         ("namespace=\"default\"", &of_here),
         ("threshold: \"20000\"", &*format!("threshold: \"{AIM}\"")),
-        // No less than what the autoscaler lets pass between two looks, or one of them could decide by itself.
-        ("stabilizationWindowSeconds: 300", "stabilizationWindowSeconds: 20"),
+        // Three looks of the autoscaler: one of them may find nothing, and the next a Prometheus that has not asked
+        // all pods yet.
+        ("stabilizationWindowSeconds: 300", "stabilizationWindowSeconds: 45"),
         ("periodSeconds: 60", "periodSeconds: 15"),
     ];
     let more = resource("nats://nats:4222", DRAIN_SECONDS).set("drain.preStopSeconds", json!(2)).yaml();
@@ -101,8 +104,11 @@ fn as_the_example_says(namespace: &Namespace) -> Gateway<'_> {
     namespace.apply(&changed(example("autoscaling-keda.yaml"), &passages));
     let gateway = Gateway::new(namespace, "queried");
     gateway.edit(beside_the_own(&gateway.resource()["spec"], more));
+    wait_for("KEDA raises the pods to the least", || match &gateway.resource()["spec"]["replicas"] {
+        replicas if *replicas == LEAST => Ok(()),
+        replicas => Err(replicas.to_string()),
+    });
     gateway.wait_until_ready(LEAST);
-    assert_eq!(gateway.resource()["spec"]["replicas"], LEAST, "raised to the least by KEDA's autoscaler");
     gateway.wait_for_reports(LEAST, "have found the stream", |pod| pod["feed"] == "RePublish");
     gateway
 }
@@ -133,14 +139,26 @@ fn asked_by_keda<'a>(namespace: &'a Namespace, gateway: Gateway<'a>) -> Promethe
         "ports": [{"name": "http", "port": port}],
     });
     namespace.apply(&format!("{service}\n---\n{slice}"));
-    wait_within("the autoscaler has the metric", DECIDED, || {
-        let status = namespace.get("hpa/keda-hpa-queried")["status"].take();
-        let conditions = status["conditions"].as_array();
-        let active = |found: &Value| found["type"] == "ScalingActive" && found["status"] == "True";
-        if conditions.into_iter().flatten().any(active) { Ok(()) } else { Err(status.to_string()) }
-    });
+    wait_until_the_autoscaler_is_active(namespace, "True");
     namespace.kubectl(&["wait", "scaledobject/queried", "--for=condition=Ready", "--timeout=60s"]);
     prometheus
+}
+
+/// Waits until the autoscaler has a metric to act on (`True`), or has none.
+fn wait_until_the_autoscaler_is_active(namespace: &Namespace, active: &str) {
+    wait_within(&format!("ScalingActive is {active}"), DECIDED, || {
+        let status = namespace.get("hpa/keda-hpa-queried")["status"].take();
+        let conditions = status["conditions"].as_array();
+        let as_wanted = |found: &Value| found["type"] == "ScalingActive" && found["status"] == active;
+        if conditions.into_iter().flatten().any(as_wanted) { Ok(()) } else { Err(status.to_string()) }
+    });
+}
+
+fn a_prometheus_that_knows_nothing_takes_no_pod_away(namespace: &Namespace, pods: &Pods<'_>) {
+    pods.prometheus.lose_pods();
+    wait_until_the_autoscaler_is_active(namespace, "False");
+    pods.wait_until_there_are(MOST);
+    wait_until_the_autoscaler_is_active(namespace, "True");
 }
 
 /// The address of this machine that a way to there begins with, and so the one by which it is reached from there.
@@ -215,13 +233,11 @@ impl Pods<'_> {
         let mut before = BTreeMap::new();
         let gone = wait_within("a pod goes", DECIDED, || {
             let pods = self.look();
-            match pods.iter().find(|(_, (goes, _))| *goes) {
-                Some((name, _)) => Ok(name.clone()),
-                None => {
-                    before = pods;
-                    Err(format!("{before:?}"))
-                }
+            if let Some((name, _)) = pods.iter().find(|(_, (goes, _))| *goes) {
+                return Ok(name.clone());
             }
+            before = pods;
+            Err(format!("{before:?}"))
         });
         println!("{gone} goes, of {before:?}");
         let fewest = before.values().filter_map(|(_, connections)| *connections).min();

@@ -71,6 +71,15 @@ impl<'a> Prometheus<'a> {
         let endpoint = &self.monitor["spec"]["podMetricsEndpoints"][0];
         let pods = self.namespace.list("pods", &selector.join(","));
         let targets: Vec<_> = pods.iter().filter_map(|pod| target(pod, &endpoint["port"])).collect();
+        self.scrape(targets);
+    }
+
+    /// Loses all pods from sight.
+    pub(crate) fn lose_pods(&self) {
+        self.scrape(Vec::new());
+    }
+
+    fn scrape(&self, targets: Vec<Value>) {
         // Prometheus looks for a new file, not for a new text in an old one.
         let part = self.directory.path().join("targets.part");
         fs::write(&part, Value::Array(targets).to_string()).unwrap();
