@@ -1,5 +1,6 @@
-//! The autoscaler that `spec.autoscaling` makes, with `examples/autoscaling-hpa.yaml`. No adapter serves metrics here, so
-//! it only keeps within its bounds; but that it does by the scale of the `TopicGateway`, as it would by connections.
+//! The autoscaler that `spec.autoscaling` makes, with `examples/autoscaling-hpa.yaml`. No adapter serves pods' metrics
+//! here, so it only keeps within its bounds; but that it does by the scale of the `TopicGateway`, as it would by
+//! connections. By connections in earnest: see `keda`.
 
 use serde_json::json;
 

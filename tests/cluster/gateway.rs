@@ -38,7 +38,13 @@ pub(crate) fn nats_with_streams() -> String {
         ),
         ("      containers:\n", "      volumes:\n      - {name: streams, emptyDir: {}}\n      containers:\n"),
     ];
-    more.into_iter().fold(nats(), |text, (place, with)| {
+    changed(nats(), &more)
+}
+
+/// A text with other passages in the place of these, each of which must be there.
+#[track_caller]
+pub(crate) fn changed(text: String, passages: &[(&str, &str)]) -> String {
+    passages.iter().fold(text, |text, (place, with)| {
         assert!(text.contains(place), "no {place:?} in {text}");
         text.replacen(place, with, 1)
     })
@@ -136,6 +142,16 @@ impl<'a> Gateway<'a> {
             pods.iter().map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect();
         names.sort();
         names
+    }
+
+    /// Waits until all its pods, so many, say this of themselves.
+    #[track_caller]
+    pub(crate) fn wait_for_reports(&self, replicas: usize, what: &str, says: impl Fn(&Value) -> bool) {
+        wait_for(&format!("all pods {what}"), || {
+            let reports: Vec<_> = self.pod_objects().iter().map(report).collect();
+            let count = reports.iter().flatten().filter(|report| says(report)).count();
+            if count == replicas { Ok(()) } else { Err(format!("{reports:?}")) }
+        });
     }
 
     /// Everything of these kinds that has its label: what the controller has made of it, and the pods.

@@ -24,11 +24,13 @@ mod crowd;
 mod gateway;
 mod namespace;
 mod prometheus;
+mod watched;
 
 mod admission;
 mod autoscaling;
 mod full_example;
 mod image;
+mod keda;
 mod machines;
 mod nothing_lost;
 mod references;

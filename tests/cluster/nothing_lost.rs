@@ -9,14 +9,14 @@ use std::{
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use serde_json::{Value, json};
-use tokio::runtime::Builder;
+use serde_json::json;
 
 use crate::{
-    audience::{Audience, Balancer, Clock, Size, recorder, resource, stored},
+    audience::{Size, resource},
     cluster::{image, next_image, shared, wait_for},
-    gateway::{Gateway, address, nats_with_streams, publisher, report, wait_until_available},
+    gateway::{Gateway, nats_with_streams, wait_until_available},
     namespace::Namespace,
+    watched::Watched,
 };
 
 const REPLICAS: usize = 2;
@@ -34,27 +34,16 @@ fn nobody_loses_or_gets_a_message_twice_while_the_pods_are_replaced() {
     let (size, namespace) = (size(), Namespace::new("nothing-lost"));
     println!("{size:?}");
     let gateway = on_a_stream(&namespace);
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let (handle, nats) = (runtime.handle(), address(&namespace, "nats"));
-    let service = Balancer::start(handle, true);
-    // Which pod a connection leads to, only Kubernetes knows.
-    service.add("", gateway.address());
-    let audience = Audience::gather(handle, &service, nats, Clock::start(), recorder(), size);
-    let followers = |topic: &String| (topic.clone(), audience.crowd.naming(topic) as u64);
-    let followers: Vec<_> = audience.topics.iter().map(followers).collect();
-    let sessions = audience.crowd.tally.of("begun");
+    let watched = Watched::gather(&namespace, gateway, size, true);
 
     let replaced = replace_pods(&namespace, gateway, size);
-    let verdict = audience.end();
-    let stored = stored(&mut publisher(&namespace, "nats", json!({})));
-    let due: u64 = followers.iter().map(|(topic, followers)| stored[topic] * followers).sum();
-    println!("{replaced} pods were replaced; {due} messages of topics followed by name");
-    verdict.assert_clean();
-    assert_eq!(verdict.report.told, 0, "nothing was only told by a gap");
-    assert_eq!(verdict.clients.of("new"), due, "everybody has all that the stream has, once");
-    assert_eq!(verdict.clients.of("begun"), sessions, "everybody kept the first session");
-    assert!(verdict.clients.of("resumed") >= sessions, "everybody was on a pod that was replaced");
-    wait_for_pods(gateway, "have nobody left", |pod| pod["connections"] == 0 && pod["subscriptions"] == 0);
+    let (sessions, tally) = (watched.sessions, watched.audience.crowd.tally.clone());
+    println!("{replaced} pods were replaced");
+    watched.assert_nothing_was_lost(&namespace);
+    assert!(tally.of("resumed") >= sessions, "everybody was on a pod that was replaced");
+    gateway.wait_for_reports(REPLICAS, "have nobody left", |pod| {
+        pod["connections"] == 0 && pod["subscriptions"] == 0
+    });
 }
 
 /// Two pods of a gateway and one of NATS, with a stream that the controller has made and both pods have found.
@@ -65,17 +54,8 @@ fn on_a_stream(namespace: &Namespace) -> Gateway<'_> {
     namespace.apply(&resource.set("drain.preStopSeconds", json!(2)).yaml());
     let gateway = Gateway::new(namespace, "test");
     gateway.wait_until_ready(REPLICAS);
-    wait_for_pods(gateway, "have found the stream", |pod| pod["feed"] == "RePublish");
+    gateway.wait_for_reports(REPLICAS, "have found the stream", |pod| pod["feed"] == "RePublish");
     gateway
-}
-
-/// Waits until all pods say this of themselves.
-fn wait_for_pods(gateway: Gateway<'_>, what: &str, says: impl Fn(&Value) -> bool) {
-    wait_for(&format!("all pods {what}"), || {
-        let reports: Vec<_> = gateway.pod_objects().iter().map(report).collect();
-        let count = reports.iter().flatten().filter(|report| says(report)).count();
-        if count == REPLICAS { Ok(()) } else { Err(format!("{reports:?}")) }
-    });
 }
 
 /// Rolls another image out and deletes a pod, in turn and at least once each; gives how many pods that has replaced.

@@ -26,8 +26,11 @@ prepare_tools() {
 # With the compilers that it has started: it leads a group of its own.
 end_preparation() { [[ -z "${tools_pid:-}" ]] || kill -- "-$tools_pid" 2>/dev/null || true; }
 
-# tests_of TARGET: how many tests a target has, to say how many are skipped.
-tests_of() { cargo test --locked --test "$1" -- --list 2>/dev/null | grep -c ': test$' || true; }
+# tests_of TARGET[::MODULE::]: how many tests are there, to say how many are skipped.
+tests_of() {
+    local module=${1#"${1%%::*}"}
+    cargo test --locked --test "${1%%::*}" -- --list 2>/dev/null | grep -c "^${module#::}.*: test$" || true
+}
 
 # with_state COMMAND…: gives the command a new state folder in $state, and ends the cluster in it, come what may.
 with_state() {
@@ -93,8 +96,8 @@ scale_measured() {
     fi
 }
 
-# came_up TARGET COMMAND…: runs the command that brings up what the target's tests need. If it cannot be here, they are
-# skipped for the reason that it prints; if it fails, the tier has.
+# came_up TARGET[::MODULE::] COMMAND…: runs the command that brings up what these tests need. If it cannot be here, they
+# are skipped for the reason that it prints; if it fails, the tier has.
 came_up() {
     local target=$1 why status=0
     shift
@@ -132,6 +135,8 @@ cluster_tests() {
         without+=(--skip machines::)
         skip "$(grep -c '^#\[test\]' tests/cluster/machines.rs)" "nodes and API server of this cluster are not ours to stop"
     fi
+    without+=(--skip keda::)
+    skip "$(grep -c '^#\[test\]' tests/cluster/keda.rs)" 'without KEDA, which tests/run autoscaling builds'
     NODE_PACKAGES="${node_home:-}" count cargo test --locked --test cluster -- --test-threads=8 "${without[@]}" "$@"
 }
 
@@ -149,14 +154,31 @@ foreign_cluster() {
 }
 
 own_cluster() {
-    if came_up cluster with_images; then
-        TOPIC_GATEWAY_IMAGE=test.local/topic-gateway:test TOPIC_GATEWAY_NEXT_IMAGE=test.local/topic-gateway:next \
-            TOPIC_GATEWAY_NATS_IMAGE=test.local/nats:1 in_cluster cluster_tests "$@"
-    fi
+    if came_up cluster with_images; then with_our_images cluster_tests "$@"; fi
+}
+
+# with_our_images COMMAND…: in the cluster in $state, with the names of the images that load_images has brought.
+with_our_images() {
+    TOPIC_GATEWAY_IMAGE=test.local/topic-gateway:test TOPIC_GATEWAY_NEXT_IMAGE=test.local/topic-gateway:next \
+        TOPIC_GATEWAY_NATS_IMAGE=test.local/nats:1 in_cluster "$@"
 }
 
 # shellcheck disable=SC2086 # names
 with_images() { tests/cluster/up "$state" && tests/tools/provide $test_tools && load_images >&2; }
+
+# The same cluster with KEDA in it. What is asked of it would be too much beside other scenarios.
+autoscaling() {
+    say 'pods by open connections, with KEDA and Prometheus'
+    with_state autoscaling_tests
+}
+
+autoscaling_tests() {
+    if came_up cluster::keda:: with_keda; then
+        with_our_images count cargo test --locked --test cluster -- keda:: --nocapture
+    fi
+}
+
+with_keda() { tests/tools/provide keda && with_images && tests/cluster/keda "$state"; }
 
 # in_cluster COMMAND…: with the environment of the cluster in $state.
 in_cluster() {

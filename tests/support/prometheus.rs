@@ -4,7 +4,7 @@ use std::{
     env,
     fmt::Write as _,
     fs,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -17,7 +17,8 @@ use super::{get, process::Process, try_get, wait_for, wait_until};
 /// A running server, with a folder of its own.
 pub(crate) struct Prometheus {
     process: Process,
-    address: SocketAddr,
+    /// Where it answers.
+    pub(crate) address: SocketAddr,
     directory: TempDir,
 }
 
@@ -25,12 +26,18 @@ impl Prometheus {
     /// Starts it with this configuration, which may name these files.
     #[track_caller]
     pub(crate) fn start(config: &Value, files: &[(&str, &str)]) -> Self {
+        Self::start_on(Ipv4Addr::LOCALHOST.into(), config, files)
+    }
+
+    /// The same on this address of the machine.
+    #[track_caller]
+    pub(crate) fn start_on(own: IpAddr, config: &Value, files: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().unwrap();
         for (name, text) in files {
             put(&directory, name, text);
         }
         put(&directory, "prometheus.yml", &config.to_string());
-        let mut process = spawn(&directory);
+        let mut process = spawn(&directory, own);
         let address = wait_for("Prometheus tells its address", || {
             assert!(!process.ended(), "Prometheus ended: {}", process.output());
             address(&process.stderr())
@@ -77,13 +84,13 @@ fn put(directory: &TempDir, name: &str, text: &str) {
     fs::rename(part, directory.path().join(name)).unwrap();
 }
 
-fn spawn(directory: &TempDir) -> Process {
+fn spawn(directory: &TempDir, own: IpAddr) -> Process {
     let option = |name: &str, path: PathBuf| format!("--{name}={}", path.display());
     let mut command = Command::new(program());
     command
         .arg(option("config.file", directory.path().join("prometheus.yml")))
         .arg(option("storage.tsdb.path", directory.path().join("data")))
-        .arg("--web.listen-address=127.0.0.1:0");
+        .arg(format!("--web.listen-address={}", SocketAddr::new(own, 0)));
     Process::spawn(&mut command)
 }
 
