@@ -67,12 +67,6 @@ impl<'a> Prometheus<'a> {
         self.server.address
     }
 
-    /// The samples that a query gives now: labels and value.
-    #[track_caller]
-    pub(crate) fn query(&self, query: &str) -> Vec<(Value, f64)> {
-        self.server.query(query)
-    }
-
     /// Waits until a query gives one sample of this value.
     #[track_caller]
     pub(crate) fn wait_for_value(&self, query: &str, expected: f64) {
