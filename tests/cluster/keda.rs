@@ -96,7 +96,8 @@ fn as_the_example_says(namespace: &Namespace) -> Gateway<'_> {
         // Three looks of the autoscaler: one of them may find nothing, and the next a Prometheus that has not asked
         // all pods yet.
         ("stabilizationWindowSeconds: 300", "stabilizationWindowSeconds: 45"),
-        ("periodSeconds: 60", "periodSeconds: 15"),
+        // Until then a pod that goes is gone, and its clients are on others.
+        ("periodSeconds: 60", "periodSeconds: 45"),
     ];
     let more = resource("nats://nats:4222", DRAIN_SECONDS).set("drain.preStopSeconds", json!(2)).yaml();
     let (more, secrets) = more.split_once("\n---\n").expect("the gateway, and a Secret");
