@@ -8,7 +8,7 @@ use std::{
 
 use topic_gateway::gateway::{protocol::ErrorCode, websocket::CloseCode};
 
-use crate::support::{Metrics, Process, command, get, wait_for};
+use crate::support::{Metrics, NOWHERE, Process, command, get, wait_for};
 
 mod commands;
 mod shell;
@@ -147,16 +147,6 @@ fn the_metrics_of_the_controller_are_those_that_are_documented() {
     assert!(ready.body.contains("the API server does not answer"), "{ready:?}");
     assert_eq!(get(admin, "/livez").status, 200);
 }
-
-/// A cluster whose API server is away.
-const NOWHERE: &str = "\
-apiVersion: v1
-kind: Config
-current-context: a
-clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]
-contexts: [{name: a, context: {cluster: a, user: a}}]
-users: [{name: a, user: {}}]
-";
 
 #[test]
 fn the_protocol_document_names_every_code() {

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::{
     command_line::run,
-    support::{Gateway, Issuer, Process, Resource, command, wait_until},
+    support::{Gateway, Issuer, NOWHERE, Process, Resource, command, wait_until},
 };
 
 /// SIGINT.
@@ -146,16 +146,6 @@ fn an_address_that_is_taken_is_69_and_named() {
     let (code, _, told) = run(controller.env("KUBECONFIG", cluster.path()));
     assert_eq!((code, told.contains(&address)), (69, true), "{told}");
 }
-
-/// A cluster whose API server is away.
-const NOWHERE: &str = "\
-apiVersion: v1
-kind: Config
-current-context: a
-clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]
-contexts: [{name: a, context: {cluster: a, user: a}}]
-users: [{name: a, user: {}}]
-";
 
 #[test]
 fn a_token_that_is_refused_is_77_and_says_how_to_give_another() {

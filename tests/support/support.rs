@@ -43,6 +43,16 @@ pub(crate) use token::{Issuer, now};
 /// How long anything that should happen may take: far beyond what it takes, since machines may be busy.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
+/// A `KUBECONFIG` for a cluster whose API server is away.
+pub(crate) const NOWHERE: &str = "\
+apiVersion: v1
+kind: Config
+current-context: a
+clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]
+contexts: [{name: a, context: {cluster: a, user: a}}]
+users: [{name: a, user: {}}]
+";
+
 /// Waits until `probe` gives something; panics after [`DEADLINE`] with `what` was waited for.
 #[track_caller]
 pub(crate) fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
