@@ -13,6 +13,7 @@ use super::{Failure, print};
 use crate::{
     gateway::{
         config::{Configuration, Reader},
+        http,
         pod::{Options, Pod, StartError},
     },
     runtime::{
@@ -62,8 +63,8 @@ pub(super) fn serve(configuration: Configuration, serving: Serving) -> Result<()
 async fn until_the_end(configuration: Configuration, serving: Serving, files: Shares) -> Result<(), Failure> {
     let mut signals = terminated()
         .map_err(|error| Failure::internal(format!("signals cannot be received: {error}; start it again")))?;
-    let (public, listen) = bind(serving.listen, "--listen").await?;
-    let (admin, admin_address) = bind(serving.admin, "--admin").await?;
+    let (public, listen) = bind(serving.listen, "--listen", http::prepare).await?;
+    let (admin, admin_address) = bind(serving.admin, "--admin", |_| Ok(())).await?;
     // On a machine of its own the certificate is hardly one that everybody trusts.
     let (tls, trust) =
         if configuration.spec.listeners.tls.is_some() { ("s", " --ca-file CA.crt") } else { ("", "") };
@@ -106,14 +107,19 @@ async fn until_the_end(configuration: Configuration, serving: Serving, files: Sh
     Ok(())
 }
 
-async fn bind(address: SocketAddr, option: &str) -> Result<(TcpListener, SocketAddr), Failure> {
+async fn bind(
+    address: SocketAddr,
+    option: &str,
+    prepare: fn(&TcpSocket) -> io::Result<()>,
+) -> Result<(TcpListener, SocketAddr), Failure> {
     let bound = async {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        prepare(&socket)?;
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         let listener = socket.listen(QUEUE)?;
         let address = listener.local_addr()?;
-        Ok::<_, std::io::Error>((listener, address))
+        Ok::<_, io::Error>((listener, address))
     };
     bound.await.map_err(|error| {
         Failure::unavailable(format!(

@@ -44,7 +44,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use accept::serve;
+pub use accept::{prepare, serve};
 pub use origin::{OriginError, Origins};
 pub use placement::Placement;
 pub use tls::{Failure, Tls};

@@ -12,5 +12,5 @@ mod thread;
 
 pub use inbox::{Arrival, ConnectionId, Greeting, Hello, Inbox, PublishAnswer, Request, ShardEvent};
 pub use settings::Settings;
-pub use socket::{ClientSocket, UNSENT};
+pub use socket::{ClientSocket, SEND_BUFFER, UNSENT};
 pub use thread::{Channels, Running, Shard};

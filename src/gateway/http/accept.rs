@@ -33,6 +33,7 @@ use super::{
     router,
     tls::Tls,
 };
+use crate::gateway::shard::SEND_BUFFER;
 
 /// Bytes of a request's head, and so of its path, its query and each header.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -70,7 +71,17 @@ const BOUNDS: Bounds = Bounds {
     stall: Duration::from_secs(45),
 };
 
-/// Serves the public port until `cancel` ends: from then on nothing is accepted, and requests that are being
+/// Gives the socket that is to listen the options of its clients: those it accepts begin with them, which saves each
+/// client the system calls. To be called before `listen`, as clients may come from then on. They send at once, from a
+/// small buffer, and are cut when they leave unconfirmed for 45 s what was sent to them, until a shard has them.
+pub fn prepare(socket: &impl AsFd) -> io::Result<()> {
+    limit_silence(socket, Some(BOUNDS.stall))?;
+    let socket = socket2::SockRef::from(socket);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)
+}
+
+/// Serves the public port, which has been [`prepare`]d, until `cancel` ends: from then on nothing is accepted, and requests that are being
 /// answered are finished. Every connection that is still HTTP is a task of `tasks`; at most `places` at a time, and
 /// never more than 512.
 pub async fn serve(
@@ -160,10 +171,6 @@ async fn converse(
     cancel: CancellationToken,
     bounds: Bounds,
 ) {
-    if let Err(error) = socket.set_nodelay(true).and_then(|()| limit_silence(&socket, Some(bounds.stall))) {
-        tracing::debug!(%error, "connection lost before its first byte");
-        return;
-    }
     let Some(tls) = tls else { return talk(socket, peer, router, place, cancel, bounds).await };
     // As long as for a request's head: a client that says nothing is worth no more than that.
     let shaken = cancel.run_until_cancelled(tls.accept(socket, bounds.head)).await.flatten();
@@ -237,7 +244,7 @@ fn ended(result: hyper::Result<()>) {
 }
 
 /// Bounds how long the other side may leave what was sent to it unconfirmed, in a closed window too, where the system
-/// can (RFC 5482); `None`: as long as the system lets it.
+/// can (RFC 5482); `None`: as long as the system lets it. What a listener accepts begins with the listener's.
 pub(super) fn limit_silence(socket: &impl AsFd, time: Option<Duration>) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     socket2::SockRef::from(socket).set_tcp_user_timeout(time)?;
@@ -248,7 +255,30 @@ pub(super) fn limit_silence(socket: &impl AsFd, time: Option<Duration>) -> io::R
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpSocket;
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_set_on_the_listener_holds_for_the_clients_it_accepts() {
+        let mut sockets = Vec::new();
+        for prepared in [false, true] {
+            let listener = TcpSocket::new_v4().unwrap();
+            if prepared {
+                prepare(&listener).unwrap();
+            }
+            listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let listener = listener.listen(1).unwrap();
+            let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            sockets.push(listener.accept().await.unwrap().0);
+        }
+        let [usual, socket] = &sockets[..] else { panic!("two of them") };
+        assert!(socket.nodelay().unwrap() && !usual.nodelay().unwrap());
+        let buffer = |socket: &TcpStream| socket2::SockRef::from(socket).send_buffer_size().unwrap();
+        assert!(buffer(socket) < buffer(usual), "{} < {}", buffer(socket), buffer(usual));
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket2::SockRef::from(socket).tcp_user_timeout().unwrap(), Some(BOUNDS.stall));
+    }
 
     #[test]
     fn only_the_first_failure_of_a_row_is_told() {

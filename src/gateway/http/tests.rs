@@ -13,7 +13,7 @@ use std::{
 use futures_util::FutureExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 use tokio_tungstenite::{
@@ -98,7 +98,10 @@ impl Server {
         let mut front = front(limits, inbox.clone());
         change(&mut front);
         let front = Arc::new(front);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        accept::prepare(&socket).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1024).unwrap();
         let address = listener.local_addr().unwrap();
         let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
         let (state, owner, end) = (front.clone(), tasks.clone(), cancel.clone());

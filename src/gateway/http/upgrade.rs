@@ -166,7 +166,7 @@ async fn hand_over(front: Arc<Front>, socket: OnUpgrade, visitor: Visitor) {
 /// never more than the largest head.
 fn release(upgraded: Upgraded) -> io::Result<(ClientSocket, Bytes)> {
     let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => return Ok((ClientSocket::tcp(detach(parts.io.into_inner())?)?, parts.read_buf)),
+        Ok(parts) => return Ok((ClientSocket::tcp(detach(parts.io.into_inner())?), parts.read_buf)),
         Err(upgraded) => upgraded,
     };
     let parts = upgraded
@@ -174,7 +174,7 @@ fn release(upgraded: Upgraded) -> io::Result<(ClientSocket, Bytes)> {
         .map_err(|_| io::Error::other("the connection is neither plain TCP nor TLS over it"))?;
     // What the client sent, and hyper did not read, is in the session or still in the socket.
     let (socket, session) = parts.io.into_inner().into_inner();
-    Ok((ClientSocket::tls(detach(socket)?, session)?, parts.read_buf))
+    Ok((ClientSocket::tls(detach(socket)?, session), parts.read_buf))
 }
 
 fn detach(socket: TcpStream) -> io::Result<std::net::TcpStream> {

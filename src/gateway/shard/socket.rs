@@ -22,7 +22,7 @@ use tls::Tls;
 pub use tls::UNSENT;
 
 /// Send buffer of a connection's socket, in bytes. Small: what is not sent yet is in the topic's log, once for all.
-const SEND_BUFFER: usize = 64 * 1024;
+pub const SEND_BUFFER: usize = 64 * 1024;
 /// Send buffer while last words go to a client that does not read; the kernel caps it.
 const LAST_WORDS_BUFFER: usize = 1024 * 1024;
 
@@ -52,16 +52,14 @@ macro_rules! any {
 }
 
 impl ClientSocket {
-    /// A client's socket, which must not block.
-    pub fn tcp(socket: std::net::TcpStream) -> io::Result<Self> {
-        SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER)?;
-        Ok(Self::Tcp(TcpStream::from_std(socket)))
+    /// A client's socket, which must not block and has a send buffer of [`SEND_BUFFER`], by its listener.
+    pub fn tcp(socket: std::net::TcpStream) -> Self {
+        Self::Tcp(TcpStream::from_std(socket))
     }
 
-    /// A client's socket, which must not block, and the TLS session that was begun on it.
-    pub fn tls(socket: std::net::TcpStream, session: ServerConnection) -> io::Result<Self> {
-        SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER)?;
-        Ok(Self::Tls(Box::new(Tls::new(session, TcpStream::from_std(socket)))))
+    /// Like [`Self::tcp`], with the TLS session that was begun on the socket.
+    pub fn tls(socket: std::net::TcpStream, session: ServerConnection) -> Self {
+        Self::Tls(Box::new(Tls::new(session, TcpStream::from_std(socket))))
     }
 
     /// Whether there may be something to read that the poller does not tell of.

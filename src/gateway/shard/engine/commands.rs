@@ -220,6 +220,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         match beginning {
             Beginning::Setup { topics } => {
                 self.ready(slot, id.as_ref(), false);
+                self.subscribe_from_url(slot);
                 for topic in topics {
                     self.subscribe_text(slot, &topic, None);
                 }
@@ -231,6 +232,12 @@ impl<S: Socket, C: Control> Engine<S, C> {
                 };
                 let epoch = epoch.or(begun);
                 self.ready(slot, id.as_ref(), true);
+                let url = self.connections.get(slot).and_then(|connection| connection.topic.as_deref());
+                // From where the client stands, and not from now on, where it says where it stands.
+                let url_is_named = positions.iter().any(|(topic, _)| Some(&**topic) == url);
+                if !url_is_named {
+                    self.subscribe_from_url(slot);
+                }
                 for (topic, seq) in positions {
                     self.subscribe_text(slot, &topic, Some(after(Reached { seq, epoch })));
                 }
@@ -259,7 +266,6 @@ impl<S: Socket, C: Control> Engine<S, C> {
         let heartbeat = self.settings.heartbeat_seconds;
         event::ready(&mut connection.outbox, id, &session, &user, heartbeat, resumed, expires);
         self.owing.push(slot);
-        self.subscribe_from_url(slot);
     }
 
     /// Subscribes to the topic of `/ws/sub/{topic}`, as if the client had asked for it.

@@ -361,13 +361,13 @@ fn numbers_that_begin_anew_are_told_by_another_subscribed() {
     assert_eq!(runs(&client.summary()), ["subscribed a 0 false", "gap a expired", "a 1..=2"]);
 }
 
-fn resume(session: &str, positions: &str) -> String {
+pub(super) fn resume(session: &str, positions: &str) -> String {
     format!(r#"{{"type":"resume","id":7,"sessionId":"{session}","lastSeqPerTopic":{{{positions}}}}}"#)
 }
 
 impl Bench {
     /// What `ready` calls the client's session.
-    fn session(&mut self, client: &mut Client) -> String {
+    pub(super) fn session(&mut self, client: &mut Client) -> String {
         self.send(client, r#"{"type":"setup"}"#);
         self.settle();
         match &client.frames()[..] {

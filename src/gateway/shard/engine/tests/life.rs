@@ -1,4 +1,4 @@
-use super::*;
+use super::{history::resume, *};
 use crate::{
     api::Topic,
     gateway::{shard::PublishAnswer, websocket::CloseCode},
@@ -75,6 +75,29 @@ fn the_topic_of_the_url_is_subscribed_as_soon_as_the_client_may() {
     let mut client = bench.connect_with(greeting);
     bench.settle();
     assert_eq!(client.summary()[0].split(' ').next_back(), Some("TOPIC_INVALID"));
+}
+
+#[test]
+fn the_topic_of_the_url_goes_on_from_where_a_resume_says() {
+    let mut bench = Bench::recoverable();
+    let mut before = bench.client();
+    let session = bench.session(&mut before);
+    bench.engine.ended(before.slot);
+    bench.publish("a", 5);
+    for (positions, told) in [
+        (r#""a":3"#, &["ready", "subscribed a 3 true", "message a 4 x", "message a 5 x"][..]),
+        (r#""b":0"#, &["ready", "subscribed a 5", "subscribed b 0 true"]),
+    ] {
+        let mut greeting = bench.greeting(None);
+        greeting.topic = Some("a".into());
+        let mut client = bench.connect_with(greeting);
+        let resume = resume(&session, positions).replacen('{', r#"{"token":"t","#, 1);
+        bench.send(&client, &resume);
+        let asked = bench.requests();
+        bench.engine.event(authenticated(&asked[0], identity("user-0", &[">"])));
+        bench.settle();
+        assert_eq!(client.summary(), told);
+    }
 }
 
 #[test]
