@@ -83,16 +83,16 @@ fn front(limits: &Limits, inbox: Arc<Inbox>) -> Front {
 }
 
 impl Server {
-    async fn start() -> Self {
-        Self::with(&Limits::default(), Duration::from_secs(10), |_| {}).await
+    fn start() -> Self {
+        Self::with(&Limits::default(), Duration::from_secs(10), |_| {})
     }
 
-    async fn with(limits: &Limits, head: Duration, change: impl FnOnce(&mut Front)) -> Self {
+    fn with(limits: &Limits, head: Duration, change: impl FnOnce(&mut Front)) -> Self {
         let (stay, stall) = (Duration::from_mins(1), Duration::from_mins(1));
-        Self::within(limits, accept::Bounds { connections: 100, head, stay, stall }, change).await
+        Self::within(limits, accept::Bounds { connections: 100, head, stay, stall }, change)
     }
 
-    async fn within(limits: &Limits, bounds: accept::Bounds, change: impl FnOnce(&mut Front)) -> Self {
+    fn within(limits: &Limits, bounds: accept::Bounds, change: impl FnOnce(&mut Front)) -> Self {
         let poll = mio::Poll::new().unwrap();
         let inbox = Arc::new(Inbox::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap()));
         let mut front = front(limits, inbox.clone());
@@ -164,7 +164,7 @@ const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: gw\r\nConnection: Upgrade\r\n
 
 #[tokio::test]
 async fn an_upgraded_connection_reaches_the_shard_with_its_seat_and_user() {
-    let mut server = Server::start().await;
+    let mut server = Server::start();
     let (hello, _client) = server.upgrade("/ws", None).await;
     assert_eq!(hello.greeting.identity.as_ref().map(|who| &*who.user), Some("anonymous"));
     assert_eq!((&hello.greeting.refused, hello.greeting.close, &hello.greeting.topic), (&None, None, &None));
@@ -176,7 +176,7 @@ async fn an_upgraded_connection_reaches_the_shard_with_its_seat_and_user() {
 #[tokio::test]
 async fn the_sockets_ends_are_joined_and_the_shards_end_does_not_block() {
     use std::io::{ErrorKind, Read, Write};
-    let mut server = Server::start().await;
+    let mut server = Server::start();
     let (mut hello, mut client) = server.upgrade("/ws", None).await;
     assert_eq!(hello.socket.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
     let ClientSocket::Tcp(socket) = &mut hello.socket else { panic!("{:?}", hello.socket) };
@@ -189,7 +189,7 @@ async fn the_sockets_ends_are_joined_and_the_shards_end_does_not_block() {
 
 #[tokio::test]
 async fn bytes_sent_behind_the_request_are_handed_over() {
-    let mut server = Server::start().await;
+    let mut server = Server::start();
     let mut socket = TcpStream::connect(server.address).await.unwrap();
     socket.write_all(format!("{HANDSHAKE}early").as_bytes()).await.unwrap();
     assert_eq!(&server.hello().await.greeting.early[..], b"early");
@@ -197,7 +197,7 @@ async fn bytes_sent_behind_the_request_are_handed_over() {
 
 #[tokio::test]
 async fn the_topic_in_the_path_is_decoded() {
-    let mut server = Server::start().await;
+    let mut server = Server::start();
     for (path, topic) in [
         ("/ws/sub/prices.btc", "prices.btc"),
         ("/ws/sub/a%2Fb/c", "a/b/c"),
@@ -210,7 +210,7 @@ async fn the_topic_in_the_path_is_decoded() {
 
 #[tokio::test]
 async fn a_token_in_header_or_query_names_the_user_or_is_refused() {
-    let mut server = Server::start().await;
+    let mut server = Server::start();
     for (path, header, user, refused) in [
         ("/ws", Some(("authorization", "Bearer good")), Some("ann"), false),
         ("/ws?access_token=good", None, Some("ann"), false),
@@ -224,7 +224,7 @@ async fn a_token_in_header_or_query_names_the_user_or_is_refused() {
 
 #[tokio::test]
 async fn a_page_of_another_origin_is_upgraded_only_to_be_told_why_not() {
-    let mut server = Server::start().await;
+    let mut server = Server::start();
     for (origin, close) in [("https://app.test", None), ("https://evil.test", Some(4403))] {
         let (hello, _client) = server.upgrade("/ws", Some(("origin", origin))).await;
         assert_eq!(hello.greeting.close.map(|(code, _)| code.code()), close, "{origin}");
@@ -234,7 +234,7 @@ async fn a_page_of_another_origin_is_upgraded_only_to_be_told_why_not() {
 #[tokio::test]
 async fn at_the_limit_the_answer_is_503_with_retry_after() {
     let limits = Limits { connections: 1, ..Limits::default() };
-    let mut server = Server::with(&limits, Duration::from_secs(10), |_| {}).await;
+    let mut server = Server::with(&limits, Duration::from_secs(10), |_| {});
     let (_held, _client) = server.upgrade("/ws", None).await;
     let answer = server.raw(&HANDSHAKE.replace("Upgrade\r\n", "Upgrade, close\r\n")).await;
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 5"), "{answer}");
@@ -242,13 +242,13 @@ async fn at_the_limit_the_answer_is_503_with_retry_after() {
 
 #[tokio::test]
 async fn a_page_is_told_that_this_is_a_websocket() {
-    let answer = Server::start().await.get("/ws").await;
+    let answer = Server::start().get("/ws").await;
     assert!(answer.starts_with("HTTP/1.1 426") && answer.contains("sec-websocket-version: 13"), "{answer}");
 }
 
 #[tokio::test]
 async fn small_answers_are_as_the_table_says() {
-    let server = Server::start().await;
+    let server = Server::start();
     for (path, status, part) in [
         ("/", 200, "/ws/sub/{topic}"),
         ("/stats", 200, r#"{"connections":1,"topics":2,"subscriptions":3}"#),
@@ -276,7 +276,7 @@ async fn small_answers_are_as_the_table_says() {
 
 #[tokio::test]
 async fn demo_publish_refuses_pages_of_other_sites() {
-    let server = Server::start().await;
+    let server = Server::start();
     for (header, status) in [
         ("Origin: https://app.test", 200),
         ("Origin: https://app.test\r\nSec-Fetch-Site: cross-site", 200),
@@ -294,7 +294,7 @@ async fn demo_publish_refuses_pages_of_other_sites() {
 
 #[tokio::test]
 async fn what_is_for_development_is_not_there_outside_dev_mode() {
-    let server = Server::with(&Limits::default(), Duration::from_secs(10), |front| front.demo = false).await;
+    let server = Server::with(&Limits::default(), Duration::from_secs(10), |front| front.demo = false);
     for path in ["/demo/publish/open.x?bid=1.5&by=me", "/openapi.json", "/docs", "/docs/style.css"] {
         assert!(server.get(path).await.starts_with("HTTP/1.1 404"), "{path}");
     }
@@ -306,7 +306,7 @@ async fn the_playground_is_there_where_it_is_asked_for() {
         front.demo = false;
         *front.playground.get_mut() = true;
     };
-    let server = Server::with(&Limits::default(), Duration::from_secs(10), asked).await;
+    let server = Server::with(&Limits::default(), Duration::from_secs(10), asked);
     let page = server.get("/docs").await;
     assert!(
         page.starts_with("HTTP/1.1 200") && page.contains("content-security-policy: default-src 'none'"),
@@ -322,7 +322,7 @@ async fn the_playground_is_there_where_it_is_asked_for() {
 
 #[tokio::test]
 async fn the_api_is_described_and_everything_described_is_there() {
-    let server = Server::start().await;
+    let server = Server::start();
     let answer = server.get("/openapi.json").await;
     assert!(
         answer.starts_with("HTTP/1.1 200") && answer.contains("content-type: application/json"),
@@ -344,21 +344,21 @@ async fn the_api_is_described_and_everything_described_is_there() {
 #[tokio::test]
 async fn another_method_is_refused_with_what_is_allowed() {
     let request = "POST /stats HTTP/1.1\r\nHost: gw\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-    let answer = Server::start().await.raw(request).await;
+    let answer = Server::start().raw(request).await;
     assert!(answer.starts_with("HTTP/1.1 405") && answer.contains("METHOD_NOT_ALLOWED"), "{answer}");
     assert!(answer.contains("allow: GET"), "{answer}");
 }
 
 #[tokio::test]
 async fn a_head_that_does_not_end_is_cut_off() {
-    let server = Server::with(&Limits::default(), Duration::from_millis(50), |_| {}).await;
+    let server = Server::with(&Limits::default(), Duration::from_millis(50), |_| {});
     let answer = server.raw("GET /stats HTTP/1.1\r\nHost: g").await;
     assert!(!answer.contains("200 OK"), "{answer}");
 }
 
 #[tokio::test]
 async fn silent_connections_do_not_keep_a_request_out() {
-    let server = Server::with(&Limits::default(), Duration::from_mins(5), |_| {}).await;
+    let server = Server::with(&Limits::default(), Duration::from_mins(5), |_| {});
     let mut silent = Vec::new();
     // One more than there are places.
     for _ in 0..=100 {
@@ -370,13 +370,13 @@ async fn silent_connections_do_not_keep_a_request_out() {
 
 #[tokio::test]
 async fn a_head_that_is_too_large_is_refused() {
-    let answer = Server::start().await.get(&format!("/{}", "x".repeat(20_000))).await;
+    let answer = Server::start().get(&format!("/{}", "x".repeat(20_000))).await;
     assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
 }
 
 #[tokio::test]
 async fn after_the_end_nothing_is_accepted_and_no_task_is_left() {
-    let server = Server::start().await;
+    let server = Server::start();
     let idle = TcpStream::connect(server.address).await.unwrap();
     server.get("/stats").await;
     server.cancel.cancel();
@@ -411,7 +411,7 @@ async fn a_token_does_not_reach_the_log() {
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     tracing::info!("the log is heard");
-    let mut server = Server::start().await;
+    let mut server = Server::start();
     server.upgrade("/ws?access_token=good", None).await;
     server.upgrade("/ws?access_token=hush", None).await;
     server.get("/ws?access_token=hush").await;

@@ -19,8 +19,7 @@ async fn a_publish_is_seen_through_though_its_client_goes() {
             }
             .boxed()
         });
-    })
-    .await;
+    });
     let mut client = TcpStream::connect(server.address).await.unwrap();
     let request = "POST /publish/open.x HTTP/1.1\r\nHost: gw\r\nContent-Length: 1\r\n\r\n1";
     client.write_all(request.as_bytes()).await.unwrap();

@@ -16,7 +16,7 @@ fn bounds() -> accept::Bounds {
 }
 
 /// A server on which anybody may read anything.
-async fn server(bounds: accept::Bounds) -> Server {
+fn server(bounds: accept::Bounds) -> Server {
     Server::within(&Limits::default(), bounds, |front| {
         front.identify = Box::new(|_| {
             let all: Vec<crate::api::Pattern> = vec![">".parse().unwrap()];
@@ -25,7 +25,6 @@ async fn server(bounds: accept::Bounds) -> Server {
             Ok(Some(Arc::new(Identity { user, grants: grants.into(), expires_at: None, basis })))
         });
     })
-    .await
 }
 
 impl Server {
@@ -72,7 +71,7 @@ async fn read_on(client: &mut TcpStream, until: &str) -> String {
 
 #[tokio::test]
 async fn a_stream_reaches_the_shard_with_its_seat_user_topics_and_positions() {
-    let mut server = server(bounds()).await;
+    let mut server = server(bounds());
     let (hello, mut client) = server.stream("topics=a,b&lastEventId=b%3D7").await;
     let Hello { socket, greeting } = hello;
     assert_eq!(greeting.transport, Transport::Sse);
@@ -91,7 +90,7 @@ async fn a_stream_reaches_the_shard_with_its_seat_user_topics_and_positions() {
 
 #[tokio::test]
 async fn a_stream_outlasts_what_bounds_other_requests_and_leaves_them_its_place() {
-    let mut server = server(accept::Bounds { stay: Duration::from_millis(200), ..bounds() }).await;
+    let mut server = server(accept::Bounds { stay: Duration::from_millis(200), ..bounds() });
     let mut streams = Vec::new();
     for _ in 0..4 {
         streams.push(server.stream("topics=a").await);
@@ -106,7 +105,7 @@ async fn a_stream_outlasts_what_bounds_other_requests_and_leaves_them_its_place(
 
 #[tokio::test]
 async fn the_end_of_the_gateway_waits_for_the_shard_to_end_a_stream() {
-    let mut server = server(bounds()).await;
+    let mut server = server(bounds());
     let (mut hello, mut client) = server.stream("topics=a").await;
     server.cancel.cancel();
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -120,7 +119,7 @@ async fn the_end_of_the_gateway_waits_for_the_shard_to_end_a_stream() {
 
 #[tokio::test]
 async fn a_client_that_goes_ends_the_pair() {
-    let mut server = server(bounds()).await;
+    let mut server = server(bounds());
     let (mut hello, client) = server.stream("topics=a").await;
     drop(client);
     server.wait_for_the_end_of_connections().await;
@@ -129,7 +128,7 @@ async fn a_client_that_goes_ends_the_pair() {
 
 #[tokio::test]
 async fn a_client_that_takes_nothing_is_cut_though_its_shard_has_let_it_go() {
-    let mut server = server(accept::Bounds { stall: Duration::from_millis(300), ..bounds() }).await;
+    let mut server = server(accept::Bounds { stall: Duration::from_millis(300), ..bounds() });
     let (mut hello, client) = server.stream("topics=a").await;
     // More than the buffers on the way hold: written until nothing is taken any more.
     let frame = websocket::text_frame(&format!(r#"{{"type":"x","filler":"{}"}}"#, "x".repeat(60_000)));

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A server with TLS, and clients that trust it.
-async fn server(head: Duration) -> (Server, TlsConnector) {
+fn server(head: Duration) -> (Server, TlsConnector) {
     let authority = fixture::Authority::new();
     let secrets = fixture::secret("t", &authority.pair(7));
     let certificate = Certificate::read(&secrets, &SecretRef { name: "t".into() }).unwrap();
@@ -20,7 +20,7 @@ async fn server(head: Duration) -> (Server, TlsConnector) {
         .with_root_certificates(authority.roots())
         .with_no_client_auth();
     let tls = Some(Arc::new(Tls::new(certificate).unwrap()));
-    let server = Server::with(&Limits::default(), head, |front| front.tls = tls).await;
+    let server = Server::with(&Limits::default(), head, |front| front.tls = tls);
     (server, TlsConnector::from(Arc::new(client)))
 }
 
@@ -41,7 +41,7 @@ async fn ended(socket: &mut TcpStream) {
 
 #[tokio::test]
 async fn a_client_that_says_nothing_is_let_go_as_one_without_tls_is() {
-    let (server, _) = server(Duration::from_millis(100)).await;
+    let (server, _) = server(Duration::from_millis(100));
     let mut silent = TcpStream::connect(server.address).await.unwrap();
     ended(&mut silent).await;
     assert_eq!(failures(&server, Failure::Timeout), 1);
@@ -49,7 +49,7 @@ async fn a_client_that_says_nothing_is_let_go_as_one_without_tls_is() {
 
 #[tokio::test]
 async fn silent_connections_keep_no_client_out_and_those_that_have_to_go_are_counted() {
-    let (server, connector) = server(Duration::from_mins(5)).await;
+    let (server, connector) = server(Duration::from_mins(5));
     let mut silent = Vec::new();
     // One more than there are places.
     for _ in 0..=100 {
@@ -66,7 +66,7 @@ async fn silent_connections_keep_no_client_out_and_those_that_have_to_go_are_cou
 
 #[tokio::test]
 async fn after_the_end_no_handshake_is_waited_for() {
-    let (server, _) = server(Duration::from_mins(5)).await;
+    let (server, _) = server(Duration::from_mins(5));
     let mut silent = TcpStream::connect(server.address).await.unwrap();
     server.cancel.cancel();
     server.tasks.close();
@@ -76,7 +76,7 @@ async fn after_the_end_no_handshake_is_waited_for() {
 
 #[tokio::test]
 async fn an_upgraded_connection_takes_its_session_to_the_shard() {
-    let (mut server, connector) = server(Duration::from_secs(10)).await;
+    let (mut server, connector) = server(Duration::from_secs(10));
     let stream = connect(&server, &connector).await;
     let (websocket, _) = client_async("ws://gw/ws".into_client_request().unwrap(), stream).await.unwrap();
     let hello = server.hello().await;
