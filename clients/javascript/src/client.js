@@ -166,7 +166,7 @@ export class Client {
   #introduce(token) {
     // One `resume` speaks of one epoch; whoever has not been told of the newest is subscribed for itself.
     const epoch = this.#epoch;
-    // What the address subscribes to is held before a `resume` is read, and would not be resumed by it.
+    // What the address subscribes to is live before a `resume` is read: what is missing is replayed.
     const own = this.#streams.get(this.#ownTopic);
     own?.asked();
     const resumable = [...this.#streams.values()].filter((stream) => stream !== own && stream.feed.resumable && stream.feed.epoch === epoch);

@@ -239,6 +239,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
                     self.subscribe_from_url(slot);
                 }
                 for (topic, seq) in positions {
+                    self.let_go(slot, &topic);
                     self.subscribe_text(slot, &topic, Some(after(Reached { seq, epoch })));
                 }
             }

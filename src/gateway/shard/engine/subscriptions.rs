@@ -280,6 +280,16 @@ impl<S: Socket, C: Control> Engine<S, C> {
         }
     }
 
+    /// Ends a subscription without a word, since a `resume` names it: it is to go on from where the client says that it
+    /// stands. So is what `/ws/sub/{topic}` has subscribed to before the client could speak.
+    pub(super) fn let_go(&mut self, slot: usize, filter: &str) {
+        if let Some(index) = self.table.find(filter) {
+            self.answer_waiting(slot, index);
+            self.end_readings(slot, index);
+            self.detach(slot, index);
+        }
+    }
+
     /// What a topic that is given up has not sent yet, and a pattern that brings the topic from now on has passed over.
     fn passed_over(&self, slot: usize, index: u32) -> Option<(Seq, Seq)> {
         let (connection, socket) = self.connections.get(slot).zip(self.table.get(index))?;
@@ -301,7 +311,7 @@ impl<S: Socket, C: Control> Engine<S, C> {
         (sent < passed).then_some((sent + 1, passed))
     }
 
-    /// A subscribe that waits and is taken back is answered too: every command is, exactly once.
+    /// A subscribe that waits and is taken back is answered too: every command is, exactly once. That of the URL is none.
     fn answer_waiting(&mut self, slot: usize, index: u32) {
         let Some((connection, socket)) = self.connections.get_mut(slot).zip(self.table.get_mut(index)) else {
             return;
@@ -310,6 +320,9 @@ impl<S: Socket, C: Control> Engine<S, C> {
         for waiting in socket.waiting.extract_if(.., |waiting| waiting.connection == own) {
             connection.waiting -= 1;
             let (out, topic) = (&mut connection.outbox, socket.filter.as_str());
+            if connection.topic.take_if(|url| &**url == topic).is_some() {
+                continue;
+            }
             let (id, recoverable) = (waiting.id.as_ref(), socket.recoverable);
             event::subscribed(out, id, topic, socket.seq, self.epoch, recoverable, None);
         }

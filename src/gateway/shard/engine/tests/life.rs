@@ -101,6 +101,32 @@ fn the_topic_of_the_url_goes_on_from_where_a_resume_says() {
 }
 
 #[test]
+fn a_resume_places_anew_what_the_url_has_subscribed_to_before() {
+    let mut bench = Bench::recoverable();
+    let mut before = bench.client();
+    let session = bench.session(&mut before);
+    bench.engine.ended(before.slot);
+    bench.publish("a", 5);
+    for begun in [true, false] {
+        let mut greeting = bench.greeting(Some(identity("user-0", &[">"])));
+        greeting.topic = Some("a".into());
+        let mut client = bench.connect_with(greeting);
+        if begun {
+            bench.settle();
+            assert_eq!(client.summary(), ["subscribed a 5"]);
+        }
+        bench.send(&client, &resume(&session, r#""a":3"#));
+        bench.settle();
+        bench.publish("a", 1);
+        bench.settle();
+        let told = client.summary();
+        assert_eq!(told[..4], ["ready", "subscribed a 3 true", "message a 4 x", "message a 5 x"], "{begun}");
+        assert_eq!(told.len(), if begun { 5 } else { 6 });
+        bench.engine.ended(client.slot);
+    }
+}
+
+#[test]
 fn who_does_not_authenticate_in_time_is_closed() {
     let mut bench = Bench::unhurried();
     let greeting = bench.greeting(None);
