@@ -3,9 +3,14 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    time::Duration,
 };
 
 use super::DEADLINE;
+
+/// Longest wait until somebody takes a connection: twice a lost SYN. A pod that is gone refuses none, so that the system
+/// would try for two minutes.
+const CONNECTED: Duration = Duration::from_secs(4);
 
 /// An HTTP answer.
 #[derive(Debug, Clone)]
@@ -48,7 +53,7 @@ impl Answer {
 
 /// `GET path`; `None` if nobody answers. HTTP/1.0, so that the body ends with the connection and is not chunked.
 pub(crate) fn try_get(address: SocketAddr, path: &str) -> Option<Answer> {
-    let mut socket = TcpStream::connect(address).ok()?;
+    let mut socket = TcpStream::connect_timeout(&address, CONNECTED).ok()?;
     socket.set_read_timeout(Some(DEADLINE)).ok()?;
     write!(socket, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").ok()?;
     let mut text = Vec::new();
